@@ -1,0 +1,111 @@
+//! What the AWS clients share: one HTTP client, one TLS setup, region, credentials, time limits.
+//!
+//! Set by hand rather than by `aws-config`: a function has its credentials in the environment, and
+//! looking for profiles costs every cold start.
+
+use crate::{
+    ExposeSecret,
+    settings::{AwsSettings, KeysSource, Settings},
+};
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, retry::RetryConfig,
+    timeout::TimeoutConfig,
+};
+use aws_smithy_http_client::{Builder, tls};
+use aws_types::SdkConfig;
+use std::time::Duration;
+
+/// Amazon Trust Services' roots, which sign every endpoint of AWS's commercial partition.
+const ROOTS: &[u8] = include_bytes!("../data/amazon-trust-services.pem");
+
+/// A connection within a region takes milliseconds: a second is a lost packet and its retransmission.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// DynamoDB and SNS answer within tens of milliseconds; a try that takes this long is lost.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// All tries of one call. Two of them stay below the functions' own time-out of 10 s.
+const OPERATION_TIMEOUT: Duration = Duration::from_millis(4_500);
+
+/// The clients of one process.
+pub(crate) struct Clients {
+    shared: SdkConfig,
+}
+
+impl Clients {
+    /// # Errors
+    /// Where the TLS setup cannot be built.
+    pub(crate) fn new(aws: &AwsSettings) -> Result<Self, crate::error::Cause> {
+        let roots = tls::TrustStore::empty().with_pem_certificate(ROOTS);
+        let http = Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+            .tls_context(tls::TlsContext::builder().with_trust_store(roots).build()?)
+            .build_https();
+        let credentials = Credentials::new(
+            &aws.access_key_id,
+            aws.secret_access_key.expose_secret(),
+            aws.session_token
+                .as_ref()
+                .map(|token| token.expose_secret().to_owned()),
+            None,
+            "environment",
+        );
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build();
+        let shared = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(aws.region.clone()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(http)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(50)))
+            .build();
+        Ok(Self { shared })
+    }
+
+    pub(crate) fn dynamodb(&self, aws: &AwsSettings) -> aws_sdk_dynamodb::Client {
+        let mut config = aws_sdk_dynamodb::config::Builder::from(&self.shared);
+        config.set_endpoint_url(aws.dynamodb_endpoint.clone());
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    /// Without retries: one after a lost answer would be a second SMS.
+    pub(crate) fn sns(&self, aws: &AwsSettings) -> aws_sdk_sns::Client {
+        let mut config =
+            aws_sdk_sns::config::Builder::from(&self.shared).retry_config(RetryConfig::disabled());
+        config.set_endpoint_url(aws.sns_endpoint.clone());
+        aws_sdk_sns::Client::from_conf(config.build())
+    }
+
+    /// The text of the keys' secret.
+    ///
+    /// # Errors
+    /// [`NoKeys`] where it cannot be read.
+    pub(crate) async fn secret(&self, settings: &Settings) -> Result<crate::Secret, NoKeys> {
+        let arn = match &settings.keys {
+            KeysSource::Inline(text) => return Ok(text.clone()),
+            KeysSource::SecretsManager(arn) => arn,
+        };
+        let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.shared);
+        config.set_endpoint_url(settings.aws.secrets_manager_endpoint.clone());
+        let answer = aws_sdk_secretsmanager::Client::from_conf(config.build())
+            .get_secret_value()
+            .secret_id(arn)
+            .send()
+            .await
+            .map_err(|error| {
+                use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+                NoKeys(error.code().unwrap_or("no answer").to_owned())
+            })?;
+        answer
+            .secret_string
+            .map(Into::into)
+            .ok_or_else(|| NoKeys("it holds no text".to_owned()))
+    }
+}
+
+/// The secret cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the secret of KEYS_SECRET_ARN cannot be read: {0}")]
+pub(crate) struct NoKeys(String);

@@ -1,0 +1,243 @@
+//! Where a member can be reached: [`Phone`] and [`Email`], parsed once, masked in `Debug`.
+
+use phonenumber::{Mode, country};
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// The text is no phone number that may be sent to, or no mail address.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid contact")]
+pub struct NotValid;
+
+/// A valid phone number, kept as E.164 (ITU-T E.164: `+`, calling code, national number; 15 digits at most).
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Phone(String);
+
+/// Which phone numbers are taken, and how a national one is read.
+#[derive(Clone, Debug)]
+pub struct PhoneRules {
+    /// The region whose national numbers are taken without a calling code.
+    pub default_region: country::Id,
+    /// The calling codes that may be sent to, such as 86.
+    pub allowed_calling_codes: Vec<u16>,
+}
+
+impl PhoneRules {
+    /// Reads what a person typed: a national number of the default region or an international one.
+    ///
+    /// # Errors
+    /// [`NotValid`] for what is no valid number, or one of a calling code that is not allowed.
+    pub fn parse(&self, typed: &str) -> Result<Phone, NotValid> {
+        // E.164 has 15 digits; even with a separator after each and a prefix, 40 characters are plenty.
+        if typed.len() > 40 {
+            return Err(NotValid);
+        }
+        // With a region, the crate strips that region's trunk prefix from international numbers as well,
+        // and with it the leading zero that belongs to an Italian or Ivorian number.
+        let region = (!typed.trim_start().starts_with('+')).then_some(self.default_region);
+        let number = phonenumber::parse(region, typed).map_err(|_| NotValid)?;
+        if !phonenumber::is_valid(&number)
+            || number.extension().is_some()
+            || !self.allowed_calling_codes.contains(&number.code().value())
+        {
+            return Err(NotValid);
+        }
+        Ok(Phone(number.format().mode(Mode::E164).to_string()))
+    }
+}
+
+impl Phone {
+    /// The E.164 form.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Calling code and national number, such as `("86", "13627140483")`.
+    ///
+    /// # Errors
+    /// [`NotValid`] where the stored text is no E.164 number.
+    pub fn parts(&self) -> Result<(String, String), NotValid> {
+        let number = phonenumber::parse(None, &self.0).map_err(|_| NotValid)?;
+        Ok((number.code().value().to_string(), number.national().to_string()))
+    }
+}
+
+impl fmt::Debug for Phone {
+    /// Calling code and number are hidden but for the last two digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "+…{}",
+            self.0.get(self.0.len().saturating_sub(2)..).unwrap_or_default()
+        )
+    }
+}
+
+/// A mail address, its domain in lower case. The local part keeps its spelling (RFC 5321, 2.4).
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Email(String);
+
+impl Email {
+    /// The address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Email {
+    type Err = NotValid;
+
+    /// Reads what a person typed. A display name, a quoted local part and an address literal are
+    /// not taken: no member has one, and each is a way to say the same address twice.
+    fn from_str(typed: &str) -> Result<Self, NotValid> {
+        let address = email_address::EmailAddress::parse_with_options(
+            typed.trim(),
+            email_address::Options::default()
+                .with_required_tld()
+                .without_display_text()
+                .without_domain_literal(),
+        )
+        .map_err(|_| NotValid)?;
+        if address.local_part().starts_with('"') {
+            return Err(NotValid);
+        }
+        Ok(Self(format!(
+            "{}@{}",
+            address.local_part(),
+            address.domain().to_lowercase()
+        )))
+    }
+}
+
+impl fmt::Debug for Email {
+    /// The first character and the top-level domain alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.0.chars().next().unwrap_or('?');
+        write!(f, "{first}…@….{}", self.0.rsplit('.').next().unwrap_or_default())
+    }
+}
+
+/// Where a code goes: the thing whose possession it proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// By SMS.
+    Phone(Phone),
+    /// By mail.
+    Email(Email),
+}
+
+impl Destination {
+    /// The destination as one text, in which a phone and an address can never be the same.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::Phone(phone) => format!("phone#{}", phone.as_str()),
+            Self::Email(email) => format!("email#{}", email.as_str()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rules() -> PhoneRules {
+        PhoneRules {
+            default_region: country::CN,
+            allowed_calling_codes: vec![86, 39],
+        }
+    }
+
+    #[test]
+    fn a_phone_is_the_same_however_it_is_typed() {
+        let expected = rules().parse("13627140483").unwrap();
+        assert_eq!(expected.as_str(), "+8613627140483");
+        for typed in [
+            "+8613627140483",
+            "+86 136 2714 0483",
+            "0086 13627140483",
+            "136-2714-0483",
+            " 13627140483 ",
+        ] {
+            assert_eq!(rules().parse(typed), Ok(expected.clone()), "{typed}");
+        }
+        assert_eq!(expected.parts(), Ok(("86".to_owned(), "13627140483".to_owned())));
+    }
+
+    #[test]
+    fn a_leading_zero_of_the_national_number_stays() {
+        let rome = rules().parse("+39 02 3661 8300").unwrap();
+        assert_eq!(rome.as_str(), "+390236618300");
+        assert_eq!(rome.parts(), Ok(("39".to_owned(), "0236618300".to_owned())));
+    }
+
+    #[test]
+    fn what_cannot_be_sent_to_is_no_phone() {
+        for typed in [
+            "",
+            "1362714048",
+            "+12025550123",
+            "13627140483 ext. 5",
+            "hello",
+            "+86",
+            "１３",
+            "+8613627140483;x=1",
+        ] {
+            assert_eq!(rules().parse(typed), Err(NotValid), "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_contact_shows_little_of_itself() {
+        assert_eq!(format!("{:?}", rules().parse("13627140483").unwrap()), "+…83");
+        assert_eq!(
+            format!("{:?}", Email::from_str("li.lei@Example.com").unwrap()),
+            "l…@….com"
+        );
+    }
+
+    #[test]
+    fn an_address_is_parsed_once() {
+        assert_eq!(
+            Email::from_str(" Li.Lei@EXAMPLE.com ").unwrap().as_str(),
+            "Li.Lei@example.com"
+        );
+        for typed in [
+            "",
+            "li",
+            "li@",
+            "@x.com",
+            "Li <li@x.com>",
+            "\"li\"@x.com",
+            "li@[1.2.3.4]",
+            "li@localhost",
+            "a b@x.com",
+        ] {
+            assert_eq!(Email::from_str(typed), Err(NotValid), "{typed}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_parsers(text in any::<String>()) {
+            if let Ok(phone) = rules().parse(&text) {
+                prop_assert_eq!(rules().parse(phone.as_str()), Ok(phone));
+            }
+            if let Ok(email) = Email::from_str(&text) {
+                prop_assert_eq!(Email::from_str(email.as_str()), Ok(email));
+            }
+        }
+
+        #[test]
+        fn every_chinese_mobile_number_is_itself_again(rest in 0u64..100_000_000) {
+            let typed = format!("138{rest:08}");
+            let phone = rules().parse(&typed).unwrap();
+            prop_assert_eq!(phone.parts(), Ok(("86".to_owned(), typed)));
+        }
+    }
+}

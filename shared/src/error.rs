@@ -1,0 +1,174 @@
+//! The one error of the domain, and the one table from error to symbol and status.
+
+use crate::{envelope::Envelope, parameter::Field};
+use lambda_http::http::StatusCode;
+use std::borrow::Cow;
+
+/// Why a call was refused or failed.
+///
+/// Every variant but [`Error::Internal`] is an expected answer, never a failed invocation.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A required parameter is absent, blank, or neither text nor number.
+    #[error("a required parameter is missing: {0:?}")]
+    Missing(Field),
+    /// A parameter is there and not acceptable.
+    #[error("a parameter is not valid: {0:?}")]
+    NotValid(Field),
+    /// The code is not the one that was sent, or is no longer good.
+    #[error("the code is not valid")]
+    CodeNotValid {
+        /// How many tries are left for the code that was sent; 0 when a new one must be asked for.
+        attempts_left: u32,
+    },
+    /// The session is missing, malformed, expired, or from before the last change of the credentials.
+    #[error("the session is not valid")]
+    InvalidToken,
+    /// A code was sent to this destination a moment ago.
+    #[error("a message was sent moments ago")]
+    SendFrequently {
+        /// Seconds until the next may be asked for.
+        retry_after: u64,
+    },
+    /// Too many wrong tries.
+    #[error("too many wrong tries")]
+    TooManyAttempts {
+        /// Seconds until the next try is looked at.
+        retry_after: u64,
+    },
+    /// The provider did not take the message.
+    #[error("the message could not be sent: {0}")]
+    SendFailed(#[source] Cause),
+    /// The session names a member that is not in the store.
+    #[error("no such member")]
+    UserNotFound,
+    /// The phone of the token is not the member's own.
+    #[error("the phone is not the member's own")]
+    UserPhoneNotMatch,
+    /// Another member has this phone.
+    #[error("the phone belongs to another member")]
+    PhoneInUse,
+    /// Another member has this mail address.
+    #[error("the mail address belongs to another member")]
+    EmailInUse,
+    /// A pay password is set already.
+    #[error("a pay password is set already")]
+    PayPasswordAlreadySet,
+    /// No pay password is set.
+    #[error("no pay password is set")]
+    PayPasswordNotSet,
+    /// The change asks for a recent login or the login password.
+    #[error("the member must authenticate again")]
+    ReauthenticationRequired,
+    /// The change must wait, because the phone was replaced or the password recovered lately.
+    #[error("cooling off")]
+    CoolingOff {
+        /// Seconds until the change may be made.
+        retry_after: u64,
+    },
+    /// The body is neither a JSON object nor a form, or the event is no HTTP request.
+    #[error("the body is not valid")]
+    BodyNotValid,
+    /// The body is longer than [`MAX_BODY_BYTES`](crate::request::MAX_BODY_BYTES).
+    #[error("the body is too large")]
+    BodyTooLarge,
+    /// The store throttles or does not answer in time.
+    #[error("the store is busy: {0}")]
+    Busy(#[source] Cause),
+    /// A fault of ours. The cause goes to the log, never to the caller.
+    #[error("internal: {0}")]
+    Internal(#[source] Cause),
+}
+
+/// What lies behind an error, for the log.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Seconds after which a call refused with `SERVICE_BUSY` is worth repeating: DynamoDB's on-demand
+/// tables take on more load within seconds, and the SDK has already retried for several.
+const BUSY_RETRY_AFTER: u64 = 5;
+
+impl Error {
+    /// The symbol that programs read, braces included.
+    #[must_use]
+    pub fn symbol(&self) -> Cow<'static, str> {
+        match self {
+            Self::Missing(field) => format!("{{{}}}_REQUIRED", field.symbol()).into(),
+            Self::NotValid(field) => format!("{{{}}}_NOT_VALID", field.symbol()).into(),
+            Self::CodeNotValid { .. } => "{CODE}_NOT_VALID".into(),
+            Self::InvalidToken => "INVALID_TOKEN".into(),
+            Self::SendFrequently { .. } => "SEND_MESSAGE_FREQUENTLY".into(),
+            Self::TooManyAttempts { .. } => "TOO_MANY_ATTEMPTS".into(),
+            Self::SendFailed(_) => "SEND_MESSAGE_ERROR".into(),
+            Self::UserNotFound => "USER_NOT_FOUND".into(),
+            Self::UserPhoneNotMatch => "USER_PHONE_NOT_MATCH".into(),
+            Self::PhoneInUse => "PHONE_IN_USE".into(),
+            Self::EmailInUse => "EMAIL_IN_USE".into(),
+            Self::PayPasswordAlreadySet => "PAY_PASSWORD_ALREADY_SET".into(),
+            Self::PayPasswordNotSet => "PAY_PASSWORD_NOT_SET".into(),
+            Self::ReauthenticationRequired => "REAUTHENTICATION_REQUIRED".into(),
+            Self::CoolingOff { .. } => "COOLING_OFF".into(),
+            Self::BodyNotValid => "BODY_NOT_VALID".into(),
+            Self::BodyTooLarge => "BODY_TOO_LARGE".into(),
+            Self::Busy(_) => "SERVICE_BUSY".into(),
+            Self::Internal(_) => "INTERNAL_SERVER_ERROR".into(),
+        }
+    }
+
+    /// The HTTP status, which differs by envelope for one error alone.
+    #[must_use]
+    pub fn status(&self, envelope: Envelope) -> StatusCode {
+        match self {
+            Self::Missing(_)
+            | Self::NotValid(_)
+            | Self::CodeNotValid { .. }
+            | Self::UserNotFound
+            | Self::UserPhoneNotMatch
+            | Self::PayPasswordNotSet
+            | Self::BodyNotValid => StatusCode::BAD_REQUEST,
+            Self::SendFrequently { .. } => match envelope {
+                // The first document's table of errors says 400.
+                Envelope::User => StatusCode::BAD_REQUEST,
+                Envelope::Member => StatusCode::TOO_MANY_REQUESTS,
+            },
+            Self::InvalidToken => StatusCode::UNAUTHORIZED,
+            Self::ReauthenticationRequired | Self::CoolingOff { .. } => StatusCode::FORBIDDEN,
+            Self::PhoneInUse | Self::EmailInUse | Self::PayPasswordAlreadySet => StatusCode::CONFLICT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::SendFailed(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Seconds to wait, for a refusal that time cures.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::SendFrequently { retry_after }
+            | Self::TooManyAttempts { retry_after }
+            | Self::CoolingOff { retry_after } => Some(*retry_after),
+            Self::Busy(_) => Some(BUSY_RETRY_AFTER),
+            _ => None,
+        }
+    }
+
+    /// Tries left, for a wrong code.
+    #[must_use]
+    pub fn attempts_left(&self) -> Option<u32> {
+        match self {
+            Self::CodeNotValid { attempts_left } => Some(*attempts_left),
+            _ => None,
+        }
+    }
+
+    /// A fault of ours, whatever it was.
+    pub fn internal(cause: impl Into<Cause>) -> Self {
+        Self::Internal(cause.into())
+    }
+}
+
+impl From<crate::random::Unavailable> for Error {
+    fn from(cause: crate::random::Unavailable) -> Self {
+        Self::internal(cause)
+    }
+}

@@ -1,0 +1,324 @@
+//! The keys: one secret, several ids, a subkey derived for each purpose.
+//!
+//! The secret is a flat JSON object, so that CloudFormation can generate the first one:
+//! `{"current":"first","first":"64 random characters"}`. Every other text field is a key by its id;
+//! `current` names the one that signs, the others still verify. Public keys of a login service that
+//! signs sessions elsewhere stand beside them:
+//! `"publicKeys":{"login":{"alg":"EdDSA","pem":"-----BEGIN PUBLIC KEY-----…"}}`.
+
+use aws_lc_rs::{hkdf, hmac};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde::Deserialize;
+use std::{collections::BTreeMap, fmt};
+
+/// The longest id of a key, in bytes: the `keyid` of a PHC string (Argon2 reference encoding) takes 8.
+pub const MAX_ID_BYTES: usize = 8;
+
+/// The shortest key, in characters: 32 of an alphabet of 62 carry 190 bits, above the 128 that
+/// NIST SP 800-131A asks of a MAC key.
+const MIN_KEY_CHARACTERS: usize = 32;
+
+/// What a subkey is for. Keys of two purposes have nothing in common that could be computed.
+#[derive(Clone, Copy, Debug)]
+pub enum Use {
+    /// Signs sessions (HS256).
+    Session,
+    /// Signs `phoneInfo` and `verification`.
+    Token,
+    /// The MAC under which a code is kept.
+    Code,
+    /// The MAC over a password before it is hashed.
+    Pepper,
+}
+
+impl Use {
+    /// HKDF's `info` (RFC 5869, 3.2).
+    fn info(self) -> &'static [u8] {
+        match self {
+            Self::Session => b"account-security session",
+            Self::Token => b"account-security token",
+            Self::Code => b"account-security code",
+            Self::Pepper => b"account-security pepper",
+        }
+    }
+}
+
+/// One key of the secret, by its id.
+pub struct Key {
+    /// The id, at most [`MAX_ID_BYTES`] long.
+    pub id: String,
+    prk: hkdf::Prk,
+}
+
+impl Key {
+    fn new(id: &str, text: &str) -> Self {
+        // RFC 5869, 3.1: without a salt the extraction is still sound for a key this strong.
+        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(text.as_bytes());
+        Self {
+            id: id.to_owned(),
+            prk,
+        }
+    }
+
+    /// The subkey's 32 bytes: HKDF-SHA-256 with an empty salt over the key's text, `info` by use.
+    ///
+    /// # Panics
+    /// Never: HKDF fails for outputs above 8,160 bytes alone, and this one has 32.
+    #[must_use]
+    pub fn bytes(&self, purpose: Use) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        let info = [purpose.info()];
+        #[expect(
+            clippy::expect_used,
+            reason = "32 bytes are always within HKDF's bound, whatever a request carries"
+        )]
+        self.prk
+            .expand(&info, hkdf::HKDF_SHA256)
+            .and_then(|okm| okm.fill(&mut bytes))
+            .expect("HKDF gives 32 bytes");
+        bytes
+    }
+
+    /// HMAC-SHA-256 under the subkey, over parts that cannot run into one another: each is preceded by its length.
+    #[must_use]
+    pub fn mac(&self, purpose: Use, parts: &[&[u8]]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.bytes(purpose)));
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut mac = [0; 32];
+        mac.copy_from_slice(context.sign().as_ref());
+        mac
+    }
+}
+
+/// A public key of a service that signs sessions elsewhere.
+pub struct PublicKey {
+    /// The one algorithm that it is good for.
+    pub algorithm: Algorithm,
+    /// The key.
+    pub key: DecodingKey,
+}
+
+/// The keys of the bundle.
+pub struct Keys {
+    current: String,
+    by_id: BTreeMap<String, Key>,
+    public: BTreeMap<String, PublicKey>,
+}
+
+/// Why a secret holds no keys. Says nothing of what it holds.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// No JSON object of the shape above.
+    #[error("the secret is not a JSON object with `current` and a key of that name")]
+    Shape,
+    /// An id is empty, longer than [`MAX_ID_BYTES`], or has other characters than `a-z A-Z 0-9 -`.
+    #[error("the key id {0:?} must have 1 to {MAX_ID_BYTES} characters of a-z, A-Z, 0-9 and -")]
+    Id(String),
+    /// A key is too short to be one.
+    #[error("the key {0:?} must have at least {MIN_KEY_CHARACTERS} characters")]
+    Short(String),
+    /// `current` names no key.
+    #[error("`current` names {0:?}, which is no key of the secret")]
+    Current(String),
+    /// A public key is neither `EdDSA` nor ES256, or no PEM.
+    #[error("the public key {0:?} is not a PEM of alg EdDSA or ES256")]
+    PublicKey(String),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Secret {
+    current: String,
+    #[serde(default)]
+    public_keys: BTreeMap<String, PublicKeyText>,
+    #[serde(flatten)]
+    keys: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct PublicKeyText {
+    alg: Algorithm,
+    pem: String,
+}
+
+impl Keys {
+    /// Reads the secret.
+    ///
+    /// # Errors
+    /// The first [`Fault`] that is found.
+    pub fn parse(secret: &str) -> Result<Self, Fault> {
+        let secret: Secret = serde_json::from_str(secret).map_err(|_| Fault::Shape)?;
+        for (id, text) in &secret.keys {
+            let well_formed = (1..=MAX_ID_BYTES).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            if !well_formed {
+                return Err(Fault::Id(id.clone()));
+            }
+            if text.chars().count() < MIN_KEY_CHARACTERS {
+                return Err(Fault::Short(id.clone()));
+            }
+        }
+        if !secret.keys.contains_key(&secret.current) {
+            return Err(Fault::Current(secret.current));
+        }
+        let public_keys = secret
+            .public_keys
+            .into_iter()
+            .map(|(id, text)| {
+                let key = match text.alg {
+                    Algorithm::EdDSA => DecodingKey::from_ed_pem(text.pem.as_bytes()),
+                    Algorithm::ES256 => DecodingKey::from_ec_pem(text.pem.as_bytes()),
+                    _ => return Err(Fault::PublicKey(id)),
+                };
+                match key {
+                    Ok(key) => Ok((
+                        id,
+                        PublicKey {
+                            algorithm: text.alg,
+                            key,
+                        },
+                    )),
+                    Err(_) => Err(Fault::PublicKey(id)),
+                }
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            by_id: secret
+                .keys
+                .iter()
+                .map(|(id, text)| (id.clone(), Key::new(id, text)))
+                .collect(),
+            current: secret.current,
+            public: public_keys,
+        })
+    }
+
+    /// The key that signs.
+    ///
+    /// # Panics
+    /// Never: [`Keys::parse`] refuses a secret whose `current` names no key.
+    #[must_use]
+    pub fn current(&self) -> &Key {
+        #[expect(clippy::expect_used, reason = "checked once at init, in `parse`")]
+        self.by_id.get(&self.current).expect("`current` names a key")
+    }
+
+    /// The key of that id, current or earlier.
+    #[must_use]
+    pub fn by_id(&self, id: &str) -> Option<&Key> {
+        self.by_id.get(id)
+    }
+
+    /// Every key, for what carries no id.
+    pub fn all(&self) -> impl Iterator<Item = &Key> {
+        self.by_id.values()
+    }
+
+    /// The public key of that id.
+    #[must_use]
+    pub fn public(&self, id: &str) -> Option<&PublicKey> {
+        self.public.get(id)
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys")
+            .field("current", &self.current)
+            .field("ids", &self.by_id.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Two keys, the second current.
+    pub(crate) fn two_keys() -> Keys {
+        Keys::parse(&secret("new")).unwrap()
+    }
+
+    pub(crate) fn secret(current: &str) -> String {
+        format!(
+            r#"{{"current":"{current}","old":"{}","new":"{}"}}"#,
+            "o".repeat(32),
+            "n".repeat(64)
+        )
+    }
+
+    #[test]
+    fn a_subkey_is_hkdf_sha_256() {
+        // Computed with Python: hmac.new(hmac.new(b"\0"*32, b"n"*64, sha256).digest(), info + b"\x01", sha256)
+        assert_eq!(two_keys().current().bytes(Use::Session), SESSION_SUBKEY);
+    }
+
+    const SESSION_SUBKEY: [u8; 32] = *b"\x5f\x9f\xb5\x53\xb8\x64\x96\xf2\x55\x9c\x46\x37\x1b\x80\x19\x7d\x17\xc4\x0a\xb1\xfe\x81\xce\x40\xae\x7a\xbb\x3b\x55\x08\xa8\xf7";
+
+    #[test]
+    fn subkeys_differ_by_use_and_by_id() {
+        let keys = two_keys();
+        let mut seen = std::collections::HashSet::new();
+        for key in keys.all() {
+            for purpose in [Use::Session, Use::Token, Use::Code, Use::Pepper] {
+                assert!(seen.insert(key.bytes(purpose)));
+            }
+        }
+    }
+
+    #[test]
+    fn parts_of_a_mac_cannot_run_into_one_another() {
+        let keys = two_keys();
+        assert_ne!(
+            keys.current().mac(Use::Code, &[b"12", b"3"]),
+            keys.current().mac(Use::Code, &[b"1", b"23"])
+        );
+    }
+
+    #[test]
+    fn a_secret_that_holds_no_keys_is_told_by_its_fault_and_never_shown() {
+        let key = "k".repeat(32);
+        for (secret, expected) in [
+            (
+                "hunter2hunter2".to_owned(),
+                "the secret is not a JSON object with `current` and a key of that name",
+            ),
+            (
+                format!(r#"{{"k":"{key}"}}"#),
+                "the secret is not a JSON object with `current` and a key of that name",
+            ),
+            (
+                format!(r#"{{"current":"a","b":"{key}"}}"#),
+                "`current` names \"a\", which is no key of the secret",
+            ),
+            (
+                r#"{"current":"a","a":"hunter2"}"#.to_owned(),
+                "the key \"a\" must have at least 32 characters",
+            ),
+            (
+                format!(r#"{{"current":"a b","a b":"{key}"}}"#),
+                "the key id \"a b\" must have 1 to 8 characters of a-z, A-Z, 0-9 and -",
+            ),
+            (
+                format!(r#"{{"current":"a","a":"{key}","publicKeys":{{"p":{{"alg":"HS256","pem":"x"}}}}}}"#),
+                "the public key \"p\" is not a PEM of alg EdDSA or ES256",
+            ),
+        ] {
+            let fault = Keys::parse(&secret).unwrap_err().to_string();
+            assert_eq!(fault, expected);
+        }
+    }
+
+    #[test]
+    fn keys_do_not_show_in_debug() {
+        assert_eq!(
+            format!("{:?}", two_keys()),
+            r#"Keys { current: "new", ids: ["new", "old"], .. }"#
+        );
+    }
+}

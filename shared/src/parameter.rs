@@ -1,0 +1,98 @@
+//! The parameters of the documented calls: how each is spelled, and what its symbol is named after.
+
+/// A parameter by its spelling in the documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parameter {
+    /// `phoneInfo`: the token of the first document.
+    PhoneInfo,
+    /// `code`: the digits that were sent.
+    Code,
+    /// `newPassword`: the first document's new login password.
+    NewPassword,
+    /// `newPasswordFirst`: the second document's new login password.
+    NewPasswordFirst,
+    /// `newPasswordSecond`: the same once more.
+    NewPasswordSecond,
+    /// `oldPassword`: the password that is to be replaced.
+    OldPassword,
+}
+
+impl Parameter {
+    /// The spelling on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PhoneInfo => "phoneInfo",
+            Self::Code => "code",
+            Self::NewPassword => "newPassword",
+            Self::NewPasswordFirst => "newPasswordFirst",
+            Self::NewPasswordSecond => "newPasswordSecond",
+            Self::OldPassword => "oldPassword",
+        }
+    }
+
+    /// What a symbol about this parameter is named after.
+    #[must_use]
+    pub fn field(self) -> Field {
+        match self {
+            Self::PhoneInfo => Field::PhoneInfo,
+            Self::Code => Field::Code,
+            Self::NewPassword | Self::NewPasswordFirst | Self::NewPasswordSecond => Field::NewPassword,
+            Self::OldPassword => Field::OldPassword,
+        }
+    }
+}
+
+/// A parameter's meaning, after which the symbols `{…}_REQUIRED` and `{…}_NOT_VALID` are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// The new login password.
+    NewPassword,
+    /// The first document's token.
+    PhoneInfo,
+    /// The code.
+    Code,
+    /// The password that is to be replaced.
+    OldPassword,
+    /// A phone number.
+    Phone,
+    /// The second document's name of a missing code.
+    Message,
+    /// A mail address.
+    Email,
+    /// The six-digit payment PIN.
+    PayPassword,
+    /// The second document's token.
+    Verification,
+}
+
+impl Field {
+    /// Every field, for the tables that must be whole.
+    pub const ALL: [Self; 9] = [
+        Self::NewPassword,
+        Self::PhoneInfo,
+        Self::Code,
+        Self::OldPassword,
+        Self::Phone,
+        Self::Message,
+        Self::Email,
+        Self::PayPassword,
+        Self::Verification,
+    ];
+
+    /// The word between the braces of a symbol.
+    #[must_use]
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::NewPassword => "NEW_PASSWORD",
+            Self::PhoneInfo => "PHONE_INFO",
+            Self::Code => "CODE",
+            Self::OldPassword => "OLD_PASSWORD",
+            Self::Phone => "PHONE",
+            Self::Message => "MESSAGE",
+            Self::Email => "EMAIL",
+            Self::PayPassword => "PAY_PASSWORD",
+            Self::Verification => "VERIFICATION",
+        }
+    }
+}

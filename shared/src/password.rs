@@ -1,0 +1,310 @@
+//! The login password: which are acceptable, and how they are kept.
+
+use crate::{
+    Secret,
+    error::Error,
+    keys::{Key, Keys, Use},
+    random,
+    settings::Settings,
+};
+use argon2::{
+    Algorithm, Argon2, KeyId, Params, ParamsBuilder, Version,
+    password_hash::{PasswordHasher, PasswordVerifier, phc},
+};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use unicode_normalization::UnicodeNormalization;
+
+/// The longest login password, in code points. NIST SP 800-63B-4, 3.1.1.2 asks for 64 at least.
+pub const MAX_CODE_POINTS: usize = 128;
+
+/// The commonest passwords, in lower case and sorted; `data/README.md` tells where they are from.
+const COMMON: &str = include_str!("../data/common-passwords.txt");
+
+/// The salt's length: RFC 9106, 3.1 recommends 16 bytes.
+const SALT_BYTES: usize = 16;
+
+/// A new login password that was found acceptable, NFC-normalised.
+#[derive(Debug)]
+pub struct Password(Secret);
+
+impl Password {
+    /// Whether `typed` is this password, in whatever spelling NFC makes the same.
+    #[must_use]
+    pub fn is(&self, typed: &str) -> bool {
+        typed.nfc().eq(self.0.expose_secret().chars())
+    }
+}
+
+/// A password as it is kept: a PHC string of Argon2id whose `keyid` names the pepper.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    /// The PHC string.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+/// The rules and costs of passwords.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordPolicy {
+    /// The shortest login password, in code points.
+    pub min_code_points: usize,
+    /// Argon2's memory, in KiB.
+    pub memory_kib: u32,
+    /// Argon2's passes.
+    pub passes: u32,
+}
+
+impl From<&Settings> for PasswordPolicy {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            min_code_points: settings.password_min_length,
+            memory_kib: settings.argon2_memory_kib,
+            passes: settings.argon2_passes,
+        }
+    }
+}
+
+impl PasswordPolicy {
+    /// Takes a new login password if it is acceptable: 8 (setting) to 128 code points after NFC, not
+    /// among the commonest, and none of `contacts` (the member's own phone and mail, in any spelling).
+    #[must_use]
+    pub fn accept(&self, typed: &str, contacts: &[impl AsRef<str>]) -> Option<Password> {
+        let normalised: String = typed.nfc().collect();
+        let lower = normalised.to_lowercase();
+        let acceptable = (self.min_code_points..=MAX_CODE_POINTS).contains(&normalised.chars().count())
+            && !is_common(&lower)
+            && !contacts
+                .iter()
+                .any(|contact| contact.as_ref().to_lowercase() == lower);
+        acceptable.then(|| Password(normalised.into()))
+    }
+
+    /// Hashes an acceptable password under the current pepper.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where there is no randomness or no memory.
+    pub fn hash(&self, keys: &Keys, password: &Password) -> Result<PasswordHash, Error> {
+        let key = keys.current();
+        let salt = random::bytes::<SALT_BYTES>()?;
+        let hash: phc::PasswordHash = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params(key)?)
+            .hash_password_with_salt(&peppered(key, password.0.expose_secret()), &salt)
+            .map_err(Error::internal)?;
+        Ok(PasswordHash(hash.to_string()))
+    }
+
+    /// Whether a kept hash costs less than the settings ask now, or has an earlier pepper.
+    #[must_use]
+    pub fn is_outdated(&self, keys: &Keys, kept: &PasswordHash) -> bool {
+        let params = phc::PasswordHash::new(&kept.0)
+            .ok()
+            .and_then(|hash| Params::try_from(&hash).ok());
+        params.is_none_or(|params| {
+            params.m_cost() < self.memory_kib
+                || params.t_cost() < self.passes
+                || params.keyid() != keys.current().id.as_bytes()
+        })
+    }
+
+    fn params(&self, key: &Key) -> Result<Params, Error> {
+        let key_id = KeyId::new(key.id.as_bytes()).map_err(Error::internal)?;
+        let mut params = ParamsBuilder::new();
+        // One lane: a function has less than two cores for all but the largest memory sizes.
+        params
+            .m_cost(self.memory_kib)
+            .t_cost(self.passes)
+            .p_cost(1)
+            .keyid(key_id);
+        params.build().map_err(Error::internal)
+    }
+}
+
+/// Whether `typed` is the password that was kept. Argon2 compares in constant time.
+///
+/// # Errors
+/// [`Error::Internal`] where the hash is malformed or its pepper is no longer in the secret.
+pub fn verify(keys: &Keys, typed: &str, kept: &PasswordHash) -> Result<bool, Error> {
+    let hash = phc::PasswordHash::new(&kept.0).map_err(Error::internal)?;
+    let params = Params::try_from(&hash).map_err(Error::internal)?;
+    let key = std::str::from_utf8(params.keyid())
+        .ok()
+        .and_then(|id| keys.by_id(id))
+        .ok_or_else(|| Error::internal("the pepper of a password hash is not among the keys"))?;
+    let normalised = Secret::from(typed.nfc().collect::<String>());
+    match Argon2::default().verify_password(&peppered(key, normalised.expose_secret()), &hash) {
+        Ok(()) => Ok(true),
+        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
+        Err(fault) => Err(Error::internal(fault)),
+    }
+}
+
+/// The keyed MAC that Argon2 hashes in the password's place: a stolen table cannot be searched
+/// without the secret (NIST SP 800-63B-4, 3.1.1.2).
+fn peppered(key: &Key, password: &str) -> [u8; 32] {
+    key.mac(Use::Pepper, &[password.as_bytes()])
+}
+
+fn is_common(lower: &str) -> bool {
+    // Binary search over the lines of the text itself: no table is built at a cold start.
+    let (mut low, mut high) = (0, COMMON.len());
+    while low < high {
+        let start = COMMON
+            .get(low..low.midpoint(high))
+            .and_then(|half| half.rfind('\n'))
+            .map_or(low, |at| low + at + 1);
+        let line = COMMON
+            .get(start..high)
+            .and_then(|rest| rest.lines().next())
+            .unwrap_or_default();
+        match line.cmp(lower) {
+            std::cmp::Ordering::Equal => return true,
+            std::cmp::Ordering::Less => low = start + line.len() + 1,
+            std::cmp::Ordering::Greater => high = start,
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::tests::{secret, two_keys};
+    use proptest::prelude::*;
+
+    const NO_CONTACTS: &[&str] = &[];
+    const POLICY: PasswordPolicy = PasswordPolicy {
+        min_code_points: 8,
+        memory_kib: 7 * 1024,
+        passes: 1,
+    };
+
+    #[test]
+    fn length_is_counted_in_code_points_after_nfc() {
+        // U+0065 U+0301 is one code point after NFC.
+        assert!(
+            POLICY
+                .accept(
+                    "e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}",
+                    NO_CONTACTS
+                )
+                .is_none()
+        );
+        assert!(POLICY.accept("密码密码密码密码", NO_CONTACTS).is_some());
+        assert!(POLICY.accept(&"长".repeat(128), NO_CONTACTS).is_some());
+        assert!(POLICY.accept(&"长".repeat(129), NO_CONTACTS).is_none());
+        assert!(POLICY.accept("1234567", NO_CONTACTS).is_none());
+    }
+
+    #[test]
+    fn common_ones_and_the_members_own_contacts_are_refused() {
+        for typed in [
+            "password",
+            "Password1",
+            "12345678",
+            "iloveyou",
+            "QWERTYUIOP",
+            "li@example.com",
+            "13627140483",
+        ] {
+            assert!(
+                POLICY.accept(typed, &["Li@example.com", "13627140483"]).is_none(),
+                "{typed}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_documents_examples_and_a_legacy_md5_are_acceptable_passwords() {
+        let local = PasswordPolicy {
+            min_code_points: 6,
+            ..POLICY
+        };
+        assert!(local.accept("026129", NO_CONTACTS).is_some());
+        assert!(
+            POLICY
+                .accept("5f4dcc3b5aa765d61d8327deb882cf99", NO_CONTACTS)
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn every_line_of_the_list_is_found_and_the_list_is_sorted() {
+        assert!(COMMON.lines().is_sorted());
+        assert!(
+            COMMON.lines().count() >= 3_000,
+            "ASVS 5, 6.2.4 asks for the 3,000 commonest"
+        );
+        for line in COMMON.lines() {
+            assert!(is_common(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_argon2id_with_its_costs_and_pepper_and_verifies_in_every_spelling() {
+        let keys = two_keys();
+        let hash = POLICY
+            .hash(&keys, &POLICY.accept("pässword-of-li", NO_CONTACTS).unwrap())
+            .unwrap();
+        // `keyid` is "new" in Base64.
+        assert!(
+            hash.as_str()
+                .starts_with("$argon2id$v=19$m=7168,t=1,p=1,keyid=bmV3$"),
+            "{}",
+            hash.as_str()
+        );
+        assert!(verify(&keys, "pässword-of-li", &hash).unwrap());
+        assert!(verify(&keys, "pa\u{308}ssword-of-li", &hash).unwrap());
+        assert!(!verify(&keys, "password-of-li", &hash).unwrap());
+    }
+
+    #[test]
+    fn an_earlier_pepper_verifies_until_it_is_retired_and_is_outdated_meanwhile() {
+        let before = Keys::parse(&secret("old")).unwrap();
+        let hash = POLICY
+            .hash(&before, &POLICY.accept("password-of-li", NO_CONTACTS).unwrap())
+            .unwrap();
+        assert!(verify(&two_keys(), "password-of-li", &hash).unwrap());
+        assert!(POLICY.is_outdated(&two_keys(), &hash));
+        assert!(!POLICY.is_outdated(&before, &hash));
+        assert!(PasswordPolicy { passes: 2, ..POLICY }.is_outdated(&before, &hash));
+        let retired = Keys::parse(&format!(r#"{{"current":"new","new":"{}"}}"#, "n".repeat(64))).unwrap();
+        assert!(matches!(
+            verify(&retired, "password-of-li", &hash),
+            Err(Error::Internal(_))
+        ));
+    }
+
+    #[test]
+    fn a_malformed_hash_is_a_fault_and_never_a_match() {
+        for kept in [
+            "",
+            "password-of-li",
+            "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ",
+            "$2b$12$abcdefghijklmnopqrstuv",
+        ] {
+            assert!(
+                verify(&two_keys(), "password-of-li", &PasswordHash(kept.to_owned())).is_err(),
+                "{kept}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_that_is_no_line_of_the_list_is_not_common(text in "\\PC{0,12}") {
+            prop_assert_eq!(is_common(&text), COMMON.lines().any(|line| line == text));
+        }
+    }
+}

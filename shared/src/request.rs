@@ -1,0 +1,250 @@
+//! A request as a handler sees it: parameters, session, language, and where it came from.
+
+use crate::{Secret, error::Error, language::Language, parameter::Parameter};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// The longest body that is looked at (the contract, "Requests").
+pub const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// A request.
+#[derive(Debug)]
+pub struct Request {
+    /// The language in which its sender is answered.
+    pub language: Language,
+    /// Where it came from.
+    pub origin: Origin,
+    pub(crate) parameters: Parameters,
+    pub(crate) session_token: Option<Secret>,
+}
+
+/// Where a request came from: what an audit record and a notice say of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The id under which the log knows the request.
+    pub request_id: String,
+    /// The caller's address by the gateway's own word, never by a header that the caller wrote.
+    pub source_ip: Option<String>,
+    /// The caller's `User-Agent`, cut to [`MAX_USER_AGENT_CHARACTERS`].
+    pub user_agent: Option<String>,
+}
+
+/// How much of a `User-Agent` is kept: enough for every browser's.
+pub const MAX_USER_AGENT_CHARACTERS: usize = 256;
+
+impl Request {
+    /// A parameter that must be there. `None` of its characters are trimmed.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] with the parameter's field.
+    pub fn required(&self, parameter: Parameter) -> Result<&str, Error> {
+        self.optional(parameter).ok_or(Error::Missing(parameter.field()))
+    }
+
+    /// A parameter that may be there.
+    #[must_use]
+    pub fn optional(&self, parameter: Parameter) -> Option<&str> {
+        self.parameters.get(parameter.name())
+    }
+}
+
+/// Parameters by name: those of the body stand before those of the query. Blank ones are not kept.
+#[derive(Default)]
+pub(crate) struct Parameters {
+    body: BTreeMap<String, Secret>,
+    query: BTreeMap<String, Secret>,
+}
+
+impl Parameters {
+    /// Reads the query and the body.
+    ///
+    /// # Errors
+    /// [`Error::BodyTooLarge`], or [`Error::BodyNotValid`] for a body that is neither a JSON object nor a form.
+    pub(crate) fn read<'a>(
+        query: impl IntoIterator<Item = (&'a str, &'a str)>,
+        content_type: Option<&str>,
+        body: &[u8],
+    ) -> Result<Self, Error> {
+        if body.len() > MAX_BODY_BYTES {
+            return Err(Error::BodyTooLarge);
+        }
+        let body = std::str::from_utf8(body)
+            .map_err(|_| Error::BodyNotValid)?
+            .trim_start_matches('\u{feff}')
+            .trim();
+        let media_type = content_type
+            .and_then(|value| value.split(';').next())
+            .unwrap_or_default()
+            .trim();
+        let body = if body.is_empty() {
+            BTreeMap::new()
+        } else if body.starts_with('{') || is_json(media_type) {
+            // A client that forgets the header sends JSON under a form's media type, as `curl -d` does.
+            json(body)?
+        } else if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+            || (media_type.is_empty() && body.contains('='))
+        {
+            keep(
+                form_urlencoded::parse(body.as_bytes())
+                    .map(|(name, value)| (name.into_owned(), value.into_owned())),
+            )
+        } else {
+            return Err(Error::BodyNotValid);
+        };
+        Ok(Self {
+            body,
+            query: keep(
+                query
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value.to_owned())),
+            ),
+        })
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.body
+            .get(name)
+            .or_else(|| self.query.get(name))
+            .map(crate::ExposeSecret::expose_secret)
+    }
+
+    /// A parameter that is not taken from the query, since an address ends in logs (ASVS 5, 14.2.1).
+    pub(crate) fn in_body(&self, name: &str) -> Option<&Secret> {
+        self.body.get(name)
+    }
+}
+
+impl std::fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parameters").finish_non_exhaustive()
+    }
+}
+
+fn is_json(media_type: &str) -> bool {
+    let media_type = media_type.to_ascii_lowercase();
+    media_type == "application/json" || media_type.ends_with("+json")
+}
+
+fn keep(pairs: impl Iterator<Item = (String, String)>) -> BTreeMap<String, Secret> {
+    pairs
+        .filter(|(_, value)| !value.trim().is_empty())
+        .map(|(name, value)| (name, value.into()))
+        .collect()
+}
+
+fn json(body: &str) -> Result<BTreeMap<String, Secret>, Error> {
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(body).map_err(|_| Error::BodyNotValid)?;
+    Ok(keep(fields.into_iter().filter_map(|(name, value)| {
+        Some((name, text_or_digits(value.get())?))
+    })))
+}
+
+/// A JSON text as it is, a JSON number as the digits it was written with; nothing for any other type.
+fn text_or_digits(json: &str) -> Option<String> {
+    match json.as_bytes().first()? {
+        b'"' => serde_json::from_str(json).ok(),
+        b'-' | b'0'..=b'9' => Some(json.to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(content_type: &str, body: &str) -> Result<Parameters, Error> {
+        Parameters::read(
+            [("code", "from-query"), ("blank", " ")],
+            Some(content_type),
+            body.as_bytes(),
+        )
+    }
+
+    #[test]
+    fn json_form_and_query_say_the_same() {
+        for (content_type, body) in [
+            ("application/json", r#"{"code":"123454"}"#),
+            ("application/json; charset=utf-8", "\u{feff} {\"code\":123454}"),
+            ("application/x-www-form-urlencoded", "code=123454&time="),
+            ("application/x-www-form-urlencoded", r#"{"code":"123454"}"#),
+            ("text/plain", r#"{"code":"123454"}"#),
+            ("", "code=123454"),
+            ("", "code=%31%323454"),
+        ] {
+            assert_eq!(
+                read(content_type, body).unwrap().get("code"),
+                Some("123454"),
+                "{content_type} {body}"
+            );
+        }
+        assert_eq!(
+            read("application/json", "").unwrap().get("code"),
+            Some("from-query")
+        );
+        assert_eq!(
+            read("application/json", r#"{"code":""}"#).unwrap().get("code"),
+            Some("from-query")
+        );
+    }
+
+    #[test]
+    fn what_is_neither_text_nor_number_is_missing() {
+        let body = r#"{"a":null,"b":true,"c":[1],"d":{"e":1},"f":" ","g":1362714048312345678901,"h":"x"}"#;
+        let parameters = read("application/json", body).unwrap();
+        for name in ["a", "b", "c", "d", "f", "blank", "absent"] {
+            assert_eq!(parameters.get(name), None, "{name}");
+        }
+        assert_eq!(parameters.get("g"), Some("1362714048312345678901"));
+        assert_eq!(parameters.get("h"), Some("x"));
+    }
+
+    #[test]
+    fn a_body_that_is_neither_is_refused() {
+        for (content_type, body) in [
+            ("application/json", "[1]"),
+            ("application/json", "code=1"),
+            ("application/json", "{"),
+            ("application/json", r#"{"a":1} x"#),
+            ("text/plain", "hello"),
+            ("multipart/form-data; boundary=x", "--x"),
+            ("", "hello"),
+        ] {
+            assert!(
+                matches!(read(content_type, body), Err(Error::BodyNotValid)),
+                "{content_type} {body}"
+            );
+        }
+        assert!(matches!(
+            Parameters::read([], None, b"\xff"),
+            Err(Error::BodyNotValid)
+        ));
+    }
+
+    #[test]
+    fn sixteen_kibibytes_are_the_most() {
+        let body = |length: usize| format!("a={}", "x".repeat(length - 2));
+        assert!(read("", &body(MAX_BODY_BYTES)).is_ok());
+        assert!(matches!(
+            read("", &body(MAX_BODY_BYTES + 1)),
+            Err(Error::BodyTooLarge)
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_breaks_the_parser(content_type in any::<Option<String>>(), body in any::<Vec<u8>>()) {
+            let _ = Parameters::read([], content_type.as_deref(), &body);
+        }
+
+        #[test]
+        fn a_text_is_the_same_by_json_and_by_form(value in any::<String>().prop_filter("blank", |v| !v.trim().is_empty())) {
+            let as_json = serde_json::json!({ "v": value }).to_string();
+            let as_form = form_urlencoded::Serializer::new(String::new()).append_pair("v", &value).finish();
+            let (by_json, by_form) = (read("application/json", &as_json).unwrap(), read("application/x-www-form-urlencoded", &as_form).unwrap());
+            prop_assert_eq!(by_json.get("v"), Some(value.as_str()));
+            prop_assert_eq!(by_form.get("v"), Some(value.as_str()));
+        }
+    }
+}

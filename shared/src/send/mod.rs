@@ -1,0 +1,3 @@
+//! What leaves the bundle for a person.
+
+pub mod sms;

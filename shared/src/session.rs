@@ -1,0 +1,305 @@
+//! The session: a JWT that names a member.
+
+use crate::{
+    clock::Timestamp,
+    error::Error,
+    keys::{Keys, Use},
+    settings::Settings,
+    store::member::{Member, MemberId},
+};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+
+/// What a good session says.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Claims {
+    /// The member.
+    #[serde(rename = "sub")]
+    pub member: MemberId,
+    /// The member's credential version at the time of issue.
+    #[serde(rename = "ver")]
+    pub credential_version: u64,
+    /// When the member last logged in.
+    pub auth_time: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Issued<'a> {
+    sub: MemberId,
+    ver: u64,
+    iat: Timestamp,
+    exp: Timestamp,
+    auth_time: Timestamp,
+    iss: &'a str,
+    aud: &'a str,
+}
+
+/// A session that was sent and is good, with the member as the store has them.
+#[derive(Debug)]
+pub struct Session {
+    /// What the session says.
+    pub claims: Claims,
+    pub(crate) member: Option<Member>,
+}
+
+impl Session {
+    /// The member.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`] where the store has none of that id.
+    pub fn member(&self) -> Result<&Member, Error> {
+        self.member.as_ref().ok_or(Error::UserNotFound)
+    }
+}
+
+/// Signs a session, HS256 under the current key, for `SESSION_TTL_SECONDS`, and never past
+/// `SESSION_MAX_SECONDS` from `auth_time`.
+///
+/// # Errors
+/// [`Error::Internal`] where signing fails.
+pub fn issue(
+    keys: &Keys,
+    settings: &Settings,
+    member: MemberId,
+    credential_version: u64,
+    auth_time: Timestamp,
+) -> Result<String, Error> {
+    let now = Timestamp::now();
+    let key = keys.current();
+    let header = Header {
+        kid: Some(key.id.clone()),
+        ..Header::new(Algorithm::HS256)
+    };
+    let issued = Issued {
+        sub: member,
+        ver: credential_version,
+        iat: now,
+        exp: now
+            .plus(settings.session_ttl_seconds)
+            .min(auth_time.plus(settings.session_max_seconds)),
+        auth_time,
+        iss: &settings.session_issuer,
+        aud: &settings.session_audience,
+    };
+    jsonwebtoken::encode(
+        &header,
+        &issued,
+        &EncodingKey::from_secret(&key.bytes(Use::Session)),
+    )
+    .map_err(Error::internal)
+}
+
+/// Checks `kid`, the algorithm that belongs to it, the signature, `exp`, `iss` and `aud`.
+///
+/// # Errors
+/// [`Error::InvalidToken`], whatever was wrong.
+pub fn verify(keys: &Keys, settings: &Settings, token: &str) -> Result<Claims, Error> {
+    verified(keys, settings, token).ok_or(Error::InvalidToken)
+}
+
+fn verified(keys: &Keys, settings: &Settings, token: &str) -> Option<Claims> {
+    let id = jsonwebtoken::decode_header(token).ok()?.kid?;
+    // The algorithm comes from the key, never from the token (ASVS 5, 9.1.2).
+    let (algorithm, key) = match (keys.by_id(&id), keys.public(&id)) {
+        (Some(key), _) => (
+            Algorithm::HS256,
+            &DecodingKey::from_secret(&key.bytes(Use::Session)),
+        ),
+        (None, Some(public)) => (public.algorithm, &public.key),
+        (None, None) => return None,
+    };
+    let mut validation = Validation::new(algorithm);
+    validation.leeway = 0;
+    validation.set_required_spec_claims(&["sub", "exp", "iss", "aud"]);
+    validation.set_issuer(&[&settings.session_issuer]);
+    validation.set_audience(&[&settings.session_audience]);
+    Some(
+        jsonwebtoken::decode::<Claims>(token, key, &validation)
+            .ok()?
+            .claims,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        keys::tests::{secret, two_keys},
+        settings::tests::defaults,
+    };
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+    use base64::{
+        Engine,
+        engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+    };
+    use serde_json::{Value, json};
+
+    fn member() -> MemberId {
+        MemberId(uuid::uuid!("6f1a6e4c-5a0e-4a7a-9a39-1d3a5f0f6c11"))
+    }
+
+    fn good() -> Value {
+        let now = Timestamp::now();
+        json!({"sub": member(), "ver": 3, "iat": now, "exp": now.plus(60), "auth_time": now, "iss": "account-security", "aud": "account-security"})
+    }
+
+    fn signed(kid: &str, algorithm: Algorithm, claims: &Value, key: &[u8]) -> String {
+        let header = Header {
+            kid: Some(kid.to_owned()),
+            ..Header::new(algorithm)
+        };
+        jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(key)).unwrap()
+    }
+
+    fn accepts(claims: &Value) -> bool {
+        let keys = two_keys();
+        let token = signed(
+            "new",
+            Algorithm::HS256,
+            claims,
+            &keys.current().bytes(Use::Session),
+        );
+        verify(&keys, &defaults(), &token).is_ok()
+    }
+
+    #[test]
+    fn a_session_says_what_was_issued() {
+        let (keys, settings, then) = (two_keys(), defaults(), Timestamp(Timestamp::now().0 - 100));
+        let token = issue(&keys, &settings, member(), 3, then).unwrap();
+        let claims = verify(&keys, &settings, &token).unwrap();
+        assert_eq!(
+            claims,
+            Claims {
+                member: member(),
+                credential_version: 3,
+                auth_time: then
+            }
+        );
+    }
+
+    #[test]
+    fn renewal_ends_thirty_days_after_the_login() {
+        let (keys, settings) = (two_keys(), defaults());
+        let almost = Timestamp(Timestamp::now().0 - settings.session_max_seconds + 60);
+        let token = issue(&keys, &settings, member(), 3, almost).unwrap();
+        let claims: Value =
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap())
+                .unwrap();
+        assert_eq!(claims["exp"], json!(almost.plus(settings.session_max_seconds)));
+        let past = Timestamp(almost.0 - 61);
+        assert!(
+            verify(
+                &keys,
+                &settings,
+                &issue(&keys, &settings, member(), 3, past).unwrap()
+            )
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn each_claim_is_checked() {
+        assert!(accepts(&good()));
+        for (claim, bad) in [
+            ("exp", json!(Timestamp::now().0 - 1)),
+            ("exp", Value::Null),
+            ("iss", json!("another")),
+            ("aud", json!("another")),
+            ("sub", json!("not-a-uuid")),
+            ("ver", json!("3")),
+            ("auth_time", Value::Null),
+        ] {
+            let mut claims = good();
+            claims[claim] = bad;
+            assert!(!accepts(&claims), "{claims}");
+        }
+        for claim in ["sub", "ver", "exp", "auth_time", "iss", "aud"] {
+            let mut claims = good();
+            claims.as_object_mut().unwrap().remove(claim);
+            assert!(!accepts(&claims), "{claims}");
+        }
+    }
+
+    #[test]
+    fn the_algorithm_is_the_keys_and_not_the_tokens() {
+        let (keys, settings) = (two_keys(), defaults());
+        let key = keys.current().bytes(Use::Session);
+        assert!(verify(&keys, &settings, &signed("new", Algorithm::HS384, &good(), &key)).is_err());
+        assert!(
+            verify(
+                &keys,
+                &settings,
+                &signed("unknown", Algorithm::HS256, &good(), &key)
+            )
+            .is_err()
+        );
+        let none = format!(
+            "{}.{}.",
+            URL_SAFE_NO_PAD.encode(r#"{"alg":"none","kid":"new"}"#),
+            URL_SAFE_NO_PAD.encode(good().to_string())
+        );
+        for text in [&none, "", "a", "a.b", "a.b.c", "....", "\u{0}"] {
+            assert!(verify(&keys, &settings, text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_earlier_key_verifies_until_it_is_retired() {
+        let settings = defaults();
+        let before = Keys::parse(&secret("old")).unwrap();
+        let token = issue(&before, &settings, member(), 3, Timestamp::now()).unwrap();
+        assert!(verify(&two_keys(), &settings, &token).is_ok());
+        let retired = Keys::parse(&format!(r#"{{"current":"new","new":"{}"}}"#, "n".repeat(64))).unwrap();
+        assert!(verify(&retired, &settings, &token).is_err());
+    }
+
+    #[test]
+    fn a_login_service_signs_elsewhere_and_publishes_its_public_key() {
+        let ed = Ed25519KeyPair::generate().unwrap();
+        let es = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        // SubjectPublicKeyInfo prefixes: RFC 8410, 10.1 and RFC 5480, 2.1.1.
+        let spki = |prefix: &[u8], key: &[u8]| {
+            format!(
+                "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+                STANDARD.encode([prefix, key].concat())
+            )
+        };
+        let ed_pem = spki(
+            b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00",
+            ed.public_key().as_ref(),
+        );
+        let es_pem = spki(
+            b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00",
+            es.public_key().as_ref(),
+        );
+        let secret = json!({
+            "current": "k", "k": "k".repeat(32),
+            "publicKeys": {"login-ed": {"alg": "EdDSA", "pem": ed_pem}, "login-es": {"alg": "ES256", "pem": es_pem}},
+        });
+        let keys = Keys::parse(&secret.to_string()).unwrap();
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = |kid: &str, alg: &str, sign: &dyn Fn(&[u8]) -> Vec<u8>| {
+            let signing_input = format!("{}.{}", part(&json!({"alg": alg, "kid": kid})), part(&good()));
+            let signature = sign(signing_input.as_bytes());
+            format!("{signing_input}.{}", URL_SAFE_NO_PAD.encode(signature))
+        };
+        let by_ed = |data: &[u8]| ed.sign(data).as_ref().to_vec();
+        let by_es = |data: &[u8]| {
+            es.sign(&aws_lc_rs::rand::SystemRandom::new(), data)
+                .unwrap()
+                .as_ref()
+                .to_vec()
+        };
+        let settings = defaults();
+        assert!(verify(&keys, &settings, &signed("login-ed", "EdDSA", &by_ed)).is_ok());
+        assert!(verify(&keys, &settings, &signed("login-es", "ES256", &by_es)).is_ok());
+        assert!(verify(&keys, &settings, &signed("login-es", "EdDSA", &by_ed)).is_err());
+        assert!(verify(&keys, &settings, &signed("login-ed", "EdDSA", &by_es)).is_err());
+        // The public key as an HMAC secret: the classic confusion.
+        let by_hmac = |data: &[u8]| {
+            let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, ed_pem.as_bytes());
+            aws_lc_rs::hmac::sign(&key, data).as_ref().to_vec()
+        };
+        assert!(verify(&keys, &settings, &signed("login-ed", "HS256", &by_hmac)).is_err());
+    }
+}

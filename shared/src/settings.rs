@@ -1,0 +1,395 @@
+//! The settings: the only reader of the environment.
+
+use crate::{contact::PhoneRules, language::Language};
+use phonenumber::country;
+use std::{fmt, ops::RangeInclusive, str::FromStr};
+
+/// Every setting of the functions. Times are in seconds.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `CODE_LENGTH`: digits of a code. ASVS 5, 6.5.4 asks for 20 bits, which 6 digits are.
+    pub code_length: usize,
+    /// `CODE_TTL_SECONDS`: life of a code sent by SMS. NIST SP 800-63B-4, 3.1.3.2: at most 10 minutes.
+    pub code_ttl_seconds: u64,
+    /// `MAIL_CODE_TTL_SECONDS`: life of a code sent by mail, under the same bound.
+    pub mail_code_ttl_seconds: u64,
+    /// `RESEND_AFTER_SECONDS`: wait between two codes to one destination.
+    pub resend_after_seconds: u64,
+    /// `CODE_MAX_ATTEMPTS`: tries that a code takes.
+    pub code_max_attempts: u32,
+    /// `FAILURES_PER_DAY`: wrong codes per destination and purpose in 24 h. NIST SP 800-63B-4, 3.2.2: at most 100.
+    pub failures_per_day: u32,
+    /// `GRANT_TTL_SECONDS`: life of a grant.
+    pub grant_ttl_seconds: u64,
+    /// `SENDS_PER_HOUR`: codes per destination in an hour.
+    pub sends_per_hour: u32,
+    /// `SENDS_PER_DAY`: codes per destination in a day.
+    pub sends_per_day: u32,
+    /// `MEMBER_SENDS_PER_DAY`: codes that one member asks for in a day.
+    pub member_sends_per_day: u32,
+    /// `SOURCE_SENDS_PER_HOUR`: codes that one source address asks for in an hour.
+    pub source_sends_per_hour: u32,
+    /// `REGION_SENDS_PER_HOUR`: codes to one calling code in an hour.
+    pub region_sends_per_hour: u32,
+    /// `ALLOWED_CALLING_CODES` and `DEFAULT_REGION`: which phones are taken.
+    pub phones: PhoneRules,
+    /// `DEFAULT_LANGUAGE`: for a caller who asks for none that exists here.
+    pub default_language: Language,
+    /// `PASSWORD_MIN_LENGTH`, in code points. NIST SP 800-63B-4, 3.1.1.2: 8 beside a second factor.
+    pub password_min_length: usize,
+    /// `PASSWORD_MAX_FAILURES`: wrong login passwords in a row on a session.
+    pub password_max_failures: u32,
+    /// `PASSWORD_LOCK_SECONDS`: how long they lock the checks.
+    pub password_lock_seconds: u64,
+    /// `PAY_PASSWORD_MAX_FAILURES`: wrong pay passwords in a row.
+    pub pay_password_max_failures: u32,
+    /// `PAY_PASSWORD_LOCK_SECONDS`: how long they lock the pay password.
+    pub pay_password_lock_seconds: u64,
+    /// `REAUTHENTICATION_SECONDS`: age of a login that still counts as recent.
+    pub reauthentication_seconds: u64,
+    /// `COOLING_OFF_SECONDS`: wait before the pay password can be reset after the phone was replaced.
+    pub cooling_off_seconds: u64,
+    /// `SESSION_TTL_SECONDS`: life of a session.
+    pub session_ttl_seconds: u64,
+    /// `SESSION_MAX_SECONDS`: how far from the login a session can be renewed.
+    pub session_max_seconds: u64,
+    /// `SESSION_ISSUER`: the `iss` of a session.
+    pub session_issuer: String,
+    /// `SESSION_AUDIENCE`: the `aud` of a session.
+    pub session_audience: String,
+    /// `ARGON2_MEMORY_KIB`. OWASP Password Storage Cheat Sheet: 19 MiB with 2 passes, 7 MiB at the least.
+    pub argon2_memory_kib: u32,
+    /// `ARGON2_PASSES`.
+    pub argon2_passes: u32,
+    /// `TABLE_NAME`: the DynamoDB table.
+    pub table_name: String,
+    /// `MAIL_FROM`: the sender of mail.
+    pub mail_from: Option<String>,
+    /// `MAIL_LINK_BASE_URL`: what the links in mail begin with.
+    pub mail_link_base_url: Option<String>,
+    /// `SMS_SENDER_ID`: the sender that SMS show, where the country allows one.
+    pub sms_sender_id: Option<String>,
+    /// Where the keys are.
+    pub keys: KeysSource,
+    /// The AWS account's side of things, as the Lambda environment says it.
+    pub aws: AwsSettings,
+}
+
+/// Where the keys come from.
+#[derive(Clone)]
+pub enum KeysSource {
+    /// `KEYS_SECRET_ARN`: a Secrets Manager secret, read once at init.
+    SecretsManager(String),
+    /// `KEYS`: the secret's text itself, as the local stack hands it over.
+    Inline(crate::Secret),
+}
+
+impl fmt::Debug for KeysSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SecretsManager(arn) => f.debug_tuple("SecretsManager").field(arn).finish(),
+            Self::Inline(_) => f.write_str("Inline(…)"),
+        }
+    }
+}
+
+/// Region, credentials and endpoints under the names that every AWS SDK reads.
+#[derive(Clone, Debug)]
+pub struct AwsSettings {
+    /// `AWS_REGION`.
+    pub region: String,
+    /// `AWS_ACCESS_KEY_ID`.
+    pub access_key_id: String,
+    /// `AWS_SECRET_ACCESS_KEY`.
+    pub secret_access_key: crate::Secret,
+    /// `AWS_SESSION_TOKEN`.
+    pub session_token: Option<crate::Secret>,
+    /// `AWS_ENDPOINT_URL_DYNAMODB`, else `AWS_ENDPOINT_URL`: another endpoint than AWS's own.
+    pub dynamodb_endpoint: Option<String>,
+    /// `AWS_ENDPOINT_URL_SNS`, else `AWS_ENDPOINT_URL`.
+    pub sns_endpoint: Option<String>,
+    /// `AWS_ENDPOINT_URL_SECRETS_MANAGER`, else `AWS_ENDPOINT_URL`.
+    pub secrets_manager_endpoint: Option<String>,
+}
+
+/// Everything that is wrong with the environment, a line each. Names the settings, and shows no value.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Faults(pub Vec<String>);
+
+impl Settings {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// All [`Faults`] at once.
+    pub fn from_environment() -> Result<Self, Faults> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that reads the environment"
+        )]
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// Reads settings by name. A blank one counts as absent.
+    ///
+    /// # Errors
+    /// All [`Faults`] at once.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
+        let mut reader = Reader {
+            lookup,
+            faults: Vec::new(),
+        };
+        let endpoint = |reader: &Reader<_>, service: &str| {
+            reader
+                .optional(&format!("AWS_ENDPOINT_URL_{service}"))
+                .or_else(|| reader.optional("AWS_ENDPOINT_URL"))
+        };
+        let settings = Self {
+            code_length: reader.number("CODE_LENGTH", 6, 6..=10),
+            code_ttl_seconds: reader.number("CODE_TTL_SECONDS", 300, 1..=600),
+            mail_code_ttl_seconds: reader.number("MAIL_CODE_TTL_SECONDS", 600, 1..=600),
+            resend_after_seconds: reader.number("RESEND_AFTER_SECONDS", 120, 1..=3_600),
+            code_max_attempts: reader.number("CODE_MAX_ATTEMPTS", 5, 1..=10),
+            failures_per_day: reader.number("FAILURES_PER_DAY", 20, 1..=100),
+            grant_ttl_seconds: reader.number("GRANT_TTL_SECONDS", 600, 1..=600),
+            sends_per_hour: reader.number("SENDS_PER_HOUR", 5, 1..=100),
+            sends_per_day: reader.number("SENDS_PER_DAY", 10, 1..=1_000),
+            member_sends_per_day: reader.number("MEMBER_SENDS_PER_DAY", 10, 1..=1_000),
+            source_sends_per_hour: reader.number("SOURCE_SENDS_PER_HOUR", 30, 1..=100_000),
+            region_sends_per_hour: reader.number("REGION_SENDS_PER_HOUR", 500, 1..=10_000_000),
+            phones: PhoneRules {
+                default_region: reader.region("DEFAULT_REGION", country::CN),
+                allowed_calling_codes: reader.calling_codes("ALLOWED_CALLING_CODES", "86"),
+            },
+            default_language: reader.language("DEFAULT_LANGUAGE", Language::Chinese),
+            password_min_length: reader.number("PASSWORD_MIN_LENGTH", 8, 6..=64),
+            password_max_failures: reader.number("PASSWORD_MAX_FAILURES", 10, 1..=100),
+            password_lock_seconds: reader.number("PASSWORD_LOCK_SECONDS", 900, 1..=86_400),
+            pay_password_max_failures: reader.number("PAY_PASSWORD_MAX_FAILURES", 5, 1..=10),
+            pay_password_lock_seconds: reader.number("PAY_PASSWORD_LOCK_SECONDS", 10_800, 1..=604_800),
+            reauthentication_seconds: reader.number("REAUTHENTICATION_SECONDS", 900, 1..=86_400),
+            cooling_off_seconds: reader.number("COOLING_OFF_SECONDS", 86_400, 1..=604_800),
+            session_ttl_seconds: reader.number("SESSION_TTL_SECONDS", 604_800, 1..=2_592_000),
+            session_max_seconds: reader.number("SESSION_MAX_SECONDS", 2_592_000, 1..=31_536_000),
+            session_issuer: reader.text("SESSION_ISSUER", "account-security"),
+            session_audience: reader.text("SESSION_AUDIENCE", "account-security"),
+            argon2_memory_kib: reader.number("ARGON2_MEMORY_KIB", 19_456, 7_168..=1_048_576),
+            argon2_passes: reader.number("ARGON2_PASSES", 2, 1..=20),
+            table_name: reader.required("TABLE_NAME"),
+            mail_from: reader.optional("MAIL_FROM"),
+            mail_link_base_url: reader.optional("MAIL_LINK_BASE_URL"),
+            sms_sender_id: reader.sender_id("SMS_SENDER_ID"),
+            keys: reader.keys(),
+            aws: AwsSettings {
+                region: reader.required("AWS_REGION"),
+                access_key_id: reader.required("AWS_ACCESS_KEY_ID"),
+                secret_access_key: reader.required("AWS_SECRET_ACCESS_KEY").into(),
+                session_token: reader.optional("AWS_SESSION_TOKEN").map(Into::into),
+                dynamodb_endpoint: endpoint(&reader, "DYNAMODB"),
+                sns_endpoint: endpoint(&reader, "SNS"),
+                secrets_manager_endpoint: endpoint(&reader, "SECRETS_MANAGER"),
+            },
+        };
+        if reader.faults.is_empty() {
+            Ok(settings)
+        } else {
+            Err(Faults(reader.faults))
+        }
+    }
+}
+
+struct Reader<F> {
+    lookup: F,
+    faults: Vec<String>,
+}
+
+impl<F: Fn(&str) -> Option<String>> Reader<F> {
+    fn optional(&self, name: &str) -> Option<String> {
+        (self.lookup)(name)
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
+    }
+
+    fn text(&self, name: &str, default: &str) -> String {
+        self.optional(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    fn fault(&mut self, name: &str, expected: &str) {
+        self.faults.push(format!("{name} must be {expected}"));
+    }
+
+    fn required(&mut self, name: &str) -> String {
+        self.optional(name).unwrap_or_else(|| {
+            self.faults.push(format!("{name} must be set"));
+            String::new()
+        })
+    }
+
+    fn number<T>(&mut self, name: &str, default: T, range: RangeInclusive<T>) -> T
+    where
+        T: FromStr + PartialOrd + Copy + fmt::Display,
+    {
+        let Some(text) = self.optional(name) else {
+            return default;
+        };
+        match text.parse() {
+            Ok(value) if range.contains(&value) => value,
+            _ => {
+                self.fault(
+                    name,
+                    &format!("a number from {} to {}", range.start(), range.end()),
+                );
+                default
+            }
+        }
+    }
+
+    fn region(&mut self, name: &str, default: country::Id) -> country::Id {
+        let Some(text) = self.optional(name) else {
+            return default;
+        };
+        text.parse().unwrap_or_else(|_| {
+            self.fault(name, "an ISO 3166 region such as CN");
+            default
+        })
+    }
+
+    fn calling_codes(&mut self, name: &str, default: &str) -> Vec<u16> {
+        let text = self.text(name, default);
+        let codes: Option<Vec<u16>> = text
+            .split(',')
+            .map(|code| {
+                code.trim()
+                    .trim_start_matches('+')
+                    .parse()
+                    .ok()
+                    .filter(|code| (1..=999).contains(code))
+            })
+            .collect();
+        codes.unwrap_or_else(|| {
+            self.fault(name, "calling codes separated by commas, such as 86,852");
+            Vec::new()
+        })
+    }
+
+    fn language(&mut self, name: &str, default: Language) -> Language {
+        let Some(tag) = self.optional(name) else {
+            return default;
+        };
+        Language::ALL
+            .into_iter()
+            .find(|language| language.tag() == tag)
+            .unwrap_or_else(|| {
+                self.fault(name, "zh-CN or en");
+                default
+            })
+    }
+
+    /// 1 to 11 letters and digits, at least one a letter: what SNS takes as `AWS.SNS.SMS.SenderID`.
+    fn sender_id(&mut self, name: &str) -> Option<String> {
+        let id = self.optional(name)?;
+        let good = id.len() <= 11
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && id.bytes().any(|byte| byte.is_ascii_alphabetic());
+        if !good {
+            self.fault(
+                name,
+                "1 to 11 letters, digits and hyphens with at least one letter",
+            );
+        }
+        Some(id)
+    }
+
+    fn keys(&mut self) -> KeysSource {
+        match (self.optional("KEYS"), self.optional("KEYS_SECRET_ARN")) {
+            (Some(keys), None) => KeysSource::Inline(keys.into()),
+            (None, Some(arn)) => KeysSource::SecretsManager(arn),
+            _ => {
+                self.faults
+                    .push("one of KEYS_SECRET_ARN and KEYS must be set, and not both".to_owned());
+                KeysSource::SecretsManager(String::new())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    const REQUIRED: [(&str, &str); 5] = [
+        ("TABLE_NAME", "account-security"),
+        ("KEYS", "{}"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ];
+
+    fn read(more: &[(&str, &str)]) -> Result<Settings, Faults> {
+        let lookup = |name: &str| {
+            more.iter()
+                .chain(&REQUIRED)
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        Settings::read(lookup)
+    }
+
+    /// The settings that nothing but what is required was set for.
+    pub(crate) fn defaults() -> Settings {
+        read(&[]).unwrap()
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once_by_name_and_bounds() {
+        let faults = read(&[
+            ("CODE_LENGTH", "5"),
+            ("CODE_TTL_SECONDS", "soon"),
+            ("ALLOWED_CALLING_CODES", "86,china"),
+            ("DEFAULT_REGION", "Atlantis"),
+            ("DEFAULT_LANGUAGE", "fr"),
+            ("SMS_SENDER_ID", "far too long a name"),
+            ("TABLE_NAME", " "),
+            (
+                "KEYS_SECRET_ARN",
+                "arn:aws:secretsmanager:us-east-1:123456789012:secret:keys",
+            ),
+        ]);
+        assert_eq!(
+            faults.unwrap_err().to_string(),
+            "CODE_LENGTH must be a number from 6 to 10\n\
+             CODE_TTL_SECONDS must be a number from 1 to 600\n\
+             DEFAULT_REGION must be an ISO 3166 region such as CN\n\
+             ALLOWED_CALLING_CODES must be calling codes separated by commas, such as 86,852\n\
+             DEFAULT_LANGUAGE must be zh-CN or en\n\
+             TABLE_NAME must be set\n\
+             SMS_SENDER_ID must be 1 to 11 letters, digits and hyphens with at least one letter\n\
+             one of KEYS_SECRET_ARN and KEYS must be set, and not both"
+        );
+    }
+
+    #[test]
+    fn a_blank_setting_is_the_default() {
+        let settings = read(&[
+            ("CODE_LENGTH", ""),
+            ("SMS_SENDER_ID", " "),
+            ("ALLOWED_CALLING_CODES", "+86, 852"),
+        ])
+        .unwrap();
+        assert_eq!(settings.code_length, 6);
+        assert_eq!(settings.sms_sender_id, None);
+        assert_eq!(settings.phones.allowed_calling_codes, [86, 852]);
+    }
+
+    #[test]
+    fn no_key_and_no_credential_shows_in_debug() {
+        let settings = read(&[("KEYS", "the-keys"), ("AWS_SECRET_ACCESS_KEY", "the-credential")]).unwrap();
+        let shown = format!("{settings:?}");
+        assert!(
+            !shown.contains("the-keys") && !shown.contains("the-credential"),
+            "{shown}"
+        );
+    }
+}

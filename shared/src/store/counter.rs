@@ -1,0 +1,150 @@
+//! Counters that end by themselves: tries within a time, counted before they are looked at.
+
+use super::{Key, Store, failed_condition, number, read, transaction::Transaction};
+use crate::{clock::Timestamp, error::Error};
+use aws_sdk_dynamodb::types::{Delete, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld, Update};
+use serde::Deserialize;
+
+/// Counts up to `limit` within a window of time. Item `failures#<what>` / `counter`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counter {
+    what: String,
+    limit: u32,
+    window_seconds: u64,
+    window: Window,
+}
+
+/// How often a count is tried that others disturb. A disturbance is another count of the same
+/// item between two requests, which moves the item on, so that the next try ends it.
+const RACES: u32 = 4;
+
+/// When a counter's window begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Window {
+    /// With the first count: a budget per day.
+    First,
+    /// With the last count: so many in a row, then a lock.
+    Last,
+}
+
+/// Begins the count, or counts one more where there is room.
+const HAS_ROOM: &str = "attribute_not_exists(pk) OR (#count < :limit AND expires_at > :now)";
+/// The window ended, and nobody began another since it was read.
+const ENDED_AS_READ: &str = "expires_at = :ended";
+
+#[derive(Deserialize)]
+struct Counted {
+    /// Below zero where a try was taken back after its window ended.
+    count: i64,
+    expires_at: Timestamp,
+}
+
+impl Counter {
+    /// At most `limit` within `window_seconds` from the first.
+    #[must_use]
+    pub fn budget(what: String, limit: u32, window_seconds: u64) -> Self {
+        Self {
+            what,
+            limit,
+            window_seconds,
+            window: Window::First,
+        }
+    }
+
+    /// At most `limit` in a row, then none for `window_seconds`.
+    #[must_use]
+    pub fn lock(what: String, limit: u32, window_seconds: u64) -> Self {
+        Self {
+            what,
+            limit,
+            window_seconds,
+            window: Window::Last,
+        }
+    }
+
+    fn key(&self) -> Key {
+        Key::new(format!("failures#{}", self.what), "counter")
+    }
+
+    fn one_more(&self) -> &'static str {
+        match self.window {
+            Window::First => "SET expires_at = if_not_exists(expires_at, :until) ADD #count :one",
+            Window::Last => "SET expires_at = :until ADD #count :one",
+        }
+    }
+}
+
+impl Store {
+    /// Counts one, and says how many are left after it.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAttempts`] where no room is left; then nothing was counted.
+    pub async fn count(&self, counter: &Counter) -> Result<u32, Error> {
+        let now = Timestamp::now();
+        // The end of a window that was found over and not yet swept: then the count begins anew.
+        let mut ended: Option<Timestamp> = None;
+        for _ in 0..RACES {
+            let update = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(counter.key().into_item()))
+                .expression_attribute_names("#count", "count")
+                .expression_attribute_values(":one", number(1))
+                .expression_attribute_values(":until", number(now.plus(counter.window_seconds).0))
+                .return_values(ReturnValue::AllNew)
+                .return_values_on_condition_check_failure(AllOld);
+            let update = match ended {
+                None => update
+                    .update_expression(counter.one_more())
+                    .condition_expression(HAS_ROOM)
+                    .expression_attribute_values(":limit", number(counter.limit))
+                    .expression_attribute_values(":now", number(now.0)),
+                Some(end) => update
+                    .update_expression("SET expires_at = :until, #count = :one")
+                    .condition_expression(ENDED_AS_READ)
+                    .expression_attribute_values(":ended", number(end.0)),
+            };
+            let error = match update.send().await {
+                Ok(answer) => {
+                    let now_stands: Counted = read(answer.attributes.unwrap_or_default())?;
+                    return Ok(u32::try_from(i64::from(counter.limit) - now_stands.count).unwrap_or_default());
+                }
+                Err(error) => error,
+            };
+            ended = match failed_condition(error)?.map(read::<Counted>).transpose()? {
+                Some(stood) if stood.expires_at <= now => Some(stood.expires_at),
+                Some(stood) if stood.count >= i64::from(counter.limit) => {
+                    return Err(Error::TooManyAttempts {
+                        retry_after: now.until(stood.expires_at),
+                    });
+                }
+                _ => None,
+            };
+        }
+        Err(Error::Busy("a counter was begun anew by too many at once".into()))
+    }
+}
+
+impl Transaction {
+    /// Takes one count back, because the try turned out right.
+    pub(super) fn give_back(&mut self, counter: &Counter, table: &str) -> Result<(), Error> {
+        // `expires_at` is set where a sweep took the item meanwhile: no counter may stay for ever.
+        let update = Update::builder()
+            .set_key(Some(counter.key().into_item()))
+            .update_expression("SET expires_at = if_not_exists(expires_at, :now) ADD #count :back")
+            .expression_attribute_names("#count", "count")
+            .expression_attribute_values(":back", number(-1))
+            .expression_attribute_values(":now", number(Timestamp::now().0));
+        self.update(update, table, None)
+    }
+
+    /// Forgets all counts: the row of failures is broken.
+    pub(super) fn clear(&mut self, counter: &Counter, table: &str) -> Result<(), Error> {
+        self.delete(
+            Delete::builder().set_key(Some(counter.key().into_item())),
+            table,
+            None,
+        )
+    }
+}

@@ -1,0 +1,162 @@
+//! The one DynamoDB table: how items are read and written. One file a concept.
+//!
+//! Every item has a partition key `pk`, a sort key `sk`, and, where it ends by itself, `expires_at`,
+//! the TTL attribute. A TTL deletion can be days late (Amazon DynamoDB Developer Guide, "Using time to
+//! live"), so every read and every condition checks the time as well.
+
+pub mod audit;
+pub mod change;
+pub mod code;
+pub mod counter;
+pub mod member;
+pub mod notice;
+pub mod transaction;
+
+use crate::error::Error;
+use aws_sdk_dynamodb::{
+    Client,
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::update_item::UpdateItemError,
+    types::AttributeValue,
+};
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+
+/// An item as DynamoDB has it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    table: String,
+}
+
+/// The key of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    pk: String,
+    sk: String,
+}
+
+impl Key {
+    fn new(pk: String, sk: impl Into<String>) -> Self {
+        Self { pk, sk: sk.into() }
+    }
+
+    fn into_item(self) -> Item {
+        HashMap::from([("pk".to_owned(), text(self.pk)), ("sk".to_owned(), text(self.sk))])
+    }
+}
+
+impl Store {
+    /// The table of that name, by that client.
+    #[must_use]
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Opens the connection, so that no member waits for it: one read of an item that is never there.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn connect(&self) -> Result<(), Error> {
+        self.get::<serde::de::IgnoredAny>(Key::new("connection".to_owned(), "connection"))
+            .await
+            .map(drop)
+    }
+
+    /// Reads an item strongly consistent: a session must end with the change that ends it.
+    async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, Error> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.into_item()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| fault(&error))?;
+        answer.item.map(read).transpose()
+    }
+}
+
+fn read<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
+    serde_dynamo::from_item(item).map_err(Error::internal)
+}
+
+fn write(value: impl serde::Serialize, key: Key) -> Result<Item, Error> {
+    let mut item: Item = serde_dynamo::to_item(value).map_err(Error::internal)?;
+    item.extend(key.into_item());
+    Ok(item)
+}
+
+fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+fn number(value: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(value.into().to_string())
+}
+
+/// What DynamoDB said, without the request: its values could be a member's.
+#[derive(Debug, thiserror::Error)]
+#[error("DynamoDB: {code}: {message}")]
+struct Fault {
+    code: String,
+    message: String,
+}
+
+/// A throttle, a time-out or an unreachable store is "busy"; all else is a fault of ours.
+fn fault<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Error {
+    let (busy, code, message) = match error {
+        SdkError::TimeoutError(_) => (true, "TimeoutError", "no answer in time"),
+        SdkError::DispatchFailure(_) => (true, "DispatchFailure", "the store could not be reached"),
+        SdkError::ResponseError(_) => (true, "ResponseError", "the answer was cut off"),
+        SdkError::ServiceError(service) => {
+            let code = service.err().code().unwrap_or("Unknown");
+            (
+                is_throttle(code),
+                code,
+                service.err().message().unwrap_or_default(),
+            )
+        }
+        _ => (false, "ConstructionFailure", "the request could not be built"),
+    };
+    let cause = Fault {
+        code: code.to_owned(),
+        message: message.to_owned(),
+    };
+    if busy {
+        Error::Busy(cause.into())
+    } else {
+        Error::internal(cause)
+    }
+}
+
+/// The item on which an update's condition failed, if it stood; any other error as [`fault`] has it.
+fn failed_condition(error: SdkError<UpdateItemError, HttpResponse>) -> Result<Option<Item>, Error> {
+    match error {
+        SdkError::ServiceError(service) if service.err().is_conditional_check_failed_exception() => {
+            match service.into_err() {
+                UpdateItemError::ConditionalCheckFailedException(failed) => Ok(failed.item),
+                other => Err(Error::internal(other)),
+            }
+        }
+        other => Err(fault(&other)),
+    }
+}
+
+fn is_throttle(code: &str) -> bool {
+    matches!(
+        code,
+        "ProvisionedThroughputExceededException"
+            | "ThrottlingException"
+            | "ThrottlingError"
+            | "RequestLimitExceeded"
+            | "InternalServerError"
+            | "ServiceUnavailable"
+            | "TransactionInProgressException"
+    )
+}

@@ -1,0 +1,29 @@
+//! Notices that wait in the table until its stream hands them to whoever delivers them.
+
+use super::{Key, transaction::Transaction, write};
+use crate::{clock::Timestamp, error::Error, notice::Notice, random};
+use aws_sdk_dynamodb::types::Put;
+use serde::Serialize;
+
+/// How long a notice stays: as long as DynamoDB's stream (24 h) and a week for whoever looks into a failed delivery.
+const RETENTION_SECONDS: u64 = 8 * 86_400;
+
+/// Item `notice#<uuid>` / `notice`.
+#[derive(Serialize)]
+struct Queued<'a> {
+    #[serde(flatten)]
+    notice: &'a Notice,
+    expires_at: Timestamp,
+}
+
+impl Transaction {
+    /// Queues a notice.
+    pub(super) fn queue(&mut self, notice: &Notice, table: &str) -> Result<(), Error> {
+        let queued = Queued {
+            notice,
+            expires_at: notice.at.plus(RETENTION_SECONDS),
+        };
+        let key = Key::new(format!("notice#{}", random::uuid()?), "notice");
+        self.put(Put::builder().set_item(Some(write(queued, key)?)), table, None)
+    }
+}
