@@ -18,6 +18,7 @@ use crate::{
     },
 };
 use secrecy::ExposeSecret;
+use std::{sync::LazyLock, time::Duration};
 
 /// The bundle's working parts.
 #[derive(Debug)]
@@ -30,9 +31,13 @@ pub struct App {
     pub passwords: PasswordPolicy,
     /// The table.
     pub store: Store,
-    /// SMS.
-    pub sms: SmsSender,
+    /// SMS. Its client is built for the first message: most functions never send one.
+    pub sms: LazyLock<SmsSender, Box<dyn FnOnce() -> SmsSender + Send>>,
 }
+
+/// How long the first connection to the store may hold up the start: far more than a TLS handshake
+/// within a region takes, and far less than the 10 s that Lambda gives to init.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
 impl App {
     /// Reads the keys and opens the connection to the store, both at once.
@@ -42,9 +47,10 @@ impl App {
     pub async fn start(settings: Settings) -> Result<Self, Cause> {
         let clients = Clients::new(&settings.aws)?;
         let store = Store::new(clients.dynamodb(&settings.aws), settings.table_name.clone());
-        let (secret, _) = tokio::join!(clients.secret(&settings), store.connect());
+        let (secret, ()) = tokio::join!(clients.secret(&settings), connect(&store, &settings));
         let keys = Keys::parse(secret?.expose_secret())?;
-        let sms = SmsSender::new(clients.sns(&settings.aws), &settings);
+        let (aws, sender_id) = (settings.aws.clone(), settings.sms_sender_id.clone());
+        let sms = LazyLock::new(Box::new(move || SmsSender::new(clients.sns(&aws), sender_id)) as Box<_>);
         Ok(Self {
             passwords: PasswordPolicy::from(&settings),
             settings,
@@ -132,5 +138,19 @@ impl App {
         } else {
             Err(Error::NotValid(Field::OldPassword))
         }
+    }
+}
+
+/// Gets the TLS handshake out of the first request's way, while init still has a whole processor. An
+/// endpoint without TLS, such as the local stack's, has no handshake.
+async fn connect(store: &Store, settings: &Settings) {
+    let plain = settings
+        .aws
+        .dynamodb_endpoint
+        .as_deref()
+        .is_some_and(|endpoint| endpoint.starts_with("http://"));
+    if !plain {
+        // A store that does not answer yet is no reason not to start: the first request will tell.
+        let _ = tokio::time::timeout(CONNECT_LIMIT, store.connect()).await;
     }
 }

@@ -25,11 +25,17 @@ const COMMON: &str = include_str!("../data/common-passwords.txt");
 /// The salt's length: RFC 9106, 3.1 recommends 16 bytes.
 const SALT_BYTES: usize = 16;
 
-/// A new login password that was found acceptable, NFC-normalised.
+/// A login password that was found acceptable, NFC-normalised.
 #[derive(Debug)]
 pub struct Password(Secret);
 
 impl Password {
+    /// A password that a member has already, whatever the rules are now.
+    #[must_use]
+    pub fn existing(typed: &str) -> Self {
+        Self(typed.nfc().collect::<String>().into())
+    }
+
     /// Whether `typed` is this password, in whatever spelling NFC makes the same.
     #[must_use]
     pub fn is(&self, typed: &str) -> bool {

@@ -255,8 +255,8 @@ mod tests {
 
     #[test]
     fn a_login_service_signs_elsewhere_and_publishes_its_public_key() {
-        let ed = Ed25519KeyPair::generate().unwrap();
-        let es = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let edwards = Ed25519KeyPair::generate().unwrap();
+        let p256 = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         // SubjectPublicKeyInfo prefixes: RFC 8410, 10.1 and RFC 5480, 2.1.1.
         let spki = |prefix: &[u8], key: &[u8]| {
             format!(
@@ -264,17 +264,17 @@ mod tests {
                 STANDARD.encode([prefix, key].concat())
             )
         };
-        let ed_pem = spki(
+        let edwards_pem = spki(
             b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00",
-            ed.public_key().as_ref(),
+            edwards.public_key().as_ref(),
         );
-        let es_pem = spki(
+        let p256_pem = spki(
             b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00",
-            es.public_key().as_ref(),
+            p256.public_key().as_ref(),
         );
         let secret = json!({
             "current": "k", "k": "k".repeat(32),
-            "publicKeys": {"login-ed": {"alg": "EdDSA", "pem": ed_pem}, "login-es": {"alg": "ES256", "pem": es_pem}},
+            "publicKeys": {"login-ed": {"alg": "EdDSA", "pem": edwards_pem}, "login-es": {"alg": "ES256", "pem": p256_pem}},
         });
         let keys = Keys::parse(&secret.to_string()).unwrap();
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -283,21 +283,21 @@ mod tests {
             let signature = sign(signing_input.as_bytes());
             format!("{signing_input}.{}", URL_SAFE_NO_PAD.encode(signature))
         };
-        let by_ed = |data: &[u8]| ed.sign(data).as_ref().to_vec();
-        let by_es = |data: &[u8]| {
-            es.sign(&aws_lc_rs::rand::SystemRandom::new(), data)
+        let by_edwards = |data: &[u8]| edwards.sign(data).as_ref().to_vec();
+        let by_p256 = |data: &[u8]| {
+            p256.sign(&aws_lc_rs::rand::SystemRandom::new(), data)
                 .unwrap()
                 .as_ref()
                 .to_vec()
         };
         let settings = defaults();
-        assert!(verify(&keys, &settings, &signed("login-ed", "EdDSA", &by_ed)).is_ok());
-        assert!(verify(&keys, &settings, &signed("login-es", "ES256", &by_es)).is_ok());
-        assert!(verify(&keys, &settings, &signed("login-es", "EdDSA", &by_ed)).is_err());
-        assert!(verify(&keys, &settings, &signed("login-ed", "EdDSA", &by_es)).is_err());
+        assert!(verify(&keys, &settings, &signed("login-ed", "EdDSA", &by_edwards)).is_ok());
+        assert!(verify(&keys, &settings, &signed("login-es", "ES256", &by_p256)).is_ok());
+        assert!(verify(&keys, &settings, &signed("login-es", "EdDSA", &by_edwards)).is_err());
+        assert!(verify(&keys, &settings, &signed("login-ed", "EdDSA", &by_p256)).is_err());
         // The public key as an HMAC secret: the classic confusion.
         let by_hmac = |data: &[u8]| {
-            let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, ed_pem.as_bytes());
+            let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, edwards_pem.as_bytes());
             aws_lc_rs::hmac::sign(&key, data).as_ref().to_vec()
         };
         assert!(verify(&keys, &settings, &signed("login-ed", "HS256", &by_hmac)).is_err());

@@ -1,6 +1,6 @@
 //! SMS by Amazon SNS.
 
-use crate::{contact::Phone, settings::Settings};
+use crate::contact::Phone;
 use aws_sdk_sns::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
@@ -28,11 +28,8 @@ pub enum SendFault {
 impl SmsSender {
     /// A sender by that client, whose retries must be off: a retry after a lost answer is a second SMS.
     #[must_use]
-    pub fn new(client: Client, settings: &Settings) -> Self {
-        Self {
-            client,
-            sender_id: settings.sms_sender_id.clone(),
-        }
+    pub fn new(client: Client, sender_id: Option<String>) -> Self {
+        Self { client, sender_id }
     }
 
     /// Sends one SMS.

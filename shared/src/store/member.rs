@@ -66,13 +66,17 @@ impl Member {
 }
 
 /// Item `phone#<E.164>` or `email#<address>` / `owner`: a phone or an address belongs to one member.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Owner {
     member: MemberId,
 }
 
 pub(super) fn key(id: MemberId) -> Key {
     Key::new(format!("member#{id}"), "member")
+}
+
+fn owner_key(destination: &Destination) -> Key {
+    Key::new(destination.key(), "owner")
 }
 
 /// The condition of what must not be there yet.
@@ -85,6 +89,17 @@ impl Store {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn member(&self, id: MemberId) -> Result<Option<Member>, Error> {
         self.get(key(id)).await
+    }
+
+    /// The member to whom a phone or a mail address belongs.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn owner(&self, destination: &Destination) -> Result<Option<MemberId>, Error> {
+        Ok(self
+            .get::<Owner>(owner_key(destination))
+            .await?
+            .map(|owner| owner.member))
     }
 
     /// Creates a member together with the ownership of phone and mail address.
@@ -101,7 +116,7 @@ impl Store {
             Some(Box::new(exists)),
         )?;
         let owner = |destination: Destination| {
-            write(Owner { member: member.id }, Key::new(destination.key(), "owner")).map(absent)
+            write(Owner { member: member.id }, owner_key(&destination)).map(absent)
         };
         if let Some(phone) = &member.phone {
             let put = owner(Destination::Phone(phone.clone()))?;

@@ -1,0 +1,37 @@
+//! The AWS account that the stack pretends to be.
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// The account's number: one that AWS gives to nobody.
+pub(crate) const ACCOUNT_ID: &str = "000000000000";
+
+/// The account's region.
+pub(crate) const REGION: &str = "us-east-1";
+
+/// The version of every function.
+pub(crate) const FUNCTION_VERSION: &str = "$LATEST";
+
+/// The ARN of the Lambda function `name`.
+pub(crate) fn function_arn(name: &str) -> String {
+    format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}")
+}
+
+/// A random id, as AWS gives one to requests and messages.
+pub(crate) fn random_id() -> String {
+    random().to_string()
+}
+
+/// A new X-Ray trace id of a request at `time` that is not sampled.
+pub(crate) fn trace_id(time: OffsetDateTime) -> String {
+    let random = random().simple().to_string();
+    format!("Root=1-{:08x}-{:.24};Sampled=0", time.unix_timestamp(), random)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one source of randomness of the local stack"
+)]
+pub(crate) fn random() -> Uuid {
+    Uuid::new_v4()
+}

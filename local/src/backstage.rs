@@ -1,0 +1,52 @@
+//! `/_local`: what the stack shows of itself beside the product's own routes.
+
+use std::sync::Arc;
+
+use axum::{Json, Router, body::Bytes, extract::State, http::StatusCode, routing::get};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::{
+    messages::{Inbox, Message},
+    runtime::Runtime,
+};
+
+/// The event by which a schedule keeps a function warm.
+const PING: &[u8] = br#"{"source":"aws.scheduler"}"#;
+
+pub(crate) fn routes(runtime: Arc<Runtime>, inbox: Arc<Inbox>) -> Router {
+    Router::new()
+        .route("/_local/messages", get(messages).with_state(inbox))
+        .route("/_local/health", get(health).with_state(runtime))
+}
+
+async fn messages(State(inbox): State<Arc<Inbox>>) -> Json<Vec<Message>> {
+    Json(inbox.messages())
+}
+
+/// Pings every function.
+async fn health(State(runtime): State<Arc<Runtime>>) -> (StatusCode, Json<Value>) {
+    let mut pings = JoinSet::new();
+    for function in runtime.names().map(str::to_owned) {
+        let runtime = Arc::clone(&runtime);
+        pings.spawn(async move {
+            let answer = runtime.invoke(&function, Bytes::from_static(PING)).await;
+            (function, answer.is_ok_and(|answer| !answer.function_error))
+        });
+    }
+    let mut silent: Vec<_> = pings
+        .join_all()
+        .await
+        .into_iter()
+        .filter_map(|(function, answered)| (!answered).then_some(function))
+        .collect();
+    silent.sort_unstable();
+    if silent.is_empty() {
+        (StatusCode::OK, Json(json!({ "status": "ok" })))
+    } else {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Json(json!({ "status": "unavailable", "functions": silent })),
+        )
+    }
+}

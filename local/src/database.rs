@@ -1,0 +1,160 @@
+//! DynamoDB, embedded, with the template's table.
+
+use std::{path::Path, pin::pin, time::Duration};
+
+use dynoxide::{
+    Database,
+    actions::{
+        create_table::CreateTableRequest,
+        update_time_to_live::{TimeToLiveSpecification, UpdateTimeToLiveRequest},
+    },
+    errors::DynoxideError,
+    server::serve_with_shutdown,
+};
+use serde_json::Value;
+use tokio::{net::TcpListener, task::spawn_blocking, time::interval};
+
+use crate::template::Table;
+
+/// How often expired items are removed; AWS takes up to days.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Why there is no database.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The path is not UTF-8.
+    #[error("its path is not UTF-8")]
+    Path,
+    /// The file cannot be opened, or does not hold a database.
+    #[error("it cannot be opened: {0}")]
+    Open(#[source] DynoxideError),
+    /// The template's table is not one that DynamoDB would create.
+    #[error("the template's table is refused: {0}")]
+    Schema(#[from] serde_json::Error),
+    /// The table cannot be created.
+    #[error("the template's table is refused: {0}")]
+    Create(#[from] DynoxideError),
+}
+
+/// Opens the database in the file `data`, or in memory, and creates `table` as `name` where it is not there yet.
+pub(crate) fn open(data: Option<&Path>, table: &Table, name: &str) -> Result<Database, Error> {
+    let database = match data {
+        Some(path) => Database::new(path.to_str().ok_or(Error::Path)?),
+        None => Database::memory(),
+    }
+    .map_err(Error::Open)?;
+    if database.get_table_metadata(name)?.is_none() {
+        create(&database, table, name)?;
+    }
+    Ok(database)
+}
+
+fn create(database: &Database, table: &Table, name: &str) -> Result<(), Error> {
+    let mut request = table.schema.clone();
+    request.insert("TableName".to_owned(), Value::from(name));
+    let request: CreateTableRequest = serde_json::from_value(Value::Object(request))?;
+    database.create_table(request)?;
+    if let Some(attribute_name) = table.ttl_attribute.clone() {
+        database.update_time_to_live(UpdateTimeToLiveRequest {
+            table_name: name.to_owned(),
+            time_to_live_specification: TimeToLiveSpecification {
+                attribute_name,
+                enabled: true,
+            },
+        })?;
+    }
+    Ok(())
+}
+
+/// Serves the database until `closed`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    database: Database,
+    closed: impl Future<Output = ()> + Send + 'static,
+) {
+    // It ends without error, as axum's servers do.
+    let _ = serve_with_shutdown(listener, database, closed).await;
+}
+
+/// Removes expired items every now and then until `closed`.
+pub(crate) async fn sweep(database: Database, closed: impl Future<Output = ()>) {
+    let mut interval = interval(SWEEP_INTERVAL);
+    let mut closed = pin!(closed);
+    loop {
+        tokio::select! {
+            () = &mut closed => return,
+            _ = interval.tick() => {}
+        }
+        let database = database.clone();
+        // A sweep that fails is made up for by the next.
+        let _ = spawn_blocking(move || database.sweep_ttl()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn table() -> Table {
+        let schema = json!({
+            "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"},
+        });
+        Table {
+            logical_id: "Table".to_owned(),
+            name: "Table".to_owned(),
+            schema: schema.as_object().unwrap().clone(),
+            ttl_attribute: Some("expires_at".to_owned()),
+        }
+    }
+
+    fn put(database: &Database, pk: &str, expires_at: i64) {
+        let item = json!({"pk": {"S": pk}, "expires_at": {"N": expires_at.to_string()}});
+        let request = json!({"TableName": "accounts", "Item": item});
+        database
+            .put_item(serde_json::from_value(request).unwrap())
+            .unwrap();
+    }
+
+    fn count(database: &Database) -> usize {
+        database
+            .scan(serde_json::from_value(json!({"TableName": "accounts"})).unwrap())
+            .unwrap()
+            .count
+    }
+
+    #[test]
+    fn a_file_keeps_the_table() {
+        let path = std::env::temp_dir().join(crate::aws::random_id());
+        let database = open(Some(&path), &table(), "accounts").unwrap();
+        put(&database, "a", 4_000_000_000);
+        drop(database);
+        assert_eq!(count(&open(Some(&path), &table(), "accounts").unwrap()), 1);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn expired_items_are_swept() {
+        let database = open(None, &table(), "accounts").unwrap();
+        put(&database, "gone", 1_700_000_000);
+        put(&database, "here", 4_000_000_000);
+        assert_eq!(database.sweep_ttl().unwrap(), 1);
+        assert_eq!(count(&database), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_an_error() {
+        let path = std::env::temp_dir().join(crate::aws::random_id());
+        std::fs::write(&path, "text ".repeat(1_000)).unwrap();
+        let error = open(Some(&path), &table(), "accounts").err().unwrap().to_string();
+        assert!(
+            error.starts_with("it cannot be opened: ") && !error.contains('\n'),
+            "{error}"
+        );
+        std::fs::remove_file(path).unwrap();
+    }
+}

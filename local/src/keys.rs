@@ -1,0 +1,68 @@
+//! The keys of a stack: random, and of no use outside it.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, ErrorKind, Write},
+    path::Path,
+};
+
+use serde_json::json;
+
+use crate::aws;
+
+/// A new value for the functions' `KEYS`: the id of the current key, and the key by its id as 64 hex digits.
+#[must_use]
+pub fn fresh() -> String {
+    // As long as the functions let a key's id be.
+    let id = format!("local-{:.2}", aws::random().simple().to_string());
+    let key = format!("{}{}", aws::random().simple(), aws::random().simple());
+    json!({ "current": id, id: key }).to_string()
+}
+
+/// The keys in the file `path`, which is created with [`fresh`] ones, for its owner alone, if it is not there.
+///
+/// # Errors
+/// The file can neither be read nor created.
+pub fn kept(path: &Path) -> io::Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let keys = fresh();
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            options.open(path)?.write_all(keys.as_bytes())?;
+            Ok(keys)
+        }
+        read => read,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn keys_are_new_each_time_and_name_the_current_one() {
+        let keys: Value = serde_json::from_str(&fresh()).unwrap();
+        assert_eq!(keys["current"].as_str().unwrap().len(), 8);
+        let key = keys[keys["current"].as_str().unwrap()].as_str().unwrap();
+        assert_eq!(key.len(), 64);
+        assert!(key.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert_ne!(fresh(), fresh());
+    }
+
+    #[test]
+    fn kept_keys_stay_and_are_for_their_owner_alone() {
+        let path = std::env::temp_dir().join(format!("{}.keys", aws::random_id()));
+        let keys = kept(&path).unwrap();
+        assert_eq!(kept(&path).unwrap(), keys);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        fs::remove_file(path).unwrap();
+    }
+}

@@ -1,0 +1,30 @@
+//! The local stack: the template's functions, routes and table on a laptop, without Docker and without AWS.
+//!
+//! [`Stack::start`] runs the functions' real binaries over the Lambda Runtime API, with DynamoDB embedded and
+//! SMS and mail caught instead of sent. Everything listens on 127.0.0.1 alone.
+
+mod aws;
+mod backstage;
+mod clock;
+mod database;
+mod environment;
+mod events;
+mod gateway;
+mod invocations;
+pub mod keys;
+mod logs;
+mod members;
+mod messages;
+pub mod newcomer;
+mod runtime;
+mod stack;
+pub mod template;
+
+pub use database::Error as DatabaseError;
+pub use environment::KEYS_SECRET_ARN;
+pub use events::{Event, Observer};
+pub use logs::LogLine;
+pub use messages::{Channel, Message};
+pub use runtime::{Invocation, UnknownFunction};
+pub use stack::{Error, Options, Stack};
+pub use template::Template;

@@ -1,0 +1,171 @@
+//! SMS and mail, caught instead of sent.
+
+mod ses;
+mod sns;
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{Router, extract::DefaultBodyLimit};
+use serde::Serialize;
+
+use crate::{
+    aws, clock,
+    events::{Event, Observer},
+};
+
+/// How many messages are kept; older ones are forgotten.
+const KEPT: usize = 1_000;
+
+/// The way that a message takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// To a phone.
+    Sms,
+    /// To a mailbox.
+    Mail,
+}
+
+/// A message that a function sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Message {
+    /// The id that the sender got as answer.
+    pub id: String,
+    /// SMS or mail.
+    pub channel: Channel,
+    /// The phone number or mail address.
+    pub to: String,
+    /// The text; of a mail, its plain text.
+    pub text: String,
+    /// The first number of 6 to 10 digits in the text.
+    pub code: Option<String>,
+    /// The first link in the text.
+    pub link: Option<String>,
+    /// When it was sent: RFC 3339, UTC.
+    pub sent_at: String,
+}
+
+/// The caught messages.
+pub(crate) struct Inbox {
+    /// The newest first.
+    messages: Mutex<VecDeque<Message>>,
+    observer: Observer,
+}
+
+impl Inbox {
+    pub(crate) fn new(observer: Observer) -> Self {
+        Self {
+            messages: Mutex::default(),
+            observer,
+        }
+    }
+
+    /// The kept messages, newest first.
+    pub(crate) fn messages(&self) -> Vec<Message> {
+        self.messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
+    }
+
+    /// Keeps a message and returns its id.
+    fn catch(&self, channel: Channel, to: String, text: String) -> String {
+        let id = aws::random_id();
+        let (code, link) = (code(&text), link(&text));
+        let sent_at = clock::rfc3339(clock::now());
+        let message = Message {
+            id: id.clone(),
+            channel,
+            to,
+            text,
+            code,
+            link,
+            sent_at,
+        };
+        (self.observer)(Event::Message(&message));
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        messages.push_front(message);
+        messages.truncate(KEPT);
+        id
+    }
+}
+
+/// The endpoints of SNS and SES, as their clients call them.
+pub(crate) fn routes(inbox: Arc<Inbox>) -> Router {
+    sns::routes()
+        .merge(ses::routes())
+        .layer(DefaultBodyLimit::disable())
+        .with_state(inbox)
+}
+
+/// The first run of 6 to 10 digits that is no part of a longer word of ASCII letters and digits.
+fn code(text: &str) -> Option<String> {
+    text.split(|c: char| !c.is_ascii_alphanumeric())
+        .find(|word| (6..=10).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit()))
+        .map(str::to_owned)
+}
+
+/// The first http or https link, without the punctuation of the sentence around it.
+fn link(text: &str) -> Option<String> {
+    let start = ["http://", "https://"]
+        .into_iter()
+        .filter_map(|scheme| text.find(scheme))
+        .min()?;
+    let rest = text.get(start..)?;
+    let end = rest
+        .find(|c: char| !c.is_ascii_graphic() || "\"<>".contains(c))
+        .unwrap_or(rest.len());
+    Some(
+        rest.get(..end)?
+            .trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '\''])
+            .to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_found_where_it_stands_alone() {
+        assert_eq!(code("您的验证码是012345，5分钟内有效"), Some("012345".to_owned()));
+        assert_eq!(
+            code("call 13627140483, then 12345678."),
+            Some("12345678".to_owned())
+        );
+        assert_eq!(code("12345 or x123456 or 12345678901"), None);
+    }
+
+    #[test]
+    fn a_link_ends_before_the_sentence_does() {
+        assert_eq!(
+            link("Open https://example.com/verify?code=1&v=a.b. Thank you"),
+            Some("https://example.com/verify?code=1&v=a.b".to_owned())
+        );
+        assert_eq!(
+            link("请打开http://127.0.0.1:3000/x。谢谢"),
+            Some("http://127.0.0.1:3000/x".to_owned())
+        );
+        assert_eq!(link("no link"), None);
+    }
+
+    #[test]
+    fn the_inbox_forgets_the_oldest() {
+        let inbox = Inbox::new(|_| {});
+        for number in 0..=KEPT {
+            inbox.catch(Channel::Sms, "+8613627140483".to_owned(), number.to_string());
+        }
+        let messages = inbox.messages();
+        assert_eq!(messages.len(), KEPT);
+        assert_eq!(
+            (messages[0].text.as_str(), messages[KEPT - 1].text.as_str()),
+            ("1000", "1")
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! SNS, as far as a direct SMS takes it: `Publish` of the AWS Query protocol.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+
+use super::{Channel, Inbox};
+use crate::aws;
+
+pub(super) fn routes() -> Router<Arc<Inbox>> {
+    Router::new().route("/", post(call))
+}
+
+async fn call(State(inbox): State<Arc<Inbox>>, body: Bytes) -> Response {
+    let mut fields: HashMap<_, _> = form_urlencoded::parse(&body).into_owned().collect();
+    match fields.get("Action").map(String::as_str) {
+        Some("Publish") => match (fields.remove("PhoneNumber"), fields.remove("Message")) {
+            (Some(phone), Some(text)) => published(&inbox.catch(Channel::Sms, phone, text)),
+            (None, _) => error(
+                "InvalidParameter",
+                "Invalid parameter: PhoneNumber: only direct SMS is served",
+            ),
+            (_, None) => error("InvalidParameter", "Invalid parameter: Empty message"),
+        },
+        _ => error("InvalidAction", "The action is not served by the local stack"),
+    }
+}
+
+fn published(id: &str) -> Response {
+    let request = aws::random_id();
+    xml(
+        StatusCode::OK,
+        format!(
+            "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\">\
+             <PublishResult><MessageId>{id}</MessageId></PublishResult>\
+             <ResponseMetadata><RequestId>{request}</RequestId></ResponseMetadata></PublishResponse>"
+        ),
+    )
+}
+
+fn error(code: &str, reason: &str) -> Response {
+    let request = aws::random_id();
+    xml(
+        StatusCode::BAD_REQUEST,
+        format!(
+            "<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\">\
+             <Error><Type>Sender</Type><Code>{code}</Code><Message>{reason}</Message></Error>\
+             <RequestId>{request}</RequestId></ErrorResponse>"
+        ),
+    )
+}
+
+fn xml(status: StatusCode, body: String) -> Response {
+    (status, [(CONTENT_TYPE, "text/xml")], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::to_bytes;
+
+    async fn answer(inbox: &Arc<Inbox>, body: &'static str) -> (StatusCode, String) {
+        let response = call(State(Arc::clone(inbox)), Bytes::from_static(body.as_bytes())).await;
+        let status = response.status();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_published_sms_is_caught() {
+        let inbox = Arc::new(Inbox::new(|_| {}));
+        let body = "Action=Publish&Version=2010-03-31&PhoneNumber=%2B8613627140483&Message=code+026129%21\
+                    &MessageAttributes.entry.1.Name=AWS.SNS.SMS.SMSType";
+        let (status, answer) = answer(&inbox, body).await;
+        let messages = inbox.messages();
+        assert_eq!(status, StatusCode::OK);
+        assert!(
+            answer.contains(&format!("<MessageId>{}</MessageId>", messages[0].id)),
+            "{answer}"
+        );
+        assert_eq!(
+            (
+                messages[0].to.as_str(),
+                messages[0].text.as_str(),
+                messages[0].code.as_deref()
+            ),
+            ("+8613627140483", "code 026129!", Some("026129"))
+        );
+    }
+
+    #[tokio::test]
+    async fn anything_else_is_refused_as_sns_refuses() {
+        let inbox = Arc::new(Inbox::new(|_| {}));
+        for (body, code) in [
+            ("Action=CreateTopic&Name=x", "<Code>InvalidAction</Code>"),
+            (
+                "Action=Publish&TopicArn=arn&Message=x",
+                "<Code>InvalidParameter</Code>",
+            ),
+            ("Action=Publish&PhoneNumber=1", "<Code>InvalidParameter</Code>"),
+        ] {
+            let (status, answer) = answer(&inbox, body).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST);
+            assert!(answer.contains(code), "{answer}");
+        }
+        assert!(inbox.messages().is_empty());
+    }
+}

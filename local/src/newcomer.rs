@@ -1,0 +1,57 @@
+//! What somebody reads who starts the stack for the first time.
+
+/// A member to try the calls with.
+#[derive(Clone, Debug)]
+pub struct Demo {
+    /// The member's id.
+    pub id: String,
+    /// A session of the member.
+    pub token: String,
+    /// The member's phone.
+    pub phone: String,
+}
+
+/// Where the stack is, and three calls to copy that change the password of a member.
+#[must_use]
+pub fn welcome(url: &str, Demo { id, token, phone }: &Demo) -> String {
+    let calls = calls(url);
+    format!(
+        "
+  Listening on {url}
+
+  A member to try it with: {id}, phone {phone}. These lines ask for a code and change the password:
+
+TOKEN='{token}'
+{calls}
+  SMS and mail are not sent. They are shown here and at {url}/_local/messages
+"
+    )
+}
+
+/// The three calls, for a shell in which `TOKEN` is a session.
+#[must_use]
+pub fn calls(url: &str) -> String {
+    format!(
+        r#"PHONE_INFO=$(curl -s -X POST {url}/v1/user/sendChangePasswordMessage -H "Authorization: Bearer $TOKEN" | tee /dev/stderr | grep -o '"result":"[^"]*' | cut -d'"' -f4)
+CODE=$(curl -s {url}/_local/messages | tee /dev/stderr | grep -o '"code":"[^"]*' | head -n 1 | cut -d'"' -f4)
+curl -s -X POST {url}/v1/user/changePasswordByMessage -H "Authorization: Bearer $TOKEN" --data-urlencode "phoneInfo=$PHONE_INFO" -d "code=$CODE" -d newPassword=026129
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_calls_are_of_the_member_and_the_address() {
+        let demo = Demo {
+            id: "the-id".to_owned(),
+            token: "the-token".to_owned(),
+            phone: "13627140483".to_owned(),
+        };
+        let text = welcome("http://127.0.0.1:3000", &demo);
+        assert_eq!(text.matches("curl -s").count(), 3);
+        assert!(text.contains("TOKEN='the-token'"), "{text}");
+    }
+}

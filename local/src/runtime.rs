@@ -1,0 +1,242 @@
+//! The functions' processes: one a concurrent invocation, reused, stopped at its timeout, replaced when it dies.
+
+mod api;
+mod mailbox;
+mod process;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    process::ExitStatus,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{Router, body::Bytes};
+use serde_json::json;
+use tokio::sync::{Semaphore, watch};
+
+use crate::{
+    aws,
+    logs::{LogLine, Logs},
+};
+use mailbox::Mailboxes;
+use process::{Outcome, Process};
+
+/// How many processes a function may have; further invocations wait for one of them.
+const PROCESSES: u32 = 32;
+
+/// What a function answered to an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invocation {
+    /// The answer, as JSON text.
+    pub payload: Bytes,
+    /// Whether the answer is `{"errorType", "errorMessage"}` of a function that failed, ran out of time or died.
+    pub function_error: bool,
+}
+
+impl Invocation {
+    fn failed(error_type: &str, request_id: &str, reason: &str) -> Self {
+        let error_message = format!("RequestId: {request_id} Error: {reason}");
+        let payload = json!({ "errorType": error_type, "errorMessage": error_message }).to_string();
+        Self {
+            payload: payload.into(),
+            function_error: true,
+        }
+    }
+}
+
+/// There is no function of this name.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no function `{0}`")]
+pub struct UnknownFunction(pub String);
+
+/// What it takes to run a function.
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) timeout: Duration,
+}
+
+/// All functions.
+pub(crate) struct Runtime {
+    functions: BTreeMap<String, Arc<Function>>,
+    mailboxes: Arc<Mailboxes>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Runtime {
+    /// `programs` are the functions by name; `runtime_api` is the URL where [`Self::routes`] will be served.
+    pub(crate) fn new(programs: BTreeMap<String, Program>, runtime_api: &str, logs: &Arc<Logs>) -> Self {
+        let mailboxes = Arc::new(Mailboxes::default());
+        let stopping = watch::Sender::new(false);
+        let functions = programs
+            .into_iter()
+            .map(|(name, program)| {
+                let function = Function {
+                    name: name.clone(),
+                    program: program.path,
+                    environment: program.environment,
+                    timeout: program.timeout,
+                    runtime_api: runtime_api.to_owned(),
+                    mailboxes: Arc::clone(&mailboxes),
+                    logs: Arc::clone(logs),
+                    stopping: stopping.subscribe(),
+                    permits: Semaphore::new(PROCESSES as usize),
+                    idle: Mutex::default(),
+                };
+                (name, Arc::new(function))
+            })
+            .collect();
+        Self {
+            functions,
+            mailboxes,
+            stopping,
+        }
+    }
+
+    /// The Lambda Runtime API for the processes.
+    pub(crate) fn routes(&self) -> Router {
+        api::routes(Arc::clone(&self.mailboxes))
+    }
+
+    /// The functions' names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.functions.keys().map(String::as_str)
+    }
+
+    /// Hands `payload`, an event as JSON text, to the function `name`.
+    pub(crate) async fn invoke(&self, name: &str, payload: Bytes) -> Result<Invocation, UnknownFunction> {
+        let function = self
+            .functions
+            .get(name)
+            .ok_or_else(|| UnknownFunction(name.to_owned()))?;
+        let request_id = aws::random_id();
+        // In a task of its own, since an invocation goes on when its caller hangs up.
+        let invocation = tokio::spawn(Arc::clone(function).invoke(request_id.clone(), payload)).await;
+        Ok(invocation.unwrap_or_else(|_| stopped(&request_id)))
+    }
+
+    /// Kills every process; invocations under way fail.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+        for function in self.functions.values() {
+            function.idle().clear();
+        }
+    }
+
+    /// Does the same as [`Self::stop`], and waits until every process has ended.
+    pub(crate) async fn shutdown(&self) {
+        self.stopping.send_replace(true);
+        for function in self.functions.values() {
+            let idle = std::mem::take(&mut *function.idle());
+            for process in idle {
+                process.stop().await;
+            }
+            // All permits together: no invocation is left that could own a process.
+            let _ = function.permits.acquire_many(PROCESSES).await;
+        }
+    }
+}
+
+/// One function and its processes.
+struct Function {
+    name: String,
+    program: PathBuf,
+    environment: BTreeMap<String, String>,
+    timeout: Duration,
+    runtime_api: String,
+    mailboxes: Arc<Mailboxes>,
+    logs: Arc<Logs>,
+    stopping: watch::Receiver<bool>,
+    permits: Semaphore,
+    /// The processes without an event, the latest used last.
+    idle: Mutex<Vec<Process>>,
+}
+
+impl Function {
+    async fn invoke(self: Arc<Self>, request_id: String, payload: Bytes) -> Invocation {
+        let Ok(_permit) = self.permits.acquire().await else {
+            return stopped(&request_id);
+        };
+        let mut stopping = self.stopping.clone();
+        loop {
+            if *stopping.borrow() {
+                return stopped(&request_id);
+            }
+            let reused = self.take_idle();
+            let is_reused = reused.is_some();
+            let mut process = match reused.map_or_else(|| Process::start(&self), Ok) {
+                Ok(process) => process,
+                Err(error) => {
+                    return self.failed("Runtime.InvalidEntrypoint", &request_id, &error.to_string());
+                }
+            };
+            let outcome = tokio::select! {
+                outcome = process.run(&request_id, payload.clone(), self.timeout) => outcome,
+                _ = stopping.wait_for(|stopping| *stopping) => Ok(Outcome::Stopped),
+            };
+            return match outcome {
+                Ok(Outcome::Answered(invocation)) => {
+                    self.keep(process);
+                    invocation
+                }
+                Ok(Outcome::Stopped) => {
+                    process.stop().await;
+                    stopped(&request_id)
+                }
+                Ok(Outcome::TimedOut(limit)) => {
+                    process.stop().await;
+                    let reason = format!("Task timed out after {:.2} seconds", limit.as_secs_f64());
+                    self.failed("Sandbox.Timedout", &request_id, &reason)
+                }
+                // It died between two events, which is not this event's fault.
+                Ok(Outcome::Exited { started: false, .. }) if is_reused => continue,
+                Ok(Outcome::Exited { status, .. }) => {
+                    self.failed("Runtime.ExitError", &request_id, &exit_reason(status))
+                }
+                Err(error) => self.failed("Runtime.Unknown", &request_id, &error.to_string()),
+            };
+        }
+    }
+
+    fn failed(&self, error_type: &str, request_id: &str, reason: &str) -> Invocation {
+        self.logs.push(LogLine {
+            function: self.name.clone(),
+            text: format!("{error_type}: {reason}"),
+        });
+        Invocation::failed(error_type, request_id, reason)
+    }
+
+    fn take_idle(&self) -> Option<Process> {
+        let mut idle = self.idle();
+        std::iter::from_fn(|| idle.pop()).find_map(|mut process| process.is_alive().then_some(process))
+    }
+
+    fn keep(&self, process: Process) {
+        let mut idle = self.idle();
+        // Looked at under the lock, so that none comes in after `stop` has emptied it.
+        if !*self.stopping.borrow() {
+            idle.push(process);
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Process>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn stopped(request_id: &str) -> Invocation {
+    Invocation::failed("Sandbox.Stopped", request_id, "The stack has been stopped")
+}
+
+fn exit_reason(status: ExitStatus) -> String {
+    match status.code() {
+        Some(0) => "Runtime exited without providing a reason".to_owned(),
+        Some(code) => format!("Runtime exited with error: exit status {code}"),
+        None => format!("Runtime exited with error: {status}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! The processes here are played by the tests; the product's own suite runs real ones.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::oneshot};
+
+use super::{
+    mailbox::{Delivery, Sender},
+    *,
+};
+
+/// A process without a program, its end of the Runtime API, and the stack's end of its mailbox.
+struct FakeProcess {
+    api: String,
+    client: reqwest::Client,
+    sender: Sender,
+}
+
+impl FakeProcess {
+    async fn start() -> Self {
+        let mailboxes = Arc::new(Mailboxes::default());
+        let sender = mailboxes.open("the-process".to_owned(), "the-arn".to_owned());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let api = format!(
+            "http://{}/send-code/the-process/2018-06-01/runtime",
+            listener.local_addr().unwrap()
+        );
+        tokio::spawn(axum::serve(listener, api::routes(mailboxes)).into_future());
+        Self {
+            api,
+            client: reqwest::Client::new(),
+            sender,
+        }
+    }
+
+    /// Sends the event `{"n":1}` under the id `the-id`, and returns where its answer will be.
+    fn send(&self) -> oneshot::Receiver<Invocation> {
+        let (answer, answered) = oneshot::channel();
+        self.sender.send(Delivery {
+            request_id: "the-id".to_owned(),
+            payload: Bytes::from_static(b"{\"n\":1}"),
+            timeout: Duration::from_secs(10),
+            taken: oneshot::channel().0,
+            answer,
+        });
+        answered
+    }
+
+    async fn get(&self, path: &str) -> reqwest::Response {
+        self.client
+            .get(format!("{}/{path}", self.api))
+            .send()
+            .await
+            .unwrap()
+    }
+
+    async fn post(&self, path: &str, body: &'static str) -> StatusCode {
+        self.client
+            .post(format!("{}/{path}", self.api))
+            .body(body)
+            .send()
+            .await
+            .unwrap()
+            .status()
+    }
+}
+
+#[tokio::test]
+async fn a_process_takes_an_event_and_answers_it() {
+    let process = FakeProcess::start().await;
+    let answered = process.send();
+    let event = process.get("invocation/next").await;
+    assert_eq!(event.headers()["lambda-runtime-aws-request-id"], "the-id");
+    assert_eq!(event.headers()["lambda-runtime-invoked-function-arn"], "the-arn");
+    assert!(
+        event.headers()["lambda-runtime-trace-id"]
+            .to_str()
+            .unwrap()
+            .starts_with("Root=1-")
+    );
+    let deadline: i128 = event.headers()["lambda-runtime-deadline-ms"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let left = deadline - crate::clock::epoch_millis(crate::clock::now());
+    assert!((5_000..=10_000).contains(&left), "{left} ms");
+    assert_eq!(event.text().await.unwrap(), r#"{"n":1}"#);
+
+    assert_eq!(
+        process.post("invocation/another-id/response", "0").await,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        process.post("invocation/the-id/response", "2").await,
+        StatusCode::ACCEPTED
+    );
+    assert_eq!(
+        answered.await.unwrap(),
+        Invocation {
+            payload: "2".into(),
+            function_error: false
+        }
+    );
+    assert_eq!(
+        process.post("invocation/the-id/response", "3").await,
+        StatusCode::BAD_REQUEST
+    );
+}
+
+#[tokio::test]
+async fn an_error_is_a_function_error() {
+    let process = FakeProcess::start().await;
+    let answered = process.send();
+    process.get("invocation/next").await;
+    assert_eq!(
+        process.post("invocation/the-id/error", "{}").await,
+        StatusCode::ACCEPTED
+    );
+    assert_eq!(
+        answered.await.unwrap(),
+        Invocation {
+            payload: "{}".into(),
+            function_error: true
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_process_that_cannot_start_fails_the_event_it_was_started_for() {
+    let process = FakeProcess::start().await;
+    let answered = process.send();
+    assert_eq!(process.post("init/error", "{}").await, StatusCode::ACCEPTED);
+    assert_eq!(
+        answered.await.unwrap(),
+        Invocation {
+            payload: "{}".into(),
+            function_error: true
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_process_that_was_given_up_gets_no_event() {
+    let FakeProcess { api, client, sender } = FakeProcess::start().await;
+    drop(sender);
+    let answer = client.get(format!("{api}/invocation/next")).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::GONE);
+}
+
+fn runtime(program: &str) -> (Runtime, Arc<Logs>) {
+    let program = Program {
+        path: program.into(),
+        environment: BTreeMap::new(),
+        timeout: Duration::from_secs(10),
+    };
+    let logs = Arc::new(Logs::new(|_| {}));
+    let programs = BTreeMap::from([("send-code".to_owned(), program)]);
+    (Runtime::new(programs, "http://127.0.0.1:1", &logs), logs)
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_process_that_exits_is_a_function_error_and_in_the_log() {
+    let (runtime, logs) = runtime("/bin/false");
+    let invocation = runtime
+        .invoke("send-code", Bytes::from_static(b"{}"))
+        .await
+        .unwrap();
+    let error: Value = serde_json::from_slice(&invocation.payload).unwrap();
+    assert!(invocation.function_error);
+    assert_eq!(error["errorType"], json!("Runtime.ExitError"));
+    assert!(
+        error["errorMessage"].as_str().unwrap().ends_with("exit status 1"),
+        "{error}"
+    );
+    assert_eq!(logs.lines().len(), 1);
+}
+
+#[tokio::test]
+async fn a_function_that_was_not_built_is_a_function_error() {
+    let (runtime, _) = runtime("/nowhere/send-code");
+    let invocation = runtime
+        .invoke("send-code", Bytes::from_static(b"{}"))
+        .await
+        .unwrap();
+    let error: Value = serde_json::from_slice(&invocation.payload).unwrap();
+    assert!(invocation.function_error);
+    assert_eq!(error["errorType"], json!("Runtime.InvalidEntrypoint"));
+}
+
+#[tokio::test]
+async fn an_unknown_function_is_told_apart_from_a_failing_one() {
+    let (runtime, _) = runtime("/bin/false");
+    let error = runtime
+        .invoke("another", Bytes::from_static(b"{}"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "there is no function `another`");
+}
+
+#[tokio::test]
+async fn a_stopped_runtime_starts_nothing() {
+    let (runtime, _) = runtime("/bin/false");
+    runtime.shutdown().await;
+    let invocation = runtime
+        .invoke("send-code", Bytes::from_static(b"{}"))
+        .await
+        .unwrap();
+    let error: Value = serde_json::from_slice(&invocation.payload).unwrap();
+    assert_eq!(error["errorType"], json!("Sandbox.Stopped"));
+}

@@ -1,0 +1,133 @@
+//! A stack whose one function is `/bin/false`; the product's own suite runs real ones.
+
+use std::fs;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{aws, keys};
+
+const TEMPLATE: &str = "
+Resources:
+  Accounts:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      KeySchema: [{ AttributeName: pk, KeyType: HASH }]
+      AttributeDefinitions: [{ AttributeName: pk, AttributeType: S }]
+  FalseFunction:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: 'false' } }
+    Properties:
+      Events:
+        Put: { Type: Api, Properties: { Path: /security, Method: put } }
+        Any: { Type: Api, Properties: { Path: /any, Method: any } }
+";
+
+async fn start(template: &str, port: u16) -> Result<Stack, Error> {
+    let path = env::temp_dir().join(format!("{}.yaml", aws::random_id()));
+    fs::write(&path, template).unwrap();
+    let options = Options {
+        port,
+        data: None,
+        binaries: "/bin".into(),
+        template: path.clone(),
+        settings: BTreeMap::new(),
+        keys: keys::fresh(),
+        on_event: |_| {},
+    };
+    let stack = Stack::start(options).await;
+    fs::remove_file(path).unwrap();
+    stack
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
+    let response = request.send().await.unwrap();
+    (response.status(), response.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn routes_answer_as_api_gateway_does() {
+    let stack = start(TEMPLATE, 0).await.unwrap();
+    let client = reqwest::Client::new();
+    let url = |path: &str| format!("{}{path}", stack.url());
+    let failed = (
+        StatusCode::BAD_GATEWAY,
+        json!({"message": "Internal server error"}),
+    );
+    let unknown = (
+        StatusCode::FORBIDDEN,
+        json!({"message": "Missing Authentication Token"}),
+    );
+    assert_eq!(answer(client.put(url("/security"))).await, failed);
+    assert_eq!(answer(client.patch(url("/any"))).await, failed);
+    assert_eq!(answer(client.get(url("/security"))).await, unknown);
+    assert_eq!(answer(client.put(url("/security/"))).await, unknown);
+    let body = vec![b'x'; 10 * 1024 * 1024 + 1];
+    let too_large = (
+        StatusCode::PAYLOAD_TOO_LARGE,
+        json!({"message": "Request Too Long"}),
+    );
+    assert_eq!(answer(client.put(url("/security")).body(body)).await, too_large);
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_function_is_invoked_as_lambda_does_it() {
+    let stack = start(TEMPLATE, 0).await.unwrap();
+    let client = reqwest::Client::new();
+    let invoke = |function: &str| {
+        client.post(format!(
+            "{}/2015-03-31/functions/{function}/invocations",
+            stack.url()
+        ))
+    };
+    let response = invoke("false").body(r#"{"any":"event"}"#).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["x-amz-function-error"], "Unhandled");
+    assert_eq!(response.headers()["x-amz-executed-version"], "$LATEST");
+
+    let queued = invoke("false")
+        .header("X-Amz-Invocation-Type", "Event")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(queued.status(), StatusCode::ACCEPTED);
+    let malformed = invoke("false").body("{").send().await.unwrap();
+    assert_eq!(malformed.status(), StatusCode::BAD_REQUEST);
+    let unknown = invoke("another").send().await.unwrap();
+    assert_eq!(unknown.headers()["x-amzn-errortype"], "ResourceNotFoundException");
+    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_stack_shows_messages_and_who_does_not_answer() {
+    let stack = start(TEMPLATE, 0).await.unwrap();
+    let client = reqwest::Client::new();
+    let messages = client.get(format!("{}/_local/messages", stack.url()));
+    assert_eq!(answer(messages).await, (StatusCode::OK, json!([])));
+    let health = client.get(format!("{}/_local/health", stack.url()));
+    let unavailable = json!({"status": "unavailable", "functions": ["false"]});
+    assert_eq!(
+        answer(health).await,
+        (StatusCode::SERVICE_UNAVAILABLE, unavailable)
+    );
+}
+
+#[tokio::test]
+async fn what_hinders_the_start_is_told_in_one_line() {
+    let stack = start(TEMPLATE, 0).await.unwrap();
+    let port: u16 = stack.url().rsplit_once(':').unwrap().1.parse().unwrap();
+    let taken = start(TEMPLATE, port).await.err().unwrap().to_string();
+    assert_eq!(
+        taken,
+        format!("port {port} is taken by another program; --port chooses another")
+    );
+
+    let broken = start("Resources: {}", 0).await.err().unwrap().to_string();
+    assert!(
+        broken.contains(".yaml: it has 0 resources of type AWS::DynamoDB::Table"),
+        "{broken}"
+    );
+}

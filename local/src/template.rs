@@ -1,0 +1,250 @@
+//! What `template.yaml` says about functions, routes and the table, so that the laptop runs what deploys.
+
+mod document;
+mod intrinsics;
+mod yaml;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+    time::Duration,
+};
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use document::{
+    Document, FunctionProperties, Metadata, Resource, RouteProperties, ScheduleProperties, TableProperties,
+};
+use intrinsics::{Names, text_of};
+
+const FUNCTION: &str = "AWS::Serverless::Function";
+const TABLE: &str = "AWS::DynamoDB::Table";
+
+/// The part of a SAM template that the local stack serves.
+#[derive(Debug)]
+pub struct Template {
+    /// Every `AWS::Serverless::Function`, by logical id.
+    pub functions: Vec<Function>,
+    /// The `AWS::DynamoDB::Table`.
+    pub table: Table,
+}
+
+/// One function of the template.
+#[derive(Debug)]
+pub struct Function {
+    /// The resource's name in the template, as `SendCodeFunction`.
+    pub logical_id: String,
+    /// The binary that cargo builds for it, as `send-code`; its name in the stack.
+    pub binary: String,
+    /// The requests it answers.
+    pub routes: Vec<Route>,
+    /// The events its schedules send it.
+    pub schedules: Vec<Value>,
+    /// Its environment; `None` where only AWS knows the value.
+    pub variables: BTreeMap<String, Option<String>>,
+    /// Its memory, in MiB.
+    pub memory_mib: u32,
+    /// The longest an invocation may take.
+    pub timeout: Duration,
+}
+
+/// A path and method that lead to a function.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    /// The path, as `/member/userservice/security`.
+    pub path: String,
+    /// The method in capitals, or `ANY`.
+    pub method: String,
+}
+
+/// The table of the template.
+#[derive(Debug)]
+pub struct Table {
+    /// The resource's name in the template.
+    pub logical_id: String,
+    /// Its `TableName`, or else its logical id.
+    pub name: String,
+    /// Its schema, as DynamoDB's `CreateTable` takes it, but for the name.
+    pub schema: Map<String, Value>,
+    /// The attribute that says when an item expires.
+    pub ttl_attribute: Option<String>,
+}
+
+/// Why a template cannot be served; one line each.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("it cannot be read: {0}")]
+    Unopened(#[from] io::Error),
+    /// It is not YAML.
+    #[error("line {line}, column {column}: {reason}")]
+    Syntax {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// The parser's words.
+        reason: String,
+    },
+    /// It is YAML, but not of the kind that templates are written in.
+    #[error("it has a key or value that is neither text, number, list nor map")]
+    Unreadable,
+    /// A resource lacks something or has it in the wrong form.
+    #[error("{place}: {reason}")]
+    Shape {
+        /// The resource's logical id, or the template's section.
+        place: String,
+        /// What is wrong.
+        reason: serde_json::Error,
+    },
+    /// There is no function.
+    #[error("it has no AWS::Serverless::Function")]
+    NoFunction,
+    /// There is no table, or more than one.
+    #[error("it has {0} resources of type AWS::DynamoDB::Table, and the stack serves exactly one")]
+    Tables(usize),
+}
+
+impl Template {
+    /// Reads the template at `path`.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        Self::parse(&fs::read_to_string(path)?)
+    }
+
+    /// Reads the template in `text`.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let document: Document = shape("the template", yaml::parse(text)?)?;
+        let parameters: Vec<_> = document
+            .parameters
+            .into_iter()
+            .filter_map(|(name, parameter)| Some((name, parameter.default?)))
+            .collect();
+        let table = Table::of(&document.resources, &Names::new(parameters.clone()))?;
+        let table_name = (table.logical_id.clone(), Value::from(table.name.as_str()));
+        let names = Names::new(parameters.into_iter().chain([table_name]));
+
+        let globals: FunctionProperties =
+            shape("Globals", names.resolve_entries(&document.globals.function))?;
+        let functions = of_type(&document.resources, FUNCTION)
+            .map(|(logical_id, resource)| Function::of(logical_id, resource, &globals, &names))
+            .collect::<Result<Vec<_>, _>>()?;
+        if functions.is_empty() {
+            return Err(Error::NoFunction);
+        }
+        Ok(Self { functions, table })
+    }
+
+    /// The name of every environment variable that some function declares.
+    #[must_use]
+    pub fn variable_names(&self) -> BTreeSet<&str> {
+        self.functions
+            .iter()
+            .flat_map(|function| function.variables.keys().map(String::as_str))
+            .collect()
+    }
+}
+
+impl Function {
+    fn of(
+        logical_id: &str,
+        resource: &Resource,
+        globals: &FunctionProperties,
+        names: &Names,
+    ) -> Result<Self, Error> {
+        let metadata: Metadata = shape(logical_id, names.resolve_entries(&resource.metadata))?;
+        let own: FunctionProperties = shape(logical_id, names.resolve_entries(&resource.properties))?;
+        let mut routes = Vec::new();
+        let mut schedules = Vec::new();
+        for event in own.events.into_values() {
+            match event.kind.as_str() {
+                "Api" | "HttpApi" => {
+                    let route: RouteProperties = shape(logical_id, event.properties)?;
+                    routes.push(route.into());
+                }
+                "Schedule" | "ScheduleV2" => {
+                    let schedule: ScheduleProperties = shape(logical_id, event.properties)?;
+                    schedules.push(schedule.input);
+                }
+                _ => {}
+            }
+        }
+        let variables = globals
+            .environment
+            .variables
+            .iter()
+            .chain(&own.environment.variables);
+        Ok(Self {
+            logical_id: logical_id.to_owned(),
+            binary: metadata.build_properties.binary,
+            routes,
+            schedules,
+            variables: variables
+                .map(|(name, value)| (name.clone(), text_of(value)))
+                .collect(),
+            // Lambda's own defaults.
+            memory_mib: own.memory_size.or(globals.memory_size).unwrap_or(128),
+            timeout: Duration::from_secs(own.timeout.or(globals.timeout).unwrap_or(3).into()),
+        })
+    }
+}
+
+impl Table {
+    fn of(resources: &BTreeMap<String, Resource>, names: &Names) -> Result<Self, Error> {
+        let tables: Vec<_> = of_type(resources, TABLE).collect();
+        let [(logical_id, resource)] = tables.as_slice() else {
+            return Err(Error::Tables(tables.len()));
+        };
+        let properties: TableProperties = shape(logical_id, names.resolve_entries(&resource.properties))?;
+        let mut schema = properties.schema;
+        schema.retain(|name, value| SCHEMA.contains(&name.as_str()) && !value.is_null());
+        // CloudFormation leaves out what CreateTable wants to be told.
+        if let Some(Value::Object(stream)) = schema.get_mut("StreamSpecification") {
+            stream.insert("StreamEnabled".to_owned(), Value::Bool(true));
+        }
+        Ok(Self {
+            logical_id: (*logical_id).clone(),
+            name: properties.table_name.unwrap_or_else(|| (*logical_id).clone()),
+            schema,
+            ttl_attribute: properties
+                .time_to_live_specification
+                .map(|ttl| ttl.attribute_name),
+        })
+    }
+}
+
+/// The properties of a table that shape what it stores; the others are about operating it.
+const SCHEMA: [&str; 5] = [
+    "AttributeDefinitions",
+    "BillingMode",
+    "GlobalSecondaryIndexes",
+    "KeySchema",
+    "StreamSpecification",
+];
+
+fn of_type<'a>(
+    resources: &'a BTreeMap<String, Resource>,
+    kind: &'a str,
+) -> impl Iterator<Item = (&'a String, &'a Resource)> {
+    resources
+        .iter()
+        .filter(move |(_, resource)| resource.kind == kind)
+}
+
+fn shape<T: DeserializeOwned>(place: &str, value: Value) -> Result<T, Error> {
+    serde_json::from_value(value).map_err(|reason| Error::Shape {
+        place: place.to_owned(),
+        reason,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! Events: every kind of gateway, pings, and whatever else reaches a function.
+
+use crate::bundle::{Answer, Bundle, Member, NEW_PASSWORD, OLD_PASSWORD, root};
+use serde_json::{Value, json};
+use std::{fs, path::PathBuf};
+
+const FUNCTIONS: [&str; 3] = [
+    "send-change-password-message",
+    "change-password-by-message",
+    "change-password",
+];
+
+/// `events/<function>/<case>.json`
+fn event(function: &str, case: &str) -> String {
+    fs::read_to_string(root().join("events").join(function).join(format!("{case}.json"))).unwrap()
+}
+
+/// The placeholders of an event, filled in for this member. A code is asked for where one is needed.
+async fn filled(bundle: &Bundle, member: &Member, event: &str) -> Value {
+    let (phone_info, code) = if event.contains("PHONE_INFO") {
+        bundle.ask(member).await
+    } else {
+        (String::new(), String::new())
+    };
+    let text = event
+        .replace("CODE", &code)
+        .replace("PHONE_INFO", &phone_info)
+        .replace("SESSION_TOKEN", &member.token);
+    serde_json::from_str(&text).unwrap()
+}
+
+fn status(answer: &Answer) -> &Value {
+    assert!(
+        !answer.headers.contains_key("x-amz-function-error"),
+        "{}",
+        answer.text
+    );
+    &answer.body["statusCode"]
+}
+
+#[tokio::test]
+async fn every_event_file_is_answered_as_its_name_says() {
+    for function in FUNCTIONS {
+        for case in ["success", "http-api"] {
+            let bundle = Bundle::start().await;
+            let member = bundle
+                .member_with(json!({ "phone": crate::bundle::PHONE, "password": "password-of-old" }))
+                .await;
+            let event = filled(&bundle, &member, &event(function, case)).await;
+            let answer = bundle.invoke(function, &event).await;
+            let expected = if function == "change-password" { 201 } else { 200 };
+            assert_eq!(status(&answer), expected, "{function} {case}: {}", answer.text);
+        }
+        let bundle = Bundle::start().await;
+        let refused = bundle
+            .invoke(
+                function,
+                &serde_json::from_str(&event(function, "refusal")).unwrap(),
+            )
+            .await;
+        assert_eq!(status(&refused), 401, "{function}: {}", refused.text);
+        let warm = bundle
+            .invoke(
+                function,
+                &serde_json::from_str(&event(function, "warm-up")).unwrap(),
+            )
+            .await;
+        assert_eq!(warm.text, r#"{"warm":true}"#, "{function}");
+    }
+}
+
+#[test]
+fn there_are_no_event_files_but_those() {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for function in fs::read_dir(root().join("events")).unwrap() {
+        found.extend(
+            fs::read_dir(function.unwrap().path())
+                .unwrap()
+                .map(|file| file.unwrap().path()),
+        );
+    }
+    assert_eq!(found.len(), FUNCTIONS.len() * 4, "{found:?}");
+}
+
+/// The refusal of a change without a session, asked for through `event`.
+async fn refused_through(bundle: &Bundle, event: Value) -> Value {
+    let answer = bundle.invoke("change-password", &event).await;
+    assert_eq!(status(&answer), 401, "{}", answer.text);
+    let body: Value = serde_json::from_str(answer.body["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body["error"], "INVALID_TOKEN");
+    answer.body
+}
+
+#[tokio::test]
+async fn a_load_balancer_and_a_function_url_are_served() {
+    let bundle = Bundle::start().await;
+    let load_balancer = json!({
+        "requestContext": { "elb": { "targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/a/b" } },
+        "httpMethod": "PUT", "path": "/member/userservice/security", "queryStringParameters": {},
+        "headers": { "host": "example.com", "x-forwarded-for": "198.51.100.7, 203.0.113.9" },
+        "body": "", "isBase64Encoded": false,
+    });
+    refused_through(&bundle, load_balancer).await;
+    let mut function_url: Value = serde_json::from_str(&event("change-password", "http-api")).unwrap();
+    function_url["headers"]
+        .as_object_mut()
+        .unwrap()
+        .remove("authorization");
+    function_url["requestContext"]["domainName"] = json!("abcdefg.lambda-url.us-east-1.on.aws");
+    function_url["requestContext"]["routeKey"] = json!("$default");
+    let answer = refused_through(&bundle, function_url).await;
+    assert_eq!(answer["headers"]["cache-control"], "no-store");
+}
+
+#[tokio::test]
+async fn the_source_address_is_the_gateways_word_and_not_the_callers() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member_with(json!({ "password": OLD_PASSWORD })).await;
+    let load_balancer = json!({
+        "requestContext": { "elb": { "targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/a/b" } },
+        "httpMethod": "PUT", "path": "/member/userservice/security",
+        "queryStringParameters": { "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD },
+        "headers": {
+            "host": "example.com", "x-forwarded-for": "198.51.100.7, 203.0.113.9", "authorization": format!("Bearer {}", member.token),
+        },
+        "body": "", "isBase64Encoded": false,
+    });
+    let answer = bundle.invoke("change-password", &load_balancer).await;
+    assert_eq!(status(&answer), 201, "{}", answer.text);
+    assert_eq!(
+        bundle.shown(&member).await["audit"][0]["source_ip"],
+        "203.0.113.9"
+    );
+}
+
+#[tokio::test]
+async fn a_request_whose_body_looks_like_a_ping_is_a_request() {
+    let bundle = Bundle::start().await;
+    let mut request: Value = serde_json::from_str(&event("change-password", "refusal")).unwrap();
+    request["body"] = json!(r#"{"source":"aws.scheduler","warmer":true}"#);
+    request["source"] = json!("aws.scheduler");
+    request["warmer"] = json!(true);
+    refused_through(&bundle, request).await;
+}
+
+#[tokio::test]
+async fn no_event_crashes_a_function() {
+    let bundle = Bundle::start().await;
+    let request: Value = serde_json::from_str(&event("change-password", "refusal")).unwrap();
+    let with = |path: &str, value: Value| {
+        let mut request = request.clone();
+        *request.pointer_mut(path).unwrap_or_else(|| panic!("{path}")) = value;
+        request
+    };
+    let mut no_context = request.clone();
+    no_context.as_object_mut().unwrap().remove("requestContext");
+    let mut bad_base64 = with("/body", json!("%%% no base64"));
+    bad_base64["isBase64Encoded"] = json!(true);
+    let mut bad_host = with("/headers/Host", json!("not a host \u{7f}/?#"));
+    bad_host["multiValueHeaders"] = json!({});
+    let mut bad_proto = with("/headers/X-Forwarded-Proto", json!("no scheme at all"));
+    bad_proto["multiValueHeaders"] = json!({});
+    let poison = [
+        json!({}),
+        json!([]),
+        json!(null),
+        json!("text"),
+        json!(7),
+        json!({ "Records": [{ "eventSource": "aws:s3" }] }),
+        json!({ "source": "aws.s3", "detail": {} }),
+        json!({ "requestContext": {} }),
+        json!({ "requestContext": { "http": { "method": "PUT" } } }),
+        json!({ "httpMethod": "PUT" }),
+        json!({ "httpMethod": "\u{0}", "requestContext": {}, "headers": {} }),
+        no_context,
+        bad_base64,
+        bad_host,
+        bad_proto,
+        with("/headers", json!({ "Authorization": "Bearer \u{e9}\u{0}" })),
+        with("/path", json!("no slash ?#\u{0}")),
+        with("/path", Value::Null),
+        with("/body", Value::Null),
+        with("/body", json!({ "oldPassword": "an object" })),
+        with("/queryStringParameters", json!({ "oldPassword": null })),
+        with("/multiValueQueryStringParameters", json!({ "oldPassword": [] })),
+    ];
+    for event in poison {
+        let answer = bundle.invoke("change-password", &event).await;
+        assert!(
+            !answer.headers.contains_key("x-amz-function-error"),
+            "{event}\n{}",
+            answer.text
+        );
+        let status = answer.body["statusCode"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{event}\n{}", answer.text));
+        assert!((400..500).contains(&status), "{event}\n{}", answer.text);
+        let body: Value = serde_json::from_str(answer.body["body"].as_str().unwrap()).unwrap();
+        assert!(
+            body["error"].is_string() && body["code"].as_str() == Some(&status.to_string()),
+            "{event}\n{}",
+            answer.text
+        );
+    }
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let answer = bundle
+        .call(
+            reqwest::Method::POST,
+            "/2015-03-31/functions/change-password/invocations",
+        )
+        .body(deep)
+        .await;
+    assert_eq!(status(&answer), 400, "{}", answer.text);
+    let refused = bundle.invoke("change-password", &request).await;
+    assert_eq!(status(&refused), 401, "the process goes on");
+}
