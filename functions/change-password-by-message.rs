@@ -21,11 +21,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     let token = Token::open(&app.keys, phone_info, Purpose::ChangePassword)?;
     let new_password = app.acceptable_password(new_password, session.member().ok())?;
     let member = session.member()?;
-    let phone = member
-        .phone
-        .as_ref()
-        .filter(|phone| token.is_of(phone))
-        .ok_or(Error::UserPhoneNotMatch)?;
+    let phone = member.phone.as_ref().filter(|phone| token.is_of(phone)).ok_or(Error::UserPhoneNotMatch)?;
     if let Some(old_password) = request.optional(OldPassword) {
         app.check_password(&session, member, old_password).await?;
     }

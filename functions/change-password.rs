@@ -15,10 +15,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     let session = app.session(&request).await?;
     let old_password = request.required(OldPassword)?;
     let new_password = request.required(NewPasswordFirst)?;
-    if request
-        .optional(NewPasswordSecond)
-        .is_some_and(|second| second != new_password)
-    {
+    if request.optional(NewPasswordSecond).is_some_and(|second| second != new_password) {
         return Err(Error::NotValid(Field::NewPassword));
     }
 

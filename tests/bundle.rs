@@ -45,17 +45,12 @@ pub struct Answer {
 impl Answer {
     /// The symbol of a refusal, from either envelope, with the HTTP status.
     pub fn refusal(&self) -> (u16, &str) {
-        let symbol = self.body["error"]
-            .as_str()
-            .or(self.body["code"].as_str())
-            .unwrap_or(&self.text);
+        let symbol = self.body["error"].as_str().or(self.body["code"].as_str()).unwrap_or(&self.text);
         (self.status.as_u16(), symbol)
     }
 
     pub fn token(&self) -> &str {
-        self.body["token"]
-            .as_str()
-            .unwrap_or_else(|| panic!("no session in {}", self.text))
+        self.body["token"].as_str().unwrap_or_else(|| panic!("no session in {}", self.text))
     }
 
     /// The answer, if it is a success.
@@ -72,10 +67,7 @@ impl Bundle {
 
     /// With settings of its own.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
-        let binaries = Path::new(env!("CARGO_BIN_EXE_change-password"))
-            .parent()
-            .unwrap()
-            .to_owned();
+        let binaries = Path::new(env!("CARGO_BIN_EXE_change-password")).parent().unwrap().to_owned();
         let options = Options {
             port: 0,
             data: None,
@@ -88,37 +80,22 @@ impl Bundle {
             keys: local::keys::fresh(),
             on_event: |_| (),
         };
-        Self {
-            stack: Stack::start(options).await.unwrap(),
-            http: reqwest::Client::new(),
-        }
+        Self { stack: Stack::start(options).await.unwrap(), http: reqwest::Client::new() }
     }
 
     /// A member with phone and password.
     pub async fn member(&self) -> Member {
-        self.member_with(json!({ "phone": PHONE, "email": "li@example.com", "password": OLD_PASSWORD }))
-            .await
+        self.member_with(json!({ "phone": PHONE, "email": "li@example.com", "password": OLD_PASSWORD })).await
     }
 
     pub async fn member_with(&self, member: Value) -> Member {
-        let created = self
-            .call(Method::POST, "/_local/members")
-            .json(&member)
-            .await
-            .ok();
-        Member {
-            id: created.body["id"].as_str().unwrap().to_owned(),
-            token: created.token().to_owned(),
-        }
+        let created = self.call(Method::POST, "/_local/members").json(&member).await.ok();
+        Member { id: created.body["id"].as_str().unwrap().to_owned(), token: created.token().to_owned() }
     }
 
     /// What the stack shows of a member.
     pub async fn shown(&self, member: &Member) -> Value {
-        self.call(Method::GET, &format!("/_local/members/{}", member.id))
-            .send()
-            .await
-            .ok()
-            .body
+        self.call(Method::GET, &format!("/_local/members/{}", member.id)).send().await.ok().body
     }
 
     pub fn call(&self, method: Method, path: &str) -> Call {
@@ -127,21 +104,12 @@ impl Bundle {
 
     /// The code of the newest message.
     pub fn code(&self) -> String {
-        self.stack
-            .messages()
-            .first()
-            .and_then(|message| message.code.clone())
-            .expect("a code was sent")
+        self.stack.messages().first().and_then(|message| message.code.clone()).expect("a code was sent")
     }
 
     /// Asks for a code and answers `phoneInfo` and the code.
     pub async fn ask(&self, member: &Member) -> (String, String) {
-        let sent = self
-            .call(Method::POST, SEND)
-            .session(&member.token)
-            .send()
-            .await
-            .ok();
+        let sent = self.call(Method::POST, SEND).session(&member.token).send().await.ok();
         (sent.body["result"].as_str().unwrap().to_owned(), self.code())
     }
 
@@ -149,16 +117,10 @@ impl Bundle {
     pub async fn has_password(&self, member: &Member, password: &str) -> bool {
         let other = "another-good-password";
         let change = async |old: &str, new: &str| {
-            let fresh = self
-                .call(Method::POST, &format!("/_local/members/{}/token", member.id))
-                .send()
-                .await
-                .ok();
+            let fresh =
+                self.call(Method::POST, &format!("/_local/members/{}/token", member.id)).send().await.ok();
             let body = json!({ "oldPassword": old, "newPasswordFirst": new });
-            self.call(Method::PUT, CHANGE)
-                .session(fresh.token())
-                .json(&body)
-                .await
+            self.call(Method::PUT, CHANGE).session(fresh.token()).json(&body).await
         };
         if change(password, other).await.status != StatusCode::CREATED {
             return false;
@@ -189,10 +151,7 @@ impl Bundle {
 
     /// Every item of the table.
     pub async fn items(&self) -> Vec<Value> {
-        self.dynamodb("Scan", json!({})).await["Items"]
-            .as_array()
-            .unwrap()
-            .clone()
+        self.dynamodb("Scan", json!({})).await["Items"].as_array().unwrap().clone()
     }
 
     /// Makes every item whose partition key begins so look as if it were `seconds` older.
@@ -215,12 +174,7 @@ impl Bundle {
 
     /// Invokes a function directly, as the AWS CLI does.
     pub async fn invoke(&self, function: &str, event: &Value) -> Answer {
-        self.call(
-            Method::POST,
-            &format!("/2015-03-31/functions/{function}/invocations"),
-        )
-        .json(event)
-        .await
+        self.call(Method::POST, &format!("/2015-03-31/functions/{function}/invocations")).json(event).await
     }
 }
 
@@ -249,9 +203,7 @@ impl Call {
     }
 
     pub async fn form(self, form: &[(&str, &str)]) -> Answer {
-        Self(self.0.form(&form.iter().copied().collect::<BTreeMap<_, _>>()))
-            .send()
-            .await
+        Self(self.0.form(&form.iter().copied().collect::<BTreeMap<_, _>>())).send().await
     }
 
     pub async fn body(self, body: impl Into<reqwest::Body>) -> Answer {
@@ -263,12 +215,7 @@ impl Call {
         let (status, headers) = (answer.status(), answer.headers().clone());
         let text = answer.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer {
-            status,
-            headers,
-            text,
-            body,
-        }
+        Answer { status, headers, text, body }
     }
 }
 

@@ -5,11 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 async fn change(bundle: &Bundle, member: &Member, body: &Value) -> crate::bundle::Answer {
-    bundle
-        .call(Method::PUT, CHANGE)
-        .session(&member.token)
-        .json(body)
-        .await
+    bundle.call(Method::PUT, CHANGE).session(&member.token).json(body).await
 }
 
 #[tokio::test]
@@ -20,52 +16,29 @@ async fn the_documents_call_answers_as_documented_and_renews_the_session() {
     let changed = change(&bundle, &member, &body).await.ok();
     assert_eq!(changed.status, 201);
     assert!(
-        changed
-            .text
-            .starts_with(r#"{"code":"201","msg":"success","data":"success","token":""#),
+        changed.text.starts_with(r#"{"code":"201","msg":"success","data":"success","token":""#),
         "{}",
         changed.text
     );
-    assert_eq!(
-        changed.headers["authorization"],
-        format!("Bearer {}", changed.token())
-    );
+    assert_eq!(changed.headers["authorization"], format!("Bearer {}", changed.token()));
 
-    assert_eq!(
-        change(&bundle, &member, &body).await.refusal(),
-        (401, "INVALID_TOKEN")
-    );
-    let renewed = Member {
-        token: changed.token().to_owned(),
-        ..member
-    };
+    assert_eq!(change(&bundle, &member, &body).await.refusal(), (401, "INVALID_TOKEN"));
+    let renewed = Member { token: changed.token().to_owned(), ..member };
     let back = json!({ "oldPassword": NEW_PASSWORD, "newPasswordFirst": "a-third-password" });
     change(&bundle, &renewed, &back).await.ok();
-    assert_eq!(
-        bundle.shown(&renewed).await["audit"][0]["action"],
-        "password-changed"
-    );
+    assert_eq!(bundle.shown(&renewed).await["audit"][0]["action"], "password-changed");
 }
 
 #[tokio::test]
 async fn each_refusal_names_its_parameter_and_changes_nothing() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    assert_eq!(
-        bundle.call(Method::PUT, CHANGE).send().await.refusal(),
-        (401, "INVALID_TOKEN")
-    );
+    assert_eq!(bundle.call(Method::PUT, CHANGE).send().await.refusal(), (401, "INVALID_TOKEN"));
     for (body, expected) in [
         (json!({}), "{OLD_PASSWORD}_REQUIRED"),
         (json!({ "oldPassword": OLD_PASSWORD }), "{NEW_PASSWORD}_REQUIRED"),
-        (
-            json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": "short" }),
-            "{NEW_PASSWORD}_NOT_VALID",
-        ),
-        (
-            json!({ "oldPassword": "wrong", "newPasswordFirst": NEW_PASSWORD }),
-            "{OLD_PASSWORD}_NOT_VALID",
-        ),
+        (json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": "short" }), "{NEW_PASSWORD}_NOT_VALID"),
+        (json!({ "oldPassword": "wrong", "newPasswordFirst": NEW_PASSWORD }), "{OLD_PASSWORD}_NOT_VALID"),
         (
             json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": OLD_PASSWORD }),
             "{NEW_PASSWORD}_NOT_VALID",
@@ -75,11 +48,7 @@ async fn each_refusal_names_its_parameter_and_changes_nothing() {
             "{NEW_PASSWORD}_NOT_VALID",
         ),
     ] {
-        assert_eq!(
-            change(&bundle, &member, &body).await.refusal(),
-            (400, expected),
-            "{body}"
-        );
+        assert_eq!(change(&bundle, &member, &body).await.refusal(), (400, expected), "{body}");
     }
     assert_eq!(bundle.shown(&member).await["credentialVersion"], 1);
     let twice = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD, "newPasswordSecond": NEW_PASSWORD });
@@ -93,10 +62,7 @@ async fn whoever_is_not_in_the_store_is_told_so() {
     let gone = json!({ "Key": { "pk": { "S": format!("member#{}", member.id) }, "sk": { "S": "member" } } });
     bundle.dynamodb("DeleteItem", gone).await;
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
-    assert_eq!(
-        change(&bundle, &member, &body).await.refusal(),
-        (400, "USER_NOT_FOUND")
-    );
+    assert_eq!(change(&bundle, &member, &body).await.refusal(), (400, "USER_NOT_FOUND"));
 }
 
 #[tokio::test]
@@ -107,24 +73,14 @@ async fn ten_wrong_in_a_row_lock_this_sessions_checks_for_15_minutes() {
     let good = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
     let answers = at_once(15, async |_| change(&bundle, &member, &bad).await).await;
     assert_eq!(
-        answers
-            .iter()
-            .filter(|answer| answer.refusal() == (400, "{OLD_PASSWORD}_NOT_VALID"))
-            .count(),
+        answers.iter().filter(|answer| answer.refusal() == (400, "{OLD_PASSWORD}_NOT_VALID")).count(),
         10
     );
     let refused = change(&bundle, &member, &good).await;
     assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
-    assert!(
-        (880..=900).contains(&refused.body["retryAfter"].as_u64().unwrap()),
-        "{}",
-        refused.text
-    );
+    assert!((880..=900).contains(&refused.body["retryAfter"].as_u64().unwrap()), "{}", refused.text);
     bundle.age("failures#", 900).await;
-    assert_eq!(
-        change(&bundle, &member, &bad).await.refusal(),
-        (400, "{OLD_PASSWORD}_NOT_VALID")
-    );
+    assert_eq!(change(&bundle, &member, &bad).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
     change(&bundle, &member, &good).await.ok();
 }
 
@@ -135,10 +91,7 @@ async fn the_right_password_ends_the_row() {
     let mut passwords = [OLD_PASSWORD, NEW_PASSWORD];
     for _ in 0..3 {
         let bad = json!({ "oldPassword": "wrong", "newPasswordFirst": passwords[1] });
-        assert_eq!(
-            change(&bundle, &member, &bad).await.refusal(),
-            (400, "{OLD_PASSWORD}_NOT_VALID")
-        );
+        assert_eq!(change(&bundle, &member, &bad).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
         let good = json!({ "oldPassword": passwords[0], "newPasswordFirst": passwords[1] });
         member.token = change(&bundle, &member, &good).await.ok().token().to_owned();
         passwords.swap(0, 1);
@@ -155,13 +108,7 @@ async fn of_8_changes_at_once_one_wins() {
         change(&bundle, &member, &body).await
     })
     .await;
-    assert_eq!(
-        answers.iter().filter(|answer| answer.status.is_success()).count(),
-        1,
-        "{answers:#?}"
-    );
-    let losers = answers
-        .iter()
-        .filter(|answer| answer.refusal() == (401, "INVALID_TOKEN"));
+    assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
+    let losers = answers.iter().filter(|answer| answer.refusal() == (401, "INVALID_TOKEN"));
     assert_eq!(losers.count(), 7, "{answers:#?}");
 }

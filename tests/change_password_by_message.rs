@@ -8,11 +8,7 @@ use serde_json::{Value, json};
 const DOCUMENTS_PHONE_INFO: &str = "T0RZLi5xenktc3AtdG9rZW5ANmNzOTJkLXRva2VuLk1UTTJNamN4TkRBME9ETS4ucXp5LXNwLXRva2VuQDZjczkyZC10b2tlbi5NakEuLnF6eS1zcC10b2tlbkA2Y3M5MmQtdG9rZW4uN2JjYWZkYjA1ZGEzNzM0ZTAxYWMzODVkNjFlYzRjMWE.";
 
 async fn change(bundle: &Bundle, member: &Member, body: &Value) -> crate::bundle::Answer {
-    bundle
-        .call(Method::POST, CHANGE_BY_MESSAGE)
-        .session(&member.token)
-        .json(body)
-        .await
+    bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token).json(body).await
 }
 
 fn wrong(code: &str) -> &'static str {
@@ -24,20 +20,12 @@ async fn the_documents_example_works_as_printed() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
 
-    let sent = bundle
-        .call(Method::POST, SEND)
-        .session(&member.token)
-        .json(&json!({}))
-        .await
-        .ok();
+    let sent = bundle.call(Method::POST, SEND).session(&member.token).json(&json!({})).await.ok();
     let body = &sent.body;
     assert_eq!(body["status"], 200);
     assert_eq!(body["code"], "OK");
     assert_eq!(body["success"], true);
-    assert_eq!(
-        (body["expiresIn"].as_u64(), body["resendIn"].as_u64()),
-        (Some(300), Some(120))
-    );
+    assert_eq!((body["expiresIn"].as_u64(), body["resendIn"].as_u64()), (Some(300), Some(120)));
     let phone_info = body["result"].as_str().unwrap();
     // As far as the flag, the token is the document's own sample.
     assert!(phone_info.starts_with("T0RZLi5xenktc3AtdG9rZW5ANmNzOTJkLXRva2VuLk1UTTJNamN4TkRBME9ETS4ucXp5LXNwLXRva2VuQDZjczkyZC10b2tlbi5NekEuLnF6eS1zcC10b2tlbkA2Y3M5MmQtdG9rZW4u"));
@@ -48,16 +36,8 @@ async fn the_documents_example_works_as_printed() {
     assert_eq!(code.len(), 6);
 
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": "026129" });
-    let changed = bundle
-        .call(Method::POST, CHANGE_BY_MESSAGE)
-        .session(sent.token())
-        .json(&body)
-        .await
-        .ok();
-    assert_eq!(
-        (changed.body["status"].as_u64(), changed.body["result"].as_bool()),
-        (Some(200), Some(true))
-    );
+    let changed = bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(sent.token()).json(&body).await.ok();
+    assert_eq!((changed.body["status"].as_u64(), changed.body["result"].as_bool()), (Some(200), Some(true)));
     assert!(bundle.has_password(&member, "026129").await);
     assert!(!bundle.has_password(&member, OLD_PASSWORD).await);
 }
@@ -69,35 +49,17 @@ async fn a_session_is_needed_and_dies_with_the_change() {
     for path in [SEND, CHANGE_BY_MESSAGE] {
         let call = || bundle.call(Method::POST, path);
         assert_eq!(call().send().await.refusal(), (401, "INVALID_TOKEN"));
-        assert_eq!(
-            call().session("a.b.c").send().await.refusal(),
-            (401, "INVALID_TOKEN")
-        );
+        assert_eq!(call().session("a.b.c").send().await.refusal(), (401, "INVALID_TOKEN"));
         let query = [("token", member.token.as_str())];
-        assert_eq!(
-            call().query(&query).send().await.refusal(),
-            (401, "INVALID_TOKEN")
-        );
+        assert_eq!(call().query(&query).send().await.refusal(), (401, "INVALID_TOKEN"));
     }
     let (phone_info, code) = bundle.ask(&member).await;
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     let changed = change(&bundle, &member, &body).await.ok();
-    assert_eq!(
-        change(&bundle, &member, &body).await.refusal(),
-        (401, "INVALID_TOKEN")
-    );
-    assert_eq!(
-        changed.headers["authorization"],
-        format!("Bearer {}", changed.token())
-    );
-    let renewed = Member {
-        token: changed.token().to_owned(),
-        ..member
-    };
-    assert_eq!(
-        change(&bundle, &renewed, &json!({})).await.refusal(),
-        (400, "{NEW_PASSWORD}_REQUIRED")
-    );
+    assert_eq!(change(&bundle, &member, &body).await.refusal(), (401, "INVALID_TOKEN"));
+    assert_eq!(changed.headers["authorization"], format!("Bearer {}", changed.token()));
+    let renewed = Member { token: changed.token().to_owned(), ..member };
+    assert_eq!(change(&bundle, &renewed, &json!({})).await.refusal(), (400, "{NEW_PASSWORD}_REQUIRED"));
 }
 
 #[tokio::test]
@@ -107,28 +69,14 @@ async fn the_session_goes_in_either_header_or_the_body() {
     let call = || bundle.call(Method::POST, CHANGE_BY_MESSAGE);
     let expected = (400, "{NEW_PASSWORD}_REQUIRED");
     assert_eq!(
-        call()
-            .header("authorization", &format!("bearer {}", member.token))
-            .send()
-            .await
-            .refusal(),
+        call().header("authorization", &format!("bearer {}", member.token)).send().await.refusal(),
         expected
     );
-    assert_eq!(
-        call().header("token", &member.token).send().await.refusal(),
-        expected
-    );
-    assert_eq!(
-        call().json(&json!({ "token": member.token })).await.refusal(),
-        expected
-    );
+    assert_eq!(call().header("token", &member.token).send().await.refusal(), expected);
+    assert_eq!(call().json(&json!({ "token": member.token })).await.refusal(), expected);
     assert_eq!(call().form(&[("token", &member.token)]).await.refusal(), expected);
     // The first that is there counts, good or not.
-    let bad_first = call()
-        .session("a.b.c")
-        .header("token", &member.token)
-        .send()
-        .await;
+    let bad_first = call().session("a.b.c").header("token", &member.token).send().await;
     assert_eq!(bad_first.refusal(), (401, "INVALID_TOKEN"));
 }
 
@@ -143,44 +91,22 @@ async fn checks_come_in_the_documented_order() {
     for (body, expected) in [
         (json!({}), "{NEW_PASSWORD}_REQUIRED"),
         (json!({ "newPassword": "123456" }), "{PHONE_INFO}_REQUIRED"),
-        (
-            json!({ "newPassword": "123456", "phoneInfo": "forged" }),
-            "{CODE}_REQUIRED",
-        ),
-        (
-            json!({ "newPassword": "123456", "phoneInfo": "forged", "code": bad }),
-            "{PHONE_INFO}_NOT_VALID",
-        ),
+        (json!({ "newPassword": "123456", "phoneInfo": "forged" }), "{CODE}_REQUIRED"),
+        (json!({ "newPassword": "123456", "phoneInfo": "forged", "code": bad }), "{PHONE_INFO}_NOT_VALID"),
         (
             json!({ "newPassword": "123456", "phoneInfo": DOCUMENTS_PHONE_INFO, "code": bad }),
             "{PHONE_INFO}_NOT_VALID",
         ),
-        (
-            json!({ "newPassword": "123456", "phoneInfo": others, "code": bad }),
-            "{NEW_PASSWORD}_NOT_VALID",
-        ),
-        (
-            json!({ "newPassword": NEW_PASSWORD, "phoneInfo": others, "code": bad }),
-            "USER_PHONE_NOT_MATCH",
-        ),
-        (
-            json!({ "newPassword": NEW_PASSWORD, "phoneInfo": phone_info, "code": bad }),
-            "{CODE}_NOT_VALID",
-        ),
+        (json!({ "newPassword": "123456", "phoneInfo": others, "code": bad }), "{NEW_PASSWORD}_NOT_VALID"),
+        (json!({ "newPassword": NEW_PASSWORD, "phoneInfo": others, "code": bad }), "USER_PHONE_NOT_MATCH"),
+        (json!({ "newPassword": NEW_PASSWORD, "phoneInfo": phone_info, "code": bad }), "{CODE}_NOT_VALID"),
     ] {
-        assert_eq!(
-            change(&bundle, &member, &body).await.refusal(),
-            (400, expected),
-            "{body}"
-        );
+        assert_eq!(change(&bundle, &member, &body).await.refusal(), (400, expected), "{body}");
     }
     let gone = json!({ "Key": { "pk": { "S": format!("member#{}", member.id) }, "sk": { "S": "member" } } });
     bundle.dynamodb("DeleteItem", gone).await;
     let acceptable = json!({ "newPassword": NEW_PASSWORD, "phoneInfo": others, "code": bad });
-    assert_eq!(
-        change(&bundle, &member, &acceptable).await.refusal(),
-        (400, "USER_NOT_FOUND")
-    );
+    assert_eq!(change(&bundle, &member, &acceptable).await.refusal(), (400, "USER_NOT_FOUND"));
 }
 
 #[tokio::test]
@@ -188,14 +114,7 @@ async fn an_unacceptable_password_never_costs_the_code() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;
-    for password in [
-        "12345",
-        "password",
-        PHONE,
-        "+8613627140483",
-        "li@example.com",
-        &"x".repeat(129),
-    ] {
+    for password in ["12345", "password", PHONE, "+8613627140483", "li@example.com", &"x".repeat(129)] {
         for _ in 0..2 {
             let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": password });
             assert_eq!(
@@ -205,13 +124,9 @@ async fn an_unacceptable_password_never_costs_the_code() {
             );
         }
     }
-    change(
-        &bundle,
-        &member,
-        &json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD }),
-    )
-    .await
-    .ok();
+    change(&bundle, &member, &json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD }))
+        .await
+        .ok();
 }
 
 #[tokio::test]
@@ -221,10 +136,7 @@ async fn the_old_password_is_not_needed_but_must_be_right_if_sent() {
     let (phone_info, code) = bundle.ask(&member).await;
     let mut body =
         json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD, "oldPassword": "wrong" });
-    assert_eq!(
-        change(&bundle, &member, &body).await.refusal(),
-        (400, "{OLD_PASSWORD}_NOT_VALID")
-    );
+    assert_eq!(change(&bundle, &member, &body).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
     body["oldPassword"] = json!(OLD_PASSWORD);
     change(&bundle, &member, &body).await.ok();
 }
@@ -243,10 +155,7 @@ async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_a
     let refused = change(&bundle, &member, &body(&code)).await;
     assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
     let seconds = refused.body["retryAfter"].as_u64().unwrap();
-    assert!(
-        (1..=120).contains(&seconds),
-        "until another code may be asked for: {seconds}"
-    );
+    assert!((1..=120).contains(&seconds), "until another code may be asked for: {seconds}");
     assert_eq!(refused.headers["retry-after"], seconds.to_string());
     assert!(bundle.has_password(&member, OLD_PASSWORD).await);
 }
@@ -256,29 +165,18 @@ async fn another_code_waits_for_120_seconds_and_replaces_the_one_before() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, first) = bundle.ask(&member).await;
-    let refused = bundle
-        .call(Method::POST, SEND)
-        .session(&member.token)
-        .send()
-        .await;
+    let refused = bundle.call(Method::POST, SEND).session(&member.token).send().await;
     assert_eq!(refused.refusal(), (400, "SEND_MESSAGE_FREQUENTLY"));
     let seconds = refused.body["retryAfter"].as_u64().unwrap();
     assert!((110..=120).contains(&seconds), "{seconds}");
     assert_eq!(refused.headers["retry-after"], seconds.to_string());
-    assert_eq!(
-        bundle.stack.messages().len(),
-        1,
-        "a refused send costs no message"
-    );
+    assert_eq!(bundle.stack.messages().len(), 1, "a refused send costs no message");
 
     bundle.age("phone#", 120).await;
     let (_, second) = bundle.ask(&member).await;
     let body = |code: &str| json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     if first != second {
-        assert_eq!(
-            change(&bundle, &member, &body(&first)).await.refusal(),
-            (400, "{CODE}_NOT_VALID")
-        );
+        assert_eq!(change(&bundle, &member, &body(&first)).await.refusal(), (400, "{CODE}_NOT_VALID"));
     }
     change(&bundle, &member, &body(&second)).await.ok();
 }
@@ -301,23 +199,12 @@ async fn a_code_is_good_for_300_seconds_even_if_it_was_not_swept() {
 
 #[tokio::test]
 async fn a_code_lives_and_waits_as_long_as_the_settings_say() {
-    let bundle = Bundle::with(&[
-        ("CODE_TTL_SECONDS", "1"),
-        ("RESEND_AFTER_SECONDS", "1"),
-        ("CODE_LENGTH", "10"),
-    ])
-    .await;
+    let bundle =
+        Bundle::with(&[("CODE_TTL_SECONDS", "1"), ("RESEND_AFTER_SECONDS", "1"), ("CODE_LENGTH", "10")])
+            .await;
     let member = bundle.member().await;
-    let sent = bundle
-        .call(Method::POST, SEND)
-        .session(&member.token)
-        .send()
-        .await
-        .ok();
-    assert_eq!(
-        (sent.body["expiresIn"].as_u64(), sent.body["resendIn"].as_u64()),
-        (Some(1), Some(1))
-    );
+    let sent = bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();
+    assert_eq!((sent.body["expiresIn"].as_u64(), sent.body["resendIn"].as_u64()), (Some(1), Some(1)));
     assert_eq!(bundle.code().len(), 10);
 }
 
@@ -328,14 +215,8 @@ async fn a_code_works_once() {
     let (phone_info, code) = bundle.ask(&member).await;
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     let changed = change(&bundle, &member, &body).await.ok();
-    let renewed = Member {
-        token: changed.token().to_owned(),
-        ..member
-    };
-    assert_eq!(
-        change(&bundle, &renewed, &body).await.refusal(),
-        (400, "{CODE}_NOT_VALID")
-    );
+    let renewed = Member { token: changed.token().to_owned(), ..member };
+    assert_eq!(change(&bundle, &renewed, &body).await.refusal(), (400, "{CODE}_NOT_VALID"));
 }
 
 #[tokio::test]
@@ -349,23 +230,13 @@ async fn of_40_right_tries_at_once_one_wins() {
         change(&bundle, &member, &body).await
     })
     .await;
-    let winners: Vec<_> = (0..40)
-        .filter(|number| answers[*number].status.is_success())
-        .collect();
+    let winners: Vec<_> = (0..40).filter(|number| answers[*number].status.is_success()).collect();
     assert_eq!(winners.len(), 1, "{answers:#?}");
     for answer in answers.iter().filter(|answer| !answer.status.is_success()) {
-        let expected = [
-            (400, "{CODE}_NOT_VALID"),
-            (429, "TOO_MANY_ATTEMPTS"),
-            (401, "INVALID_TOKEN"),
-        ];
+        let expected = [(400, "{CODE}_NOT_VALID"), (429, "TOO_MANY_ATTEMPTS"), (401, "INVALID_TOKEN")];
         assert!(expected.contains(&answer.refusal()), "{answer:?}");
     }
-    assert!(
-        bundle
-            .has_password(&member, &format!("new-password-{}", winners[0]))
-            .await
-    );
+    assert!(bundle.has_password(&member, &format!("new-password-{}", winners[0])).await);
 }
 
 #[tokio::test]
@@ -375,12 +246,7 @@ async fn of_40_wrong_tries_at_once_five_are_looked_at() {
     let (phone_info, code) = bundle.ask(&member).await;
     let body = json!({ "phoneInfo": phone_info, "code": wrong(&code), "newPassword": NEW_PASSWORD });
     let answers = at_once(40, async |_| change(&bundle, &member, &body).await).await;
-    let count = |expected| {
-        answers
-            .iter()
-            .filter(|answer| answer.refusal() == expected)
-            .count()
-    };
+    let count = |expected| answers.iter().filter(|answer| answer.refusal() == expected).count();
     assert_eq!(count((400, "{CODE}_NOT_VALID")), 5, "{answers:#?}");
     assert_eq!(count((429, "TOO_MANY_ATTEMPTS")), 35);
 }
@@ -389,23 +255,11 @@ async fn of_40_wrong_tries_at_once_five_are_looked_at() {
 async fn of_40_sends_at_once_one_leaves() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let answers = at_once(40, async |_| {
-        bundle
-            .call(Method::POST, SEND)
-            .session(&member.token)
-            .send()
-            .await
-    })
-    .await;
+    let answers =
+        at_once(40, async |_| bundle.call(Method::POST, SEND).session(&member.token).send().await).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1);
     assert_eq!(
-        answers.iter().filter(|answer| answer.status.is_success()).count(),
-        1
-    );
-    assert_eq!(
-        answers
-            .iter()
-            .filter(|answer| answer.refusal() == (400, "SEND_MESSAGE_FREQUENTLY"))
-            .count(),
+        answers.iter().filter(|answer| answer.refusal() == (400, "SEND_MESSAGE_FREQUENTLY")).count(),
         39
     );
     assert_eq!(bundle.stack.messages().len(), 1);
@@ -444,11 +298,7 @@ async fn failures_of_a_day_are_counted_across_codes_and_right_ones_are_not() {
 async fn a_member_without_a_phone_is_asked_for_one() {
     let bundle = Bundle::start().await;
     let member = bundle.member_with(json!({ "password": OLD_PASSWORD })).await;
-    let refused = bundle
-        .call(Method::POST, SEND)
-        .session(&member.token)
-        .send()
-        .await;
+    let refused = bundle.call(Method::POST, SEND).session(&member.token).send().await;
     assert_eq!(refused.refusal(), (400, "{PHONE}_REQUIRED"));
 }
 
@@ -469,25 +319,16 @@ async fn a_change_is_recorded_and_a_notice_is_queued() {
         .ok();
     let shown = bundle.shown(&member).await;
     assert_eq!(shown["credentialVersion"], 2);
-    let [record] = shown["audit"].as_array().unwrap().as_slice() else {
-        panic!("{shown}")
-    };
+    let [record] = shown["audit"].as_array().unwrap().as_slice() else { panic!("{shown}") };
     assert_eq!(record["action"], "password-changed-by-message");
     assert_eq!(record["source_ip"], "127.0.0.1");
     assert_eq!(record["user_agent"], "the member's app");
-    assert_eq!(
-        record["request_id"],
-        changed.headers["x-request-id"].to_str().unwrap()
-    );
+    assert_eq!(record["request_id"], changed.headers["x-request-id"].to_str().unwrap());
 
     let items = bundle.items().await;
-    let notices: Vec<_> = items
-        .iter()
-        .filter(|item| item["pk"]["S"].as_str().unwrap().starts_with("notice#"))
-        .collect();
-    let [notice] = notices.as_slice() else {
-        panic!("{notices:?}")
-    };
+    let notices: Vec<_> =
+        items.iter().filter(|item| item["pk"]["S"].as_str().unwrap().starts_with("notice#")).collect();
+    let [notice] = notices.as_slice() else { panic!("{notices:?}") };
     assert_eq!(notice["action"]["S"], "password-changed-by-message");
     assert_eq!(notice["phone"]["S"], "+8613627140483");
     assert_eq!(notice["email"]["S"], "li@example.com");

@@ -4,11 +4,8 @@ use crate::bundle::{Answer, Bundle, Member, NEW_PASSWORD, OLD_PASSWORD, root};
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
 
-const FUNCTIONS: [&str; 3] = [
-    "send-change-password-message",
-    "change-password-by-message",
-    "change-password",
-];
+const FUNCTIONS: [&str; 3] =
+    ["send-change-password-message", "change-password-by-message", "change-password"];
 
 /// `events/<function>/<case>.json`
 fn event(function: &str, case: &str) -> String {
@@ -17,11 +14,8 @@ fn event(function: &str, case: &str) -> String {
 
 /// The placeholders of an event, filled in for this member. A code is asked for where one is needed.
 async fn filled(bundle: &Bundle, member: &Member, event: &str) -> Value {
-    let (phone_info, code) = if event.contains("PHONE_INFO") {
-        bundle.ask(member).await
-    } else {
-        (String::new(), String::new())
-    };
+    let (phone_info, code) =
+        if event.contains("PHONE_INFO") { bundle.ask(member).await } else { (String::new(), String::new()) };
     let text = event
         .replace("CODE", &code)
         .replace("PHONE_INFO", &phone_info)
@@ -30,11 +24,7 @@ async fn filled(bundle: &Bundle, member: &Member, event: &str) -> Value {
 }
 
 fn status(answer: &Answer) -> &Value {
-    assert!(
-        !answer.headers.contains_key("x-amz-function-error"),
-        "{}",
-        answer.text
-    );
+    assert!(!answer.headers.contains_key("x-amz-function-error"), "{}", answer.text);
     &answer.body["statusCode"]
 }
 
@@ -52,19 +42,10 @@ async fn every_event_file_is_answered_as_its_name_says() {
             assert_eq!(status(&answer), expected, "{function} {case}: {}", answer.text);
         }
         let bundle = Bundle::start().await;
-        let refused = bundle
-            .invoke(
-                function,
-                &serde_json::from_str(&event(function, "refusal")).unwrap(),
-            )
-            .await;
+        let refused =
+            bundle.invoke(function, &serde_json::from_str(&event(function, "refusal")).unwrap()).await;
         assert_eq!(status(&refused), 401, "{function}: {}", refused.text);
-        let warm = bundle
-            .invoke(
-                function,
-                &serde_json::from_str(&event(function, "warm-up")).unwrap(),
-            )
-            .await;
+        let warm = bundle.invoke(function, &serde_json::from_str(&event(function, "warm-up")).unwrap()).await;
         assert_eq!(warm.text, r#"{"warm":true}"#, "{function}");
     }
 }
@@ -73,11 +54,7 @@ async fn every_event_file_is_answered_as_its_name_says() {
 fn there_are_no_event_files_but_those() {
     let mut found: Vec<PathBuf> = Vec::new();
     for function in fs::read_dir(root().join("events")).unwrap() {
-        found.extend(
-            fs::read_dir(function.unwrap().path())
-                .unwrap()
-                .map(|file| file.unwrap().path()),
-        );
+        found.extend(fs::read_dir(function.unwrap().path()).unwrap().map(|file| file.unwrap().path()));
     }
     assert_eq!(found.len(), FUNCTIONS.len() * 4, "{found:?}");
 }
@@ -102,10 +79,7 @@ async fn a_load_balancer_and_a_function_url_are_served() {
     });
     refused_through(&bundle, load_balancer).await;
     let mut function_url: Value = serde_json::from_str(&event("change-password", "http-api")).unwrap();
-    function_url["headers"]
-        .as_object_mut()
-        .unwrap()
-        .remove("authorization");
+    function_url["headers"].as_object_mut().unwrap().remove("authorization");
     function_url["requestContext"]["domainName"] = json!("abcdefg.lambda-url.us-east-1.on.aws");
     function_url["requestContext"]["routeKey"] = json!("$default");
     let answer = refused_through(&bundle, function_url).await;
@@ -127,10 +101,7 @@ async fn the_source_address_is_the_gateways_word_and_not_the_callers() {
     });
     let answer = bundle.invoke("change-password", &load_balancer).await;
     assert_eq!(status(&answer), 201, "{}", answer.text);
-    assert_eq!(
-        bundle.shown(&member).await["audit"][0]["source_ip"],
-        "203.0.113.9"
-    );
+    assert_eq!(bundle.shown(&member).await["audit"][0]["source_ip"], "203.0.113.9");
 }
 
 #[tokio::test]
@@ -186,14 +157,8 @@ async fn no_event_crashes_a_function() {
     ];
     for event in poison {
         let answer = bundle.invoke("change-password", &event).await;
-        assert!(
-            !answer.headers.contains_key("x-amz-function-error"),
-            "{event}\n{}",
-            answer.text
-        );
-        let status = answer.body["statusCode"]
-            .as_u64()
-            .unwrap_or_else(|| panic!("{event}\n{}", answer.text));
+        assert!(!answer.headers.contains_key("x-amz-function-error"), "{event}\n{}", answer.text);
+        let status = answer.body["statusCode"].as_u64().unwrap_or_else(|| panic!("{event}\n{}", answer.text));
         assert!((400..500).contains(&status), "{event}\n{}", answer.text);
         let body: Value = serde_json::from_str(answer.body["body"].as_str().unwrap()).unwrap();
         assert!(
@@ -204,10 +169,7 @@ async fn no_event_crashes_a_function() {
     }
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let answer = bundle
-        .call(
-            reqwest::Method::POST,
-            "/2015-03-31/functions/change-password/invocations",
-        )
+        .call(reqwest::Method::POST, "/2015-03-31/functions/change-password/invocations")
         .body(deep)
         .await;
     assert_eq!(status(&answer), 400, "{}", answer.text);

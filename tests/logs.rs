@@ -12,17 +12,9 @@ async fn no_code_password_session_or_whole_contact_is_in_any_log_line() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;
-    let call = || {
-        bundle
-            .call(Method::POST, CHANGE_BY_MESSAGE)
-            .session(&member.token)
-    };
-    call()
-        .json(&json!({ "phoneInfo": phone_info, "code": "no-code", "newPassword": NEW_PASSWORD }))
-        .await;
-    call()
-        .json(&json!({ "phoneInfo": phone_info, "code": code, "newPassword": "short" }))
-        .await;
+    let call = || bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token);
+    call().json(&json!({ "phoneInfo": phone_info, "code": "no-code", "newPassword": NEW_PASSWORD })).await;
+    call().json(&json!({ "phoneInfo": phone_info, "code": code, "newPassword": "short" })).await;
     call().json(&json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD, "oldPassword": "wrong-one" })).await;
     // A panic in the conversion of an event, whose message would repeat the event.
     let mut event: serde_json::Value =
@@ -38,16 +30,9 @@ async fn no_code_password_session_or_whole_contact_is_in_any_log_line() {
     });
     bundle.dynamodb("UpdateItem", set).await;
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
-    let failed = bundle
-        .call(Method::PUT, CHANGE)
-        .session(&member.token)
-        .json(&body)
-        .await;
+    let failed = bundle.call(Method::PUT, CHANGE).session(&member.token).json(&body).await;
     assert_eq!(failed.refusal(), (500, "INTERNAL_SERVER_ERROR"));
-    call()
-        .json(&json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD }))
-        .await
-        .ok();
+    call().json(&json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD })).await.ok();
 
     let lines = bundle.stack.log_lines();
     let request_id = failed.headers["x-request-id"].to_str().unwrap();
@@ -79,21 +64,11 @@ async fn a_provider_that_refuses_is_logged_without_the_number_and_the_member_may
     let (proxy, settings) = Proxy::before("AWS_ENDPOINT_URL_SNS").await;
     let bundle = Bundle::with(&[settings.pair()]).await;
     let member = bundle.member().await;
-    let send = async || {
-        bundle
-            .call(Method::POST, crate::bundle::SEND)
-            .session(&member.token)
-            .send()
-            .await
-    };
+    let send = async || bundle.call(Method::POST, crate::bundle::SEND).session(&member.token).send().await;
     // Nothing stands behind the proxy: it refuses as SNS does, repeating the number.
     assert_eq!(send().await.refusal(), (500, "SEND_MESSAGE_ERROR"));
     assert_eq!(send().await.refusal(), (500, "SEND_MESSAGE_ERROR"));
-    assert_eq!(
-        proxy.requests().len(),
-        2,
-        "one try each: a retry could be a second SMS"
-    );
+    assert_eq!(proxy.requests().len(), 2, "one try each: a retry could be a second SMS");
     let lines = bundle.stack.log_lines();
     assert!(
         lines

@@ -50,13 +50,8 @@ impl Proxy {
 }
 
 async fn pass(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> Response {
-    let target = headers
-        .get("x-amz-target")
-        .and_then(|target| target.to_str().ok());
-    let operation = target
-        .and_then(|target| target.rsplit('.').next())
-        .unwrap_or("Publish")
-        .to_owned();
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let operation = target.and_then(|target| target.rsplit('.').next()).unwrap_or("Publish").to_owned();
     proxy.requests.lock().unwrap().push(operation);
     let Some(upstream) = proxy.upstream.get() else {
         let refusal = "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidParameter</Code>\
@@ -64,13 +59,7 @@ async fn pass(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> Re
              </Error></ErrorResponse>";
         return (StatusCode::BAD_REQUEST, refusal).into_response();
     };
-    let answer = reqwest::Client::new()
-        .post(upstream)
-        .headers(headers)
-        .body(body)
-        .send()
-        .await
-        .unwrap();
+    let answer = reqwest::Client::new().post(upstream).headers(headers).body(body).send().await.unwrap();
     let (status, headers) = (answer.status(), answer.headers().clone());
     (status, headers, answer.bytes().await.unwrap()).into_response()
 }

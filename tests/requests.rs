@@ -9,12 +9,7 @@ use std::process::Command;
 async fn json_form_and_query_work_alike_and_the_body_wins() {
     let bundle = Bundle::start().await;
     let mut member = bundle.member().await;
-    let mut passwords = [
-        OLD_PASSWORD,
-        "密码 & 密码=1+1",
-        "30313233343536",
-        "the-last-password",
-    ];
+    let mut passwords = [OLD_PASSWORD, "密码 & 密码=1+1", "30313233343536", "the-last-password"];
     for round in 0..3 {
         let [old, new] = [passwords[0], passwords[1]];
         let call = bundle.call(Method::PUT, CHANGE).session(&member.token);
@@ -31,10 +26,7 @@ async fn json_form_and_query_work_alike_and_the_body_wins() {
                     .body(format!(r#"{{"newPasswordFirst":{new}}}"#))
                     .await
             }
-            _ => {
-                call.form(&[("oldPassword", old), ("newPasswordFirst", new)])
-                    .await
-            }
+            _ => call.form(&[("oldPassword", old), ("newPasswordFirst", new)]).await,
         };
         member.token = changed.ok().token().to_owned();
         passwords.rotate_left(1);
@@ -42,10 +34,7 @@ async fn json_form_and_query_work_alike_and_the_body_wins() {
     let changed = bundle
         .call(Method::PUT, CHANGE)
         .session(&member.token)
-        .query(&[
-            ("oldPassword", "the-last-password"),
-            ("newPasswordFirst", "wörd & + %25 的"),
-        ])
+        .query(&[("oldPassword", "the-last-password"), ("newPasswordFirst", "wörd & + %25 的")])
         .send()
         .await;
     assert_eq!(changed.status, 201, "{}", changed.text);
@@ -56,42 +45,21 @@ async fn json_form_and_query_work_alike_and_the_body_wins() {
 async fn a_bad_body_gets_its_symbol_in_its_familys_envelope() {
     let bundle = Bundle::start().await;
     for (method, path) in [(Method::POST, CHANGE_BY_MESSAGE), (Method::PUT, CHANGE)] {
-        let call = || {
-            bundle
-                .call(method.clone(), path)
-                .header("content-type", "application/json")
-        };
+        let call = || bundle.call(method.clone(), path).header("content-type", "application/json");
         assert_eq!(call().body("[").await.refusal(), (400, "BODY_NOT_VALID"));
+        assert_eq!(call().body(vec![0xff, 0xfe]).await.refusal(), (400, "BODY_NOT_VALID"));
         assert_eq!(
-            call().body(vec![0xff, 0xfe]).await.refusal(),
-            (400, "BODY_NOT_VALID")
-        );
-        assert_eq!(
-            call()
-                .body(format!("{{\"a\":\"{}\"}}", "x".repeat(16 * 1024)))
-                .await
-                .refusal(),
+            call().body(format!("{{\"a\":\"{}\"}}", "x".repeat(16 * 1024))).await.refusal(),
             (413, "BODY_TOO_LARGE")
         );
-        assert_eq!(
-            call().body("[".repeat(16 * 1024)).await.refusal(),
-            (400, "BODY_NOT_VALID")
-        );
+        assert_eq!(call().body("[".repeat(16 * 1024)).await.refusal(), (400, "BODY_NOT_VALID"));
     }
-    let first = bundle
-        .call(Method::POST, CHANGE_BY_MESSAGE)
-        .header("accept-language", "en")
-        .body("x")
-        .await;
+    let first = bundle.call(Method::POST, CHANGE_BY_MESSAGE).header("accept-language", "en").body("x").await;
     assert_eq!(
         first.text,
         r#"{"status":400,"code":"BODY_NOT_VALID","message":"The request is neither a JSON object nor a form.","success":false}"#
     );
-    let second = bundle
-        .call(Method::PUT, CHANGE)
-        .header("accept-language", "en")
-        .body("x")
-        .await;
+    let second = bundle.call(Method::PUT, CHANGE).header("accept-language", "en").body("x").await;
     assert_eq!(
         second.text,
         r#"{"code":"400","msg":"The request is neither a JSON object nor a form.","data":null,"error":"BODY_NOT_VALID"}"#
@@ -102,49 +70,23 @@ async fn a_bad_body_gets_its_symbol_in_its_familys_envelope() {
 async fn a_person_is_answered_in_their_language_and_a_program_never_translated() {
     let bundle = Bundle::start().await;
     let ask = async |language: &str| {
-        bundle
-            .call(Method::POST, SEND)
-            .header("accept-language", language)
-            .send()
-            .await
+        bundle.call(Method::POST, SEND).header("accept-language", language).send().await
     };
     for (language, message) in [
         ("zh-CN", "登录已过期或无效，请重新登录"),
         ("fr", "登录已过期或无效，请重新登录"),
-        (
-            "en-US,zh;q=0.5",
-            "Your session has expired or is not valid. Please log in again.",
-        ),
+        ("en-US,zh;q=0.5", "Your session has expired or is not valid. Please log in again."),
     ] {
         let refused = ask(language).await;
         assert_eq!(refused.body["message"], message, "{language}");
         assert_eq!(refused.body["code"], "INVALID_TOKEN");
     }
     let member = bundle.member().await;
-    bundle
-        .call(Method::POST, SEND)
-        .session(&member.token)
-        .header("accept-language", "en")
-        .send()
-        .await
-        .ok();
-    assert!(
-        bundle.stack.messages()[0]
-            .text
-            .contains("is your code to change the login password")
-    );
+    bundle.call(Method::POST, SEND).session(&member.token).header("accept-language", "en").send().await.ok();
+    assert!(bundle.stack.messages()[0].text.contains("is your code to change the login password"));
     bundle.age("phone#", 120).await;
-    bundle
-        .call(Method::POST, SEND)
-        .session(&member.token)
-        .send()
-        .await
-        .ok();
-    assert!(
-        bundle.stack.messages()[0]
-            .text
-            .starts_with("您正在修改登录密码，验证码")
-    );
+    bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();
+    assert!(bundle.stack.messages()[0].text.starts_with("您正在修改登录密码，验证码"));
 }
 
 #[tokio::test]
@@ -152,11 +94,7 @@ async fn no_answer_is_cached_and_each_has_its_request_id() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let refused = bundle.call(Method::POST, SEND).send().await;
-    let sent = bundle
-        .call(Method::POST, SEND)
-        .session(&member.token)
-        .send()
-        .await;
+    let sent = bundle.call(Method::POST, SEND).session(&member.token).send().await;
     assert_ne!(refused.headers["x-request-id"], sent.headers["x-request-id"]);
     for answer in [refused, sent] {
         assert_eq!(answer.headers["cache-control"], "no-store");
@@ -168,16 +106,10 @@ async fn no_answer_is_cached_and_each_has_its_request_id() {
 #[test]
 fn a_setting_out_of_range_stops_the_function_with_a_line_that_names_it() {
     let environment = [("CODE_LENGTH", "5"), ("KEYS", "{}"), ("AWS_REGION", "us-east-1")];
-    let ended = Command::new(env!("CARGO_BIN_EXE_change-password"))
-        .env_clear()
-        .envs(environment)
-        .output()
-        .unwrap();
+    let ended =
+        Command::new(env!("CARGO_BIN_EXE_change-password")).env_clear().envs(environment).output().unwrap();
     assert!(!ended.status.success());
     let log = String::from_utf8(ended.stdout).unwrap();
-    assert!(
-        log.contains("the function cannot start: CODE_LENGTH must be a number from 6 to 10\\n"),
-        "{log}"
-    );
+    assert!(log.contains("the function cannot start: CODE_LENGTH must be a number from 6 to 10\\n"), "{log}");
     assert!(log.contains("\\nTABLE_NAME must be set\\n"), "{log}");
 }

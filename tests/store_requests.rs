@@ -21,34 +21,14 @@ async fn each_endpoint_makes_the_requests_that_architecture_md_says() {
     assert_eq!(proxy.requests(), ["GetItem", "TransactWriteItems"]);
 
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
-    let changed = bundle
-        .call(Method::POST, CHANGE_BY_MESSAGE)
-        .session(&member.token)
-        .json(&body)
-        .await
-        .ok();
-    assert_eq!(
-        proxy.requests(),
-        ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems"]
-    );
+    let changed = bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token).json(&body).await.ok();
+    assert_eq!(proxy.requests(), ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems"]);
 
-    let renewed = Member {
-        token: changed.token().to_owned(),
-        ..member
-    };
+    let renewed = Member { token: changed.token().to_owned(), ..member };
     let body = json!({ "oldPassword": NEW_PASSWORD, "newPasswordFirst": OLD_PASSWORD });
-    bundle
-        .call(Method::PUT, CHANGE)
-        .session(&renewed.token)
-        .json(&body)
-        .await
-        .ok();
+    bundle.call(Method::PUT, CHANGE).session(&renewed.token).json(&body).await.ok();
     assert_eq!(proxy.requests(), ["GetItem", "UpdateItem", "TransactWriteItems"]);
 
     bundle.call(Method::POST, SEND).send().await;
-    assert_eq!(
-        proxy.requests(),
-        [""; 0],
-        "a call without a session costs nothing"
-    );
+    assert_eq!(proxy.requests(), [""; 0], "a call without a session costs nothing");
 }

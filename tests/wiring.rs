@@ -12,17 +12,13 @@ fn documented() -> Vec<(String, String, String)> {
         .lines()
         .filter(|line| line.starts_with('|'))
         .filter_map(|line| {
-            let cells: Vec<_> = line
-                .trim_matches('|')
-                .split('|')
-                .map(|cell| cell.trim().replace('`', ""))
-                .collect();
+            let cells: Vec<_> =
+                line.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect();
             let [function, call, ..] = cells.as_slice() else {
                 return None;
             };
             let (method, path) = call.split_once(' ')?;
-            path.starts_with('/')
-                .then(|| (function.clone(), method.to_owned(), path.to_owned()))
+            path.starts_with('/').then(|| (function.clone(), method.to_owned(), path.to_owned()))
         })
         .collect()
 }
@@ -53,15 +49,10 @@ fn readme_template_binaries_and_events_name_the_same_functions() {
     let manifest = fs::read_to_string(root().join("functions/Cargo.toml")).unwrap();
     for (function, ..) in &documented {
         assert!(
-            manifest.contains(&format!(
-                "name = \"{function}\"\npath = \"{function}.rs\"\ntest = false"
-            )),
+            manifest.contains(&format!("name = \"{function}\"\npath = \"{function}.rs\"\ntest = false")),
             "{function}"
         );
-        assert!(
-            root().join("functions").join(format!("{function}.rs")).is_file(),
-            "{function}"
-        );
+        assert!(root().join("functions").join(format!("{function}.rs")).is_file(), "{function}");
         assert!(root().join("events").join(function).is_dir(), "{function}");
     }
     assert_eq!(manifest.matches("[[bin]]").count(), documented.len());
@@ -77,17 +68,10 @@ fn the_readmes_first_lines_are_those_that_the_stack_prints() {
 #[test]
 fn a_functions_logical_id_is_its_name_in_camel_case() {
     for function in template().functions {
-        let camel: String = function
-            .binary
-            .split('-')
-            .map(|word| word[..1].to_uppercase() + &word[1..])
-            .collect();
+        let camel: String =
+            function.binary.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
         assert_eq!(function.logical_id, format!("{camel}Function"));
-        assert!(
-            !function.schedules.is_empty(),
-            "{} is never kept warm",
-            function.binary
-        );
+        assert!(!function.schedules.is_empty(), "{} is never kept warm", function.binary);
     }
 }
 
@@ -106,11 +90,7 @@ fn every_parameter_of_the_template_is_a_setting_with_the_same_default_and_bounds
     .into();
     let read = |name: &str, value: &str| {
         Settings::read(|asked| {
-            if asked == name {
-                Some(value.to_owned())
-            } else {
-                base.get(asked).map(|&v| v.to_owned())
-            }
+            if asked == name { Some(value.to_owned()) } else { base.get(asked).map(|&v| v.to_owned()) }
         })
     };
     let defaults = format!("{:?}", read("", "").unwrap());
@@ -119,18 +99,11 @@ fn every_parameter_of_the_template_is_a_setting_with_the_same_default_and_bounds
         if ["TABLE_NAME", "KEYS_SECRET_ARN"].contains(&name.as_str()) {
             continue;
         }
-        let camel: String = name
-            .split('_')
-            .map(|word| word[..1].to_owned() + &word[1..].to_lowercase())
-            .collect();
-        let parameter = text
-            .split(&format!("\n  {camel}:\n"))
-            .nth(1)
-            .unwrap_or_else(|| panic!("no parameter {camel}"));
-        let parameter = parameter
-            .split("\n  ")
-            .take_while(|line| line.starts_with("  "))
-            .collect::<Vec<_>>();
+        let camel: String =
+            name.split('_').map(|word| word[..1].to_owned() + &word[1..].to_lowercase()).collect();
+        let parameter =
+            text.split(&format!("\n  {camel}:\n")).nth(1).unwrap_or_else(|| panic!("no parameter {camel}"));
+        let parameter = parameter.split("\n  ").take_while(|line| line.starts_with("  ")).collect::<Vec<_>>();
         let field = |field: &str| {
             parameter
                 .iter()
@@ -148,11 +121,7 @@ fn every_parameter_of_the_template_is_a_setting_with_the_same_default_and_bounds
             for (value, good) in [(least, true), (most, true), (most + 1, false)] {
                 assert_eq!(read(name, &value.to_string()).is_ok(), good, "{name}={value}");
             }
-            assert!(
-                least == 0 || read(name, &(least - 1).to_string()).is_err(),
-                "{name}={}",
-                least - 1
-            );
+            assert!(least == 0 || read(name, &(least - 1).to_string()).is_err(), "{name}={}", least - 1);
             bounded += 1;
         }
     }

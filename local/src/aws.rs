@@ -28,10 +28,7 @@ pub(crate) fn trace_id(time: OffsetDateTime) -> String {
     format!("Root=1-{:08x}-{:.24};Sampled=0", time.unix_timestamp(), random)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one source of randomness of the local stack"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one source of randomness of the local stack")]
 pub(crate) fn random() -> Uuid {
     Uuid::new_v4()
 }

@@ -44,9 +44,6 @@ async fn health(State(runtime): State<Arc<Runtime>>) -> (StatusCode, Json<Value>
     if silent.is_empty() {
         (StatusCode::OK, Json(json!({ "status": "ok" })))
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            Json(json!({ "status": "unavailable", "functions": silent })),
-        )
+        (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unavailable", "functions": silent })))
     }
 }

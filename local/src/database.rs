@@ -58,10 +58,7 @@ fn create(database: &Database, table: &Table, name: &str) -> Result<(), Error> {
     if let Some(attribute_name) = table.ttl_attribute.clone() {
         database.update_time_to_live(UpdateTimeToLiveRequest {
             table_name: name.to_owned(),
-            time_to_live_specification: TimeToLiveSpecification {
-                attribute_name,
-                enabled: true,
-            },
+            time_to_live_specification: TimeToLiveSpecification { attribute_name, enabled: true },
         })?;
     }
     Ok(())
@@ -115,16 +112,11 @@ mod tests {
     fn put(database: &Database, pk: &str, expires_at: i64) {
         let item = json!({"pk": {"S": pk}, "expires_at": {"N": expires_at.to_string()}});
         let request = json!({"TableName": "accounts", "Item": item});
-        database
-            .put_item(serde_json::from_value(request).unwrap())
-            .unwrap();
+        database.put_item(serde_json::from_value(request).unwrap()).unwrap();
     }
 
     fn count(database: &Database) -> usize {
-        database
-            .scan(serde_json::from_value(json!({"TableName": "accounts"})).unwrap())
-            .unwrap()
-            .count
+        database.scan(serde_json::from_value(json!({"TableName": "accounts"})).unwrap()).unwrap().count
     }
 
     #[test]
@@ -151,10 +143,7 @@ mod tests {
         let path = std::env::temp_dir().join(crate::aws::random_id());
         std::fs::write(&path, "text ".repeat(1_000)).unwrap();
         let error = open(Some(&path), &table(), "accounts").err().unwrap().to_string();
-        assert!(
-            error.starts_with("it cannot be opened: ") && !error.contains('\n'),
-            "{error}"
-        );
+        assert!(error.starts_with("it cannot be opened: ") && !error.contains('\n'), "{error}");
         std::fs::remove_file(path).unwrap();
     }
 }

@@ -29,10 +29,8 @@ pub(crate) struct Surroundings<'a> {
 impl Surroundings<'_> {
     /// The whole environment of `function`; it gets nothing of the stack's own.
     pub(crate) fn environment(&self, function: &Function) -> BTreeMap<String, String> {
-        let template = function
-            .variables
-            .iter()
-            .filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+        let template =
+            function.variables.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
         let memory = function.memory_mib.to_string();
         let log_group = format!("/aws/lambda/{}", function.binary);
         let local = [

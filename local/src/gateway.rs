@@ -40,14 +40,8 @@ struct Gateway {
 
 impl Gateway {
     fn function(&self, path: &str, method: &str) -> Option<&str> {
-        let route = |method: &str| Route {
-            path: path.to_owned(),
-            method: method.to_owned(),
-        };
-        let function = self
-            .functions
-            .get(&route(method))
-            .or_else(|| self.functions.get(&route("ANY")));
+        let route = |method: &str| Route { path: path.to_owned(), method: method.to_owned() };
+        let function = self.functions.get(&route(method)).or_else(|| self.functions.get(&route("ANY")));
         function.map(String::as_str)
     }
 }
@@ -57,16 +51,9 @@ pub(crate) fn routes(runtime: Arc<Runtime>, template: &Template) -> Router {
     let functions = template
         .functions
         .iter()
-        .flat_map(|function| {
-            function
-                .routes
-                .iter()
-                .map(|route| (route.clone(), function.binary.clone()))
-        })
+        .flat_map(|function| function.routes.iter().map(|route| (route.clone(), function.binary.clone())))
         .collect();
-    Router::new()
-        .fallback(handle)
-        .with_state(Arc::new(Gateway { runtime, functions }))
+    Router::new().fallback(handle).with_state(Arc::new(Gateway { runtime, functions }))
 }
 
 async fn handle(

@@ -34,19 +34,12 @@ async fn invoke(
     if !runtime.names().any(|name| name == function) {
         return unknown(&function);
     }
-    let event = if body.is_empty() {
-        Bytes::from_static(b"{}")
-    } else {
-        body
-    };
+    let event = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
     if let Err(error) = serde_json::from_slice::<IgnoredAny>(&event) {
         let reason = format!("Could not parse request body into json: {error}");
         return refused(StatusCode::BAD_REQUEST, "InvalidRequestContentException", &reason);
     }
-    if headers
-        .get("x-amz-invocation-type")
-        .is_some_and(|kind| kind == "Event")
-    {
+    if headers.get("x-amz-invocation-type").is_some_and(|kind| kind == "Event") {
         tokio::spawn(async move { runtime.invoke(&function, event).await });
         return StatusCode::ACCEPTED.into_response();
     }
@@ -56,15 +49,8 @@ async fn invoke(
                 ("x-amz-executed-version", aws::FUNCTION_VERSION),
                 (CONTENT_TYPE.as_str(), "application/json"),
             ];
-            let error = invocation
-                .function_error
-                .then_some([("x-amz-function-error", "Unhandled")]);
-            (
-                headers,
-                error.map(axum::response::AppendHeaders),
-                invocation.payload,
-            )
-                .into_response()
+            let error = invocation.function_error.then_some([("x-amz-function-error", "Unhandled")]);
+            (headers, error.map(axum::response::AppendHeaders), invocation.payload).into_response()
         }
         Err(UnknownFunction(name)) => unknown(&name),
     }
@@ -76,10 +62,5 @@ fn unknown(function: &str) -> Response {
 }
 
 fn refused(status: StatusCode, code: &str, reason: &str) -> Response {
-    (
-        status,
-        [("x-amzn-errortype", code)],
-        Json(json!({ "Type": "User", "Message": reason })),
-    )
-        .into_response()
+    (status, [("x-amzn-errortype", code)], Json(json!({ "Type": "User", "Message": reason }))).into_response()
 }

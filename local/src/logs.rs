@@ -27,10 +27,7 @@ pub(crate) struct Logs {
 
 impl Logs {
     pub(crate) fn new(observer: Observer) -> Self {
-        Self {
-            lines: Mutex::default(),
-            observer,
-        }
+        Self { lines: Mutex::default(), observer }
     }
 
     pub(crate) fn push(&self, line: LogLine) {
@@ -44,11 +41,6 @@ impl Logs {
 
     /// The kept lines, oldest first.
     pub(crate) fn lines(&self) -> Vec<LogLine> {
-        self.lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .cloned()
-            .collect()
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }

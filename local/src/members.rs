@@ -80,28 +80,16 @@ impl From<Error> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let Self(error) = self;
-        let body = Envelope::Member
-            .failure(&error, Language::English)
-            .unwrap_or_default();
-        (
-            error.status(Envelope::Member),
-            [(CONTENT_TYPE, "application/json")],
-            body,
-        )
-            .into_response()
+        let body = Envelope::Member.failure(&error, Language::English).unwrap_or_default();
+        (error.status(Envelope::Member), [(CONTENT_TYPE, "application/json")], body).into_response()
     }
 }
 
 async fn create_member(app: &shared::App, new: NewMember) -> Result<Member, Error> {
     let hash = |password: Option<String>| -> Result<Option<PasswordHash>, Error> {
-        password
-            .map(|typed| app.passwords.hash(&app.keys, &Password::existing(&typed)))
-            .transpose()
+        password.map(|typed| app.passwords.hash(&app.keys, &Password::existing(&typed))).transpose()
     };
-    let phone = new
-        .phone
-        .map(|typed| app.settings.phones.parse(&typed))
-        .transpose();
+    let phone = new.phone.map(|typed| app.settings.phones.parse(&typed)).transpose();
     let email = new.email.map(|typed| typed.parse::<Email>()).transpose();
     let member = Member {
         id: MemberId(random::uuid()?),
@@ -119,30 +107,14 @@ async fn create_member(app: &shared::App, new: NewMember) -> Result<Member, Erro
 
 /// The member who has `phone`, or else a new one with that `password`, with a session.
 pub(crate) async fn demo(app: &shared::App, phone: &str, password: &str) -> Result<Demo, Error> {
-    let parsed = app
-        .settings
-        .phones
-        .parse(phone)
-        .map_err(|_| Error::NotValid(Field::Phone))?;
+    let parsed = app.settings.phones.parse(phone).map_err(|_| Error::NotValid(Field::Phone))?;
     let member = if let Some(id) = app.store.owner(&Destination::Phone(parsed)).await? {
         app.store.member(id).await?.ok_or(Error::UserNotFound)?
     } else {
         let (phone, password) = (Some(phone.to_owned()), Some(password.to_owned()));
-        create_member(
-            app,
-            NewMember {
-                phone,
-                password,
-                ..NewMember::default()
-            },
-        )
-        .await?
+        create_member(app, NewMember { phone, password, ..NewMember::default() }).await?
     };
-    Ok(Demo {
-        id: member.id.to_string(),
-        token: session(app, &member)?,
-        phone: phone.to_owned(),
-    })
+    Ok(Demo { id: member.id.to_string(), token: session(app, &member)?, phone: phone.to_owned() })
 }
 
 fn session(app: &shared::App, member: &Member) -> Result<String, Error> {
@@ -154,22 +126,12 @@ async fn create(
     Json(new): Json<NewMember>,
 ) -> Result<(StatusCode, Json<Created>), Refused> {
     let member = create_member(&app, new).await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(Created {
-            id: member.id,
-            token: session(&app, &member)?,
-        }),
-    ))
+    Ok((StatusCode::CREATED, Json(Created { id: member.id, token: session(&app, &member)? })))
 }
 
 async fn show(State(app): State<Arc<shared::App>>, Path(id): Path<Uuid>) -> Result<Json<Shown>, Response> {
     let member = find(&app, id).await?;
-    let audit = app
-        .store
-        .audit_trail(member.id)
-        .await
-        .map_err(|error| Refused(error).into_response())?;
+    let audit = app.store.audit_trail(member.id).await.map_err(|error| Refused(error).into_response())?;
     Ok(Json(Shown {
         id: member.id,
         phone: member.phone,

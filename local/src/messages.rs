@@ -58,20 +58,12 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn new(observer: Observer) -> Self {
-        Self {
-            messages: Mutex::default(),
-            observer,
-        }
+        Self { messages: Mutex::default(), observer }
     }
 
     /// The kept messages, newest first.
     pub(crate) fn messages(&self) -> Vec<Message> {
-        self.messages
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .cloned()
-            .collect()
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Keeps a message and returns its id.
@@ -79,15 +71,7 @@ impl Inbox {
         let id = aws::random_id();
         let (code, link) = (code(&text), link(&text));
         let sent_at = clock::rfc3339(clock::now());
-        let message = Message {
-            id: id.clone(),
-            channel,
-            to,
-            text,
-            code,
-            link,
-            sent_at,
-        };
+        let message = Message { id: id.clone(), channel, to, text, code, link, sent_at };
         (self.observer)(Event::Message(&message));
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         messages.push_front(message);
@@ -98,10 +82,7 @@ impl Inbox {
 
 /// The endpoints of SNS and SES, as their clients call them.
 pub(crate) fn routes(inbox: Arc<Inbox>) -> Router {
-    sns::routes()
-        .merge(ses::routes())
-        .layer(DefaultBodyLimit::disable())
-        .with_state(inbox)
+    sns::routes().merge(ses::routes()).layer(DefaultBodyLimit::disable()).with_state(inbox)
 }
 
 /// The first run of 6 to 10 digits that is no part of a longer word of ASCII letters and digits.
@@ -113,19 +94,10 @@ fn code(text: &str) -> Option<String> {
 
 /// The first http or https link, without the punctuation of the sentence around it.
 fn link(text: &str) -> Option<String> {
-    let start = ["http://", "https://"]
-        .into_iter()
-        .filter_map(|scheme| text.find(scheme))
-        .min()?;
+    let start = ["http://", "https://"].into_iter().filter_map(|scheme| text.find(scheme)).min()?;
     let rest = text.get(start..)?;
-    let end = rest
-        .find(|c: char| !c.is_ascii_graphic() || "\"<>".contains(c))
-        .unwrap_or(rest.len());
-    Some(
-        rest.get(..end)?
-            .trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '\''])
-            .to_owned(),
-    )
+    let end = rest.find(|c: char| !c.is_ascii_graphic() || "\"<>".contains(c)).unwrap_or(rest.len());
+    Some(rest.get(..end)?.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '\'']).to_owned())
 }
 
 #[cfg(test)]
@@ -135,10 +107,7 @@ mod tests {
     #[test]
     fn a_code_is_found_where_it_stands_alone() {
         assert_eq!(code("您的验证码是012345，5分钟内有效"), Some("012345".to_owned()));
-        assert_eq!(
-            code("call 13627140483, then 12345678."),
-            Some("12345678".to_owned())
-        );
+        assert_eq!(code("call 13627140483, then 12345678."), Some("12345678".to_owned()));
         assert_eq!(code("12345 or x123456 or 12345678901"), None);
     }
 
@@ -148,10 +117,7 @@ mod tests {
             link("Open https://example.com/verify?code=1&v=a.b. Thank you"),
             Some("https://example.com/verify?code=1&v=a.b".to_owned())
         );
-        assert_eq!(
-            link("请打开http://127.0.0.1:3000/x。谢谢"),
-            Some("http://127.0.0.1:3000/x".to_owned())
-        );
+        assert_eq!(link("请打开http://127.0.0.1:3000/x。谢谢"), Some("http://127.0.0.1:3000/x".to_owned()));
         assert_eq!(link("no link"), None);
     }
 
@@ -163,9 +129,6 @@ mod tests {
         }
         let messages = inbox.messages();
         assert_eq!(messages.len(), KEPT);
-        assert_eq!(
-            (messages[0].text.as_str(), messages[KEPT - 1].text.as_str()),
-            ("1000", "1")
-        );
+        assert_eq!((messages[0].text.as_str(), messages[KEPT - 1].text.as_str()), ("1000", "1"));
     }
 }

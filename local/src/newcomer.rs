@@ -45,11 +45,8 @@ mod tests {
 
     #[test]
     fn the_calls_are_of_the_member_and_the_address() {
-        let demo = Demo {
-            id: "the-id".to_owned(),
-            token: "the-token".to_owned(),
-            phone: "13627140483".to_owned(),
-        };
+        let demo =
+            Demo { id: "the-id".to_owned(), token: "the-token".to_owned(), phone: "13627140483".to_owned() };
         let text = welcome("http://127.0.0.1:3000", &demo);
         assert_eq!(text.matches("curl -s").count(), 3);
         assert!(text.contains("TOKEN='the-token'"), "{text}");

@@ -39,10 +39,7 @@ impl Invocation {
     fn failed(error_type: &str, request_id: &str, reason: &str) -> Self {
         let error_message = format!("RequestId: {request_id} Error: {reason}");
         let payload = json!({ "errorType": error_type, "errorMessage": error_message }).to_string();
-        Self {
-            payload: payload.into(),
-            function_error: true,
-        }
+        Self { payload: payload.into(), function_error: true }
     }
 }
 
@@ -88,11 +85,7 @@ impl Runtime {
                 (name, Arc::new(function))
             })
             .collect();
-        Self {
-            functions,
-            mailboxes,
-            stopping,
-        }
+        Self { functions, mailboxes, stopping }
     }
 
     /// The Lambda Runtime API for the processes.
@@ -107,10 +100,7 @@ impl Runtime {
 
     /// Hands `payload`, an event as JSON text, to the function `name`.
     pub(crate) async fn invoke(&self, name: &str, payload: Bytes) -> Result<Invocation, UnknownFunction> {
-        let function = self
-            .functions
-            .get(name)
-            .ok_or_else(|| UnknownFunction(name.to_owned()))?;
+        let function = self.functions.get(name).ok_or_else(|| UnknownFunction(name.to_owned()))?;
         let request_id = aws::random_id();
         // In a task of its own, since an invocation goes on when its caller hangs up.
         let invocation = tokio::spawn(Arc::clone(function).invoke(request_id.clone(), payload)).await;
@@ -201,10 +191,7 @@ impl Function {
     }
 
     fn failed(&self, error_type: &str, request_id: &str, reason: &str) -> Invocation {
-        self.logs.push(LogLine {
-            function: self.name.clone(),
-            text: format!("{error_type}: {reason}"),
-        });
+        self.logs.push(LogLine { function: self.name.clone(), text: format!("{error_type}: {reason}") });
         Invocation::failed(error_type, request_id, reason)
     }
 

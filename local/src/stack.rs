@@ -108,27 +108,16 @@ impl Stack {
     /// # Errors
     /// See [`Error`].
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let template = Template::load(&options.template).map_err(|reason| Error::Template {
-            path: options.template.clone(),
-            reason,
-        })?;
+        let template = Template::load(&options.template)
+            .map_err(|reason| Error::Template { path: options.template.clone(), reason })?;
         let (gateway_listener, url) = listen(options.port).await?;
         let (runtime_listener, runtime_url) = listen(0).await?;
         let (messages_listener, messages_url) = listen(0).await?;
         let (dynamodb_listener, dynamodb_url) = listen(0).await?;
 
-        let table = options
-            .settings
-            .get(TABLE_NAME)
-            .unwrap_or(&template.table.name)
-            .clone();
-        let database =
-            database::open(options.data.as_deref(), &template.table, &table).map_err(|reason| {
-                Error::Database {
-                    data: options.data.clone(),
-                    reason,
-                }
-            })?;
+        let table = options.settings.get(TABLE_NAME).unwrap_or(&template.table.name).clone();
+        let database = database::open(options.data.as_deref(), &template.table, &table)
+            .map_err(|reason| Error::Database { data: options.data.clone(), reason })?;
         let logs = Arc::new(Logs::new(options.on_event));
         let inbox = Arc::new(Inbox::new(options.on_event));
         let surroundings = Surroundings {
@@ -146,11 +135,7 @@ impl Stack {
 
         let closing = watch::Sender::new(false);
         let mut servers = JoinSet::new();
-        servers.spawn(database::serve(
-            dynamodb_listener,
-            database.clone(),
-            closed(closing.subscribe()),
-        ));
+        servers.spawn(database::serve(dynamodb_listener, database.clone(), closed(closing.subscribe())));
         let app = Arc::new(shared::App::start(settings).await.map_err(Error::App)?);
         let routes = gateway::routes(Arc::clone(&runtime), &template)
             .merge(invocations::routes(Arc::clone(&runtime)))
@@ -158,24 +143,9 @@ impl Stack {
             .merge(members::routes(Arc::clone(&app)));
         servers.spawn(serve(gateway_listener, routes, closing.subscribe()));
         servers.spawn(serve(runtime_listener, runtime.routes(), closing.subscribe()));
-        servers.spawn(serve(
-            messages_listener,
-            messages::routes(Arc::clone(&inbox)),
-            closing.subscribe(),
-        ));
+        servers.spawn(serve(messages_listener, messages::routes(Arc::clone(&inbox)), closing.subscribe()));
         servers.spawn(database::sweep(database, closed(closing.subscribe())));
-        Ok(Self {
-            url,
-            app,
-            dynamodb_url,
-            table,
-            keys: options.keys,
-            runtime,
-            inbox,
-            logs,
-            closing,
-            servers,
-        })
+        Ok(Self { url, app, dynamodb_url, table, keys: options.keys, runtime, inbox, logs, closing, servers })
     }
 
     /// Where the routes are served, as `http://127.0.0.1:3000`.
@@ -239,10 +209,7 @@ impl Stack {
         self.closing.send_replace(true);
         self.runtime.shutdown().await;
         // A connection that will not end is cut off with `servers`.
-        let _ = timeout(SHUTDOWN_LIMIT, async {
-            while self.servers.join_next().await.is_some() {}
-        })
-        .await;
+        let _ = timeout(SHUTDOWN_LIMIT, async { while self.servers.join_next().await.is_some() {} }).await;
     }
 }
 
@@ -254,11 +221,8 @@ impl Drop for Stack {
 
 /// The settings as the first function reads them: what is wrong with them is told before anything starts.
 fn settings(template: &Template, surroundings: &Surroundings) -> Result<Settings, Faults> {
-    let environment = template
-        .functions
-        .first()
-        .map(|function| surroundings.environment(function))
-        .unwrap_or_default();
+    let environment =
+        template.functions.first().map(|function| surroundings.environment(function)).unwrap_or_default();
     Settings::read(|name| environment.get(name).cloned())
 }
 
@@ -268,9 +232,7 @@ fn programs(template: &Template, binaries: &Path, surroundings: &Surroundings) -
         .iter()
         .map(|function| {
             let program = Program {
-                path: binaries
-                    .join(&function.binary)
-                    .with_added_extension(env::consts::EXE_EXTENSION),
+                path: binaries.join(&function.binary).with_added_extension(env::consts::EXE_EXTENSION),
                 environment: surroundings.environment(function),
                 timeout: function.timeout,
             };
@@ -279,10 +241,7 @@ fn programs(template: &Template, binaries: &Path, surroundings: &Surroundings) -
         .collect()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a process without a search path finds no program to start"
-)]
+#[expect(clippy::disallowed_methods, reason = "a process without a search path finds no program to start")]
 fn search_path() -> Option<String> {
     env::var("PATH").ok()
 }
@@ -292,9 +251,7 @@ async fn listen(port: u16) -> Result<(TcpListener, String), Error> {
         ErrorKind::AddrInUse => Error::PortTaken(port),
         _ => Error::Listen { port, reason },
     };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .await
-        .map_err(failed)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, format!("http://{address}")))
 }
@@ -302,9 +259,7 @@ async fn listen(port: u16) -> Result<(TcpListener, String), Error> {
 async fn serve(listener: TcpListener, routes: Router, closing: watch::Receiver<bool>) {
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     // It ends without error, by its documentation.
-    let _ = axum::serve(listener, service)
-        .with_graceful_shutdown(closed(closing))
-        .await;
+    let _ = axum::serve(listener, service).with_graceful_shutdown(closed(closing)).await;
 }
 
 /// Waits until the stack closes, or is gone.

@@ -146,10 +146,7 @@ impl Template {
     /// The name of every environment variable that some function declares.
     #[must_use]
     pub fn variable_names(&self) -> BTreeSet<&str> {
-        self.functions
-            .iter()
-            .flat_map(|function| function.variables.keys().map(String::as_str))
-            .collect()
+        self.functions.iter().flat_map(|function| function.variables.keys().map(String::as_str)).collect()
     }
 }
 
@@ -177,19 +174,13 @@ impl Function {
                 _ => {}
             }
         }
-        let variables = globals
-            .environment
-            .variables
-            .iter()
-            .chain(&own.environment.variables);
+        let variables = globals.environment.variables.iter().chain(&own.environment.variables);
         Ok(Self {
             logical_id: logical_id.to_owned(),
             binary: metadata.build_properties.binary,
             routes,
             schedules,
-            variables: variables
-                .map(|(name, value)| (name.clone(), text_of(value)))
-                .collect(),
+            variables: variables.map(|(name, value)| (name.clone(), text_of(value))).collect(),
             // Lambda's own defaults.
             memory_mib: own.memory_size.or(globals.memory_size).unwrap_or(128),
             timeout: Duration::from_secs(own.timeout.or(globals.timeout).unwrap_or(3).into()),
@@ -214,36 +205,24 @@ impl Table {
             logical_id: (*logical_id).clone(),
             name: properties.table_name.unwrap_or_else(|| (*logical_id).clone()),
             schema,
-            ttl_attribute: properties
-                .time_to_live_specification
-                .map(|ttl| ttl.attribute_name),
+            ttl_attribute: properties.time_to_live_specification.map(|ttl| ttl.attribute_name),
         })
     }
 }
 
 /// The properties of a table that shape what it stores; the others are about operating it.
-const SCHEMA: [&str; 5] = [
-    "AttributeDefinitions",
-    "BillingMode",
-    "GlobalSecondaryIndexes",
-    "KeySchema",
-    "StreamSpecification",
-];
+const SCHEMA: [&str; 5] =
+    ["AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema", "StreamSpecification"];
 
 fn of_type<'a>(
     resources: &'a BTreeMap<String, Resource>,
     kind: &'a str,
 ) -> impl Iterator<Item = (&'a String, &'a Resource)> {
-    resources
-        .iter()
-        .filter(move |(_, resource)| resource.kind == kind)
+    resources.iter().filter(move |(_, resource)| resource.kind == kind)
 }
 
 fn shape<T: DeserializeOwned>(place: &str, value: Value) -> Result<T, Error> {
-    serde_json::from_value(value).map_err(|reason| Error::Shape {
-        place: place.to_owned(),
-        reason,
-    })
+    serde_json::from_value(value).map_err(|reason| Error::Shape { place: place.to_owned(), reason })
 }
 
 #[cfg(test)]

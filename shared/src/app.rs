@@ -18,7 +18,7 @@ use crate::{
     },
 };
 use secrecy::ExposeSecret;
-use std::{sync::LazyLock, time::Duration};
+use std::time::Duration;
 
 /// The bundle's working parts.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub struct App {
     pub passwords: PasswordPolicy,
     /// The table.
     pub store: Store,
-    /// SMS. Its client is built for the first message: most functions never send one.
-    pub sms: LazyLock<SmsSender, Box<dyn FnOnce() -> SmsSender + Send>>,
+    /// SMS.
+    pub sms: SmsSender,
 }
 
 /// How long the first connection to the store may hold up the start: far more than a TLS handshake
@@ -49,15 +49,8 @@ impl App {
         let store = Store::new(clients.dynamodb(&settings.aws), settings.table_name.clone());
         let (secret, ()) = tokio::join!(clients.secret(&settings), connect(&store, &settings));
         let keys = Keys::parse(secret?.expose_secret())?;
-        let (aws, sender_id) = (settings.aws.clone(), settings.sms_sender_id.clone());
-        let sms = LazyLock::new(Box::new(move || SmsSender::new(clients.sns(&aws), sender_id)) as Box<_>);
-        Ok(Self {
-            passwords: PasswordPolicy::from(&settings),
-            settings,
-            keys,
-            store,
-            sms,
-        })
+        let sms = SmsSender::new(clients.sns(&settings.aws), settings.sms_sender_id.clone());
+        Ok(Self { passwords: PasswordPolicy::from(&settings), settings, keys, store, sms })
     }
 
     /// The session that was sent with a request.
@@ -81,11 +74,7 @@ impl App {
     /// # Errors
     /// [`Error::Internal`] where signing fails.
     pub fn renew(&self, session: &Session, credential_version: u64) -> Result<String, Error> {
-        self.issue(
-            session.claims.member,
-            credential_version,
-            session.claims.auth_time,
-        )
+        self.issue(session.claims.member, credential_version, session.claims.auth_time)
     }
 
     /// A session of a member who logged in at `auth_time`.
@@ -107,9 +96,7 @@ impl App {
     /// [`Error::NotValid`] where it is not acceptable.
     pub fn acceptable_password(&self, typed: &str, member: Option<&Member>) -> Result<Password, Error> {
         let contacts = member.map(Member::contacts).unwrap_or_default();
-        self.passwords
-            .accept(typed, &contacts)
-            .ok_or(Error::NotValid(Field::NewPassword))
+        self.passwords.accept(typed, &contacts).ok_or(Error::NotValid(Field::NewPassword))
     }
 
     /// Counts a try of the member's login password on this session, then compares. The counter that
@@ -133,22 +120,15 @@ impl App {
             Some(kept) => password::verify(&self.keys, typed, kept)?,
             None => false,
         };
-        if right {
-            Ok(failures)
-        } else {
-            Err(Error::NotValid(Field::OldPassword))
-        }
+        if right { Ok(failures) } else { Err(Error::NotValid(Field::OldPassword)) }
     }
 }
 
 /// Gets the TLS handshake out of the first request's way, while init still has a whole processor. An
 /// endpoint without TLS, such as the local stack's, has no handshake.
 async fn connect(store: &Store, settings: &Settings) {
-    let plain = settings
-        .aws
-        .dynamodb_endpoint
-        .as_deref()
-        .is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let plain =
+        settings.aws.dynamodb_endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"));
     if !plain {
         // A store that does not answer yet is no reason not to start: the first request will tell.
         let _ = tokio::time::timeout(CONNECT_LIMIT, store.connect()).await;

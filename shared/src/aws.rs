@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_smithy_http_client::{Builder, tls};
 use aws_types::SdkConfig;
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 /// Amazon Trust Services' roots, which sign every endpoint of AWS's commercial partition.
 const ROOTS: &[u8] = include_bytes!("../data/amazon-trust-services.pem");
@@ -24,6 +24,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// All tries of one call. Two of them stay below the functions' own time-out of 10 s.
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(4_500);
+
+/// What is built at its first use: of the clients, a function needs one or two.
+pub type Lazy<T> = LazyLock<T, Box<dyn FnOnce() -> T + Send>>;
+
+fn lazy<T>(build: impl FnOnce() -> T + Send + 'static) -> Lazy<T> {
+    LazyLock::new(Box::new(build))
+}
 
 /// The clients of one process.
 pub(crate) struct Clients {
@@ -42,9 +49,7 @@ impl Clients {
         let credentials = Credentials::new(
             &aws.access_key_id,
             aws.secret_access_key.expose_secret(),
-            aws.session_token
-                .as_ref()
-                .map(|token| token.expose_secret().to_owned()),
+            aws.session_token.as_ref().map(|token| token.expose_secret().to_owned()),
             None,
             "environment",
         );
@@ -64,18 +69,24 @@ impl Clients {
         Ok(Self { shared })
     }
 
-    pub(crate) fn dynamodb(&self, aws: &AwsSettings) -> aws_sdk_dynamodb::Client {
-        let mut config = aws_sdk_dynamodb::config::Builder::from(&self.shared);
-        config.set_endpoint_url(aws.dynamodb_endpoint.clone());
-        aws_sdk_dynamodb::Client::from_conf(config.build())
+    pub(crate) fn dynamodb(&self, aws: &AwsSettings) -> Lazy<aws_sdk_dynamodb::Client> {
+        let (shared, endpoint) = (self.shared.clone(), aws.dynamodb_endpoint.clone());
+        lazy(move || {
+            let mut config = aws_sdk_dynamodb::config::Builder::from(&shared);
+            config.set_endpoint_url(endpoint);
+            aws_sdk_dynamodb::Client::from_conf(config.build())
+        })
     }
 
     /// Without retries: one after a lost answer would be a second SMS.
-    pub(crate) fn sns(&self, aws: &AwsSettings) -> aws_sdk_sns::Client {
-        let mut config =
-            aws_sdk_sns::config::Builder::from(&self.shared).retry_config(RetryConfig::disabled());
-        config.set_endpoint_url(aws.sns_endpoint.clone());
-        aws_sdk_sns::Client::from_conf(config.build())
+    pub(crate) fn sns(&self, aws: &AwsSettings) -> Lazy<aws_sdk_sns::Client> {
+        let (shared, endpoint) = (self.shared.clone(), aws.sns_endpoint.clone());
+        lazy(move || {
+            let mut config =
+                aws_sdk_sns::config::Builder::from(&shared).retry_config(RetryConfig::disabled());
+            config.set_endpoint_url(endpoint);
+            aws_sdk_sns::Client::from_conf(config.build())
+        })
     }
 
     /// The text of the keys' secret.
@@ -98,10 +109,7 @@ impl Clients {
                 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
                 NoKeys(error.code().unwrap_or("no answer").to_owned())
             })?;
-        answer
-            .secret_string
-            .map(Into::into)
-            .ok_or_else(|| NoKeys("it holds no text".to_owned()))
+        answer.secret_string.map(Into::into).ok_or_else(|| NoKeys("it holds no text".to_owned()))
     }
 }
 

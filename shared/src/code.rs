@@ -93,22 +93,15 @@ impl Binding {
     /// key that was retired since is none any more.
     #[must_use]
     pub fn matches(&self, keys: &Keys, kept: &CodeMac, guess: &str) -> bool {
-        kept.key_id()
-            .and_then(|id| keys.by_id(id))
-            .map(|key| self.mac_under(key, guess))
-            .is_some_and(|mac| {
-                constant_time::verify_slices_are_equal(mac.0.as_bytes(), kept.0.as_bytes()).is_ok()
-            })
+        kept.key_id().and_then(|id| keys.by_id(id)).map(|key| self.mac_under(key, guess)).is_some_and(|mac| {
+            constant_time::verify_slices_are_equal(mac.0.as_bytes(), kept.0.as_bytes()).is_ok()
+        })
     }
 
     fn mac_under(&self, key: &crate::keys::Key, code: &str) -> CodeMac {
         let destination = self.destination.key();
         let parts = [code, &destination, self.purpose.flag(), self.flow.as_str()].map(str::as_bytes);
-        CodeMac(format!(
-            "{}.{}",
-            key.id,
-            URL_SAFE_NO_PAD.encode(key.mac(Use::Code, &parts))
-        ))
+        CodeMac(format!("{}.{}", key.id, URL_SAFE_NO_PAD.encode(key.mac(Use::Code, &parts))))
     }
 }
 
@@ -161,18 +154,9 @@ mod tests {
         assert!(!bound.matches(&keys, &kept, "123455"));
         assert!(!bound.matches(&keys, &kept, ""));
         for other in [
-            Binding {
-                destination: Destination::Email("lei@example.com".parse().unwrap()),
-                ..bound.clone()
-            },
-            Binding {
-                purpose: Purpose::RecoverByMail,
-                ..bound.clone()
-            },
-            Binding {
-                flow: Flow::draw().unwrap(),
-                ..bound.clone()
-            },
+            Binding { destination: Destination::Email("lei@example.com".parse().unwrap()), ..bound.clone() },
+            Binding { purpose: Purpose::RecoverByMail, ..bound.clone() },
+            Binding { flow: Flow::draw().unwrap(), ..bound.clone() },
         ] {
             assert!(!other.matches(&keys, &kept, "123454"), "{other:?}");
         }

@@ -184,10 +184,7 @@ mod tests {
         );
         assert_eq!(
             Envelope::User
-                .success(&Reply::result("a").sending(Sent {
-                    expires_in: 300,
-                    resend_in: 120
-                }))
+                .success(&Reply::result("a").sending(Sent { expires_in: 300, resend_in: 120 }))
                 .unwrap(),
             r#"{"status":200,"result":"a","code":"OK","success":true,"expiresIn":300,"resendIn":120}"#
         );

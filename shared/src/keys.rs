@@ -54,10 +54,7 @@ impl Key {
     fn new(id: &str, text: &str) -> Self {
         // RFC 5869, 3.1: without a salt the extraction is still sound for a key this strong.
         let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(text.as_bytes());
-        Self {
-            id: id.to_owned(),
-            prk,
-        }
+        Self { id: id.to_owned(), prk }
     }
 
     /// The subkey's 32 bytes: HKDF-SHA-256 with an empty salt over the key's text, `info` by use.
@@ -153,9 +150,7 @@ impl Keys {
         let secret: Secret = serde_json::from_str(secret).map_err(|_| Fault::Shape)?;
         for (id, text) in &secret.keys {
             let well_formed = (1..=MAX_ID_BYTES).contains(&id.len())
-                && id
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
             if !well_formed {
                 return Err(Fault::Id(id.clone()));
             }
@@ -176,23 +171,13 @@ impl Keys {
                     _ => return Err(Fault::PublicKey(id)),
                 };
                 match key {
-                    Ok(key) => Ok((
-                        id,
-                        PublicKey {
-                            algorithm: text.alg,
-                            key,
-                        },
-                    )),
+                    Ok(key) => Ok((id, PublicKey { algorithm: text.alg, key })),
                     Err(_) => Err(Fault::PublicKey(id)),
                 }
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
-            by_id: secret
-                .keys
-                .iter()
-                .map(|(id, text)| (id.clone(), Key::new(id, text)))
-                .collect(),
+            by_id: secret.keys.iter().map(|(id, text)| (id.clone(), Key::new(id, text))).collect(),
             current: secret.current,
             public: public_keys,
         })
@@ -245,11 +230,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn secret(current: &str) -> String {
-        format!(
-            r#"{{"current":"{current}","old":"{}","new":"{}"}}"#,
-            "o".repeat(32),
-            "n".repeat(64)
-        )
+        format!(r#"{{"current":"{current}","old":"{}","new":"{}"}}"#, "o".repeat(32), "n".repeat(64))
     }
 
     #[test]
@@ -296,10 +277,7 @@ pub(crate) mod tests {
                 format!(r#"{{"current":"a","b":"{key}"}}"#),
                 "`current` names \"a\", which is no key of the secret",
             ),
-            (
-                r#"{"current":"a","a":"hunter2"}"#.to_owned(),
-                "the key \"a\" must have at least 32 characters",
-            ),
+            (r#"{"current":"a","a":"hunter2"}"#.to_owned(), "the key \"a\" must have at least 32 characters"),
             (
                 format!(r#"{{"current":"a b","a b":"{key}"}}"#),
                 "the key id \"a b\" must have 1 to 8 characters of a-z, A-Z, 0-9 and -",
@@ -316,9 +294,6 @@ pub(crate) mod tests {
 
     #[test]
     fn keys_do_not_show_in_debug() {
-        assert_eq!(
-            format!("{:?}", two_keys()),
-            r#"Keys { current: "new", ids: ["new", "old"], .. }"#
-        );
+        assert_eq!(format!("{:?}", two_keys()), r#"Keys { current: "new", ids: ["new", "old"], .. }"#);
     }
 }

@@ -48,18 +48,10 @@ where
     F: Future<Output = Result<Reply, Error>> + Send + 'static,
 {
     // Never below INFO: the SDK's debug events hold requests, and so members' data.
-    subscriber::fmt()
-        .json()
-        .with_max_level(tracing::Level::INFO)
-        .with_ansi(false)
-        .with_target(false)
-        .init();
+    subscriber::fmt().json().with_max_level(tracing::Level::INFO).with_ansi(false).with_target(false).init();
     // A panic's message can hold what a request carried; where it happened cannot.
     panic::set_hook(Box::new(|panicked| {
-        tracing::error!(
-            location = panicked.location().map(ToString::to_string),
-            "a panic was caught"
-        );
+        tracing::error!(location = panicked.location().map(ToString::to_string), "a panic was caught");
     }));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -105,19 +97,11 @@ struct Ping {
 
 impl Ping {
     fn is_in(event: &str) -> bool {
-        serde_json::from_str(event).is_ok_and(
-            |Self {
-                 source,
-                 warmer,
-                 request_context,
-             }| {
-                let scheduled = matches!(
-                    source.as_str(),
-                    Some("aws.scheduler" | "aws.events" | "serverless-plugin-warmup")
-                );
-                request_context.is_none() && (scheduled || warmer == Value::Bool(true))
-            },
-        )
+        serde_json::from_str(event).is_ok_and(|Self { source, warmer, request_context }| {
+            let scheduled =
+                matches!(source.as_str(), Some("aws.scheduler" | "aws.events" | "serverless-plugin-warmup"));
+            request_context.is_none() && (scheduled || warmer == Value::Bool(true))
+        })
     }
 }
 
@@ -148,22 +132,14 @@ where
         let respond = move |request: lambda_http::Request| async move {
             Ok::<_, Infallible>(respond(app, envelope, handler, request).await)
         };
-        match Adapter::from(service_fn(respond))
-            .call(LambdaEvent::new(request, context))
-            .await
-        {
+        match Adapter::from(service_fn(respond)).call(LambdaEvent::new(request, context)).await {
             Ok(response) => serde_json::to_value(response).ok(),
             Err(never) => match never {},
         }
     })
     .await;
     adapted.flatten().unwrap_or_else(|| {
-        let response = failure(
-            envelope,
-            &Error::BodyNotValid,
-            app.settings.default_language,
-            &request_id,
-        );
+        let response = failure(envelope, &Error::BodyNotValid, app.settings.default_language, &request_id);
         let headers: BTreeMap<_, _> = response
             .headers()
             .iter()
@@ -196,9 +172,7 @@ where
         let request = request(&event, origin, language)?;
         handler(app, request).await
     };
-    let outcome = catch_unwind(reply)
-        .await
-        .unwrap_or_else(|| Err(Error::internal("the handler panicked")));
+    let outcome = catch_unwind(reply).await.unwrap_or_else(|| Err(Error::internal("the handler panicked")));
     match outcome {
         Ok(reply) => success(envelope, &reply, language, &request_id),
         Err(error) => {
@@ -218,12 +192,7 @@ fn request(event: &lambda_http::Request, origin: Origin, language: Language) -> 
         .or_else(|| header(event.headers(), TOKEN).filter(|token| !token.trim().is_empty()))
         .map(|token| token.trim().into())
         .or_else(|| parameters.in_body(TOKEN).cloned());
-    Ok(Request {
-        language,
-        origin,
-        parameters,
-        session_token,
-    })
+    Ok(Request { language, origin, parameters, session_token })
 }
 
 /// The token of `Bearer …`, whose scheme is spelled in any case (RFC 9110, 11.1).
@@ -243,10 +212,7 @@ fn origin(event: &lambda_http::Request) -> Origin {
         _ => None,
     };
     Origin {
-        request_id: event
-            .lambda_context_ref()
-            .map(|context| context.request_id.clone())
-            .unwrap_or_default(),
+        request_id: event.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default(),
         source_ip,
         user_agent: header(event.headers(), USER_AGENT)
             .map(|agent| agent.chars().take(MAX_USER_AGENT_CHARACTERS).collect()),
@@ -267,11 +233,7 @@ fn success(envelope: Envelope, reply: &Reply, language: Language, request_id: &s
         }
     };
     let mut response = response(reply.status, body, request_id);
-    if let Some(session) = reply
-        .token
-        .as_ref()
-        .and_then(|token| format!("Bearer {token}").parse().ok())
-    {
+    if let Some(session) = reply.token.as_ref().and_then(|token| format!("Bearer {token}").parse().ok()) {
         response.headers_mut().insert(AUTHORIZATION, session);
     }
     response
@@ -291,10 +253,7 @@ fn response(status: StatusCode, body: String, request_id: &str) -> Response<Body
     let mut response = Response::new(Body::Text(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/json; charset=utf-8"),
-    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(request_id) = request_id.parse() {
         headers.insert("x-request-id", request_id);
@@ -351,10 +310,7 @@ mod tests {
     #[test]
     fn a_panic_becomes_nothing_and_what_follows_goes_on() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        assert_eq!(
-            runtime.block_on(catch_unwind(async { panic!("on purpose") as u8 })),
-            None
-        );
+        assert_eq!(runtime.block_on(catch_unwind(async { panic!("on purpose") as u8 })), None);
         assert_eq!(runtime.block_on(catch_unwind(async { 7 })), Some(7));
     }
 }

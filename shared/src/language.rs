@@ -31,9 +31,7 @@ impl Language {
     /// The most wanted language of an `Accept-Language` header (RFC 9110, 12.5.4) that exists here.
     #[must_use]
     pub fn of_header(accept_language: &str) -> Option<Self> {
-        accept_language::parse(accept_language)
-            .iter()
-            .find_map(|tag| Self::of_tag(tag))
+        accept_language::parse(accept_language).iter().find_map(|tag| Self::of_tag(tag))
     }
 
     /// The BCP 47 tag.

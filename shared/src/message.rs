@@ -17,10 +17,7 @@ pub fn of_error(error: &Error, language: Language) -> String {
             return format!("发送短信太频繁，请{}后再试", wait_zh(*retry_after));
         }
         (Error::SendFrequently { retry_after }, English) => {
-            return format!(
-                "A message was sent moments ago. Ask again in {}.",
-                wait_en(*retry_after)
-            );
+            return format!("A message was sent moments ago. Ask again in {}.", wait_en(*retry_after));
         }
         (Error::TooManyAttempts { retry_after }, Chinese) => {
             return format!("尝试次数过多，请{}后再试", wait_zh(*retry_after));
@@ -29,10 +26,7 @@ pub fn of_error(error: &Error, language: Language) -> String {
             return format!("Too many wrong tries. Try again in {}.", wait_en(*retry_after));
         }
         (Error::CoolingOff { retry_after }, Chinese) => {
-            return format!(
-                "手机号或密码刚刚变更，为了安全，请{}后再操作",
-                wait_zh(*retry_after)
-            );
+            return format!("手机号或密码刚刚变更，为了安全，请{}后再操作", wait_zh(*retry_after));
         }
         (Error::CoolingOff { retry_after }, English) => {
             return format!(

@@ -92,9 +92,7 @@ impl PasswordPolicy {
         let lower = normalised.to_lowercase();
         let acceptable = (self.min_code_points..=MAX_CODE_POINTS).contains(&normalised.chars().count())
             && !is_common(&lower)
-            && !contacts
-                .iter()
-                .any(|contact| contact.as_ref().to_lowercase() == lower);
+            && !contacts.iter().any(|contact| contact.as_ref().to_lowercase() == lower);
         acceptable.then(|| Password(normalised.into()))
     }
 
@@ -114,9 +112,7 @@ impl PasswordPolicy {
     /// Whether a kept hash costs less than the settings ask now, or has an earlier pepper.
     #[must_use]
     pub fn is_outdated(&self, keys: &Keys, kept: &PasswordHash) -> bool {
-        let params = phc::PasswordHash::new(&kept.0)
-            .ok()
-            .and_then(|hash| Params::try_from(&hash).ok());
+        let params = phc::PasswordHash::new(&kept.0).ok().and_then(|hash| Params::try_from(&hash).ok());
         params.is_none_or(|params| {
             params.m_cost() < self.memory_kib
                 || params.t_cost() < self.passes
@@ -128,11 +124,7 @@ impl PasswordPolicy {
         let key_id = KeyId::new(key.id.as_bytes()).map_err(Error::internal)?;
         let mut params = ParamsBuilder::new();
         // One lane: a function has less than two cores for all but the largest memory sizes.
-        params
-            .m_cost(self.memory_kib)
-            .t_cost(self.passes)
-            .p_cost(1)
-            .keyid(key_id);
+        params.m_cost(self.memory_kib).t_cost(self.passes).p_cost(1).keyid(key_id);
         params.build().map_err(Error::internal)
     }
 }
@@ -170,10 +162,7 @@ fn is_common(lower: &str) -> bool {
             .get(low..low.midpoint(high))
             .and_then(|half| half.rfind('\n'))
             .map_or(low, |at| low + at + 1);
-        let line = COMMON
-            .get(start..high)
-            .and_then(|rest| rest.lines().next())
-            .unwrap_or_default();
+        let line = COMMON.get(start..high).and_then(|rest| rest.lines().next()).unwrap_or_default();
         match line.cmp(lower) {
             std::cmp::Ordering::Equal => return true,
             std::cmp::Ordering::Less => low = start + line.len() + 1,
@@ -190,22 +179,13 @@ mod tests {
     use proptest::prelude::*;
 
     const NO_CONTACTS: &[&str] = &[];
-    const POLICY: PasswordPolicy = PasswordPolicy {
-        min_code_points: 8,
-        memory_kib: 7 * 1024,
-        passes: 1,
-    };
+    const POLICY: PasswordPolicy = PasswordPolicy { min_code_points: 8, memory_kib: 7 * 1024, passes: 1 };
 
     #[test]
     fn length_is_counted_in_code_points_after_nfc() {
         // U+0065 U+0301 is one code point after NFC.
         assert!(
-            POLICY
-                .accept(
-                    "e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}",
-                    NO_CONTACTS
-                )
-                .is_none()
+            POLICY.accept("e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}", NO_CONTACTS).is_none()
         );
         assert!(POLICY.accept("密码密码密码密码", NO_CONTACTS).is_some());
         assert!(POLICY.accept(&"长".repeat(128), NO_CONTACTS).is_some());
@@ -215,43 +195,24 @@ mod tests {
 
     #[test]
     fn common_ones_and_the_members_own_contacts_are_refused() {
-        for typed in [
-            "password",
-            "Password1",
-            "12345678",
-            "iloveyou",
-            "QWERTYUIOP",
-            "li@example.com",
-            "13627140483",
-        ] {
-            assert!(
-                POLICY.accept(typed, &["Li@example.com", "13627140483"]).is_none(),
-                "{typed}"
-            );
+        for typed in
+            ["password", "Password1", "12345678", "iloveyou", "QWERTYUIOP", "li@example.com", "13627140483"]
+        {
+            assert!(POLICY.accept(typed, &["Li@example.com", "13627140483"]).is_none(), "{typed}");
         }
     }
 
     #[test]
     fn the_documents_examples_and_a_legacy_md5_are_acceptable_passwords() {
-        let local = PasswordPolicy {
-            min_code_points: 6,
-            ..POLICY
-        };
+        let local = PasswordPolicy { min_code_points: 6, ..POLICY };
         assert!(local.accept("026129", NO_CONTACTS).is_some());
-        assert!(
-            POLICY
-                .accept("5f4dcc3b5aa765d61d8327deb882cf99", NO_CONTACTS)
-                .is_some()
-        );
+        assert!(POLICY.accept("5f4dcc3b5aa765d61d8327deb882cf99", NO_CONTACTS).is_some());
     }
 
     #[test]
     fn every_line_of_the_list_is_found_and_the_list_is_sorted() {
         assert!(COMMON.lines().is_sorted());
-        assert!(
-            COMMON.lines().count() >= 3_000,
-            "ASVS 5, 6.2.4 asks for the 3,000 commonest"
-        );
+        assert!(COMMON.lines().count() >= 3_000, "ASVS 5, 6.2.4 asks for the 3,000 commonest");
         for line in COMMON.lines() {
             assert!(is_common(line), "{line}");
         }
@@ -260,16 +221,9 @@ mod tests {
     #[test]
     fn a_hash_is_argon2id_with_its_costs_and_pepper_and_verifies_in_every_spelling() {
         let keys = two_keys();
-        let hash = POLICY
-            .hash(&keys, &POLICY.accept("pässword-of-li", NO_CONTACTS).unwrap())
-            .unwrap();
+        let hash = POLICY.hash(&keys, &POLICY.accept("pässword-of-li", NO_CONTACTS).unwrap()).unwrap();
         // `keyid` is "new" in Base64.
-        assert!(
-            hash.as_str()
-                .starts_with("$argon2id$v=19$m=7168,t=1,p=1,keyid=bmV3$"),
-            "{}",
-            hash.as_str()
-        );
+        assert!(hash.as_str().starts_with("$argon2id$v=19$m=7168,t=1,p=1,keyid=bmV3$"), "{}", hash.as_str());
         assert!(verify(&keys, "pässword-of-li", &hash).unwrap());
         assert!(verify(&keys, "pa\u{308}ssword-of-li", &hash).unwrap());
         assert!(!verify(&keys, "password-of-li", &hash).unwrap());
@@ -278,32 +232,21 @@ mod tests {
     #[test]
     fn an_earlier_pepper_verifies_until_it_is_retired_and_is_outdated_meanwhile() {
         let before = Keys::parse(&secret("old")).unwrap();
-        let hash = POLICY
-            .hash(&before, &POLICY.accept("password-of-li", NO_CONTACTS).unwrap())
-            .unwrap();
+        let hash = POLICY.hash(&before, &POLICY.accept("password-of-li", NO_CONTACTS).unwrap()).unwrap();
         assert!(verify(&two_keys(), "password-of-li", &hash).unwrap());
         assert!(POLICY.is_outdated(&two_keys(), &hash));
         assert!(!POLICY.is_outdated(&before, &hash));
         assert!(PasswordPolicy { passes: 2, ..POLICY }.is_outdated(&before, &hash));
         let retired = Keys::parse(&format!(r#"{{"current":"new","new":"{}"}}"#, "n".repeat(64))).unwrap();
-        assert!(matches!(
-            verify(&retired, "password-of-li", &hash),
-            Err(Error::Internal(_))
-        ));
+        assert!(matches!(verify(&retired, "password-of-li", &hash), Err(Error::Internal(_))));
     }
 
     #[test]
     fn a_malformed_hash_is_a_fault_and_never_a_match() {
-        for kept in [
-            "",
-            "password-of-li",
-            "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ",
-            "$2b$12$abcdefghijklmnopqrstuv",
-        ] {
-            assert!(
-                verify(&two_keys(), "password-of-li", &PasswordHash(kept.to_owned())).is_err(),
-                "{kept}"
-            );
+        for kept in
+            ["", "password-of-li", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ", "$2b$12$abcdefghijklmnopqrstuv"]
+        {
+            assert!(verify(&two_keys(), "password-of-li", &PasswordHash(kept.to_owned())).is_err(), "{kept}");
         }
     }
 

@@ -53,10 +53,7 @@ mod tests {
         for digit in '0'..='9' {
             let count = drawn.matches(digit).count();
             // Six standard deviations (42) around 2,000: a false alarm once in 10^8 runs.
-            assert!(
-                (1_745..2_255).contains(&count),
-                "{digit} came {count} times in 20,000"
-            );
+            assert!((1_745..2_255).contains(&count), "{digit} came {count} times in 20,000");
         }
     }
 }

@@ -16,38 +16,24 @@ pub struct Reply {
 impl Reply {
     /// The first document's success, with its `result`.
     pub fn result(result: impl Into<Value>) -> Self {
-        Self {
-            status: StatusCode::OK,
-            data: result.into(),
-            token: None,
-            sent: None,
-        }
+        Self { status: StatusCode::OK, data: result.into(), token: None, sent: None }
     }
 
     /// The second document's success of a change: `"201"`.
     #[must_use]
     pub fn changed() -> Self {
-        Self {
-            status: StatusCode::CREATED,
-            ..Self::result("success")
-        }
+        Self { status: StatusCode::CREATED, ..Self::result("success") }
     }
 
     /// Says how long the code that was sent is good, and when another may be asked for.
     #[must_use]
     pub fn sending(self, sent: Sent) -> Self {
-        Self {
-            sent: Some(sent),
-            ..self
-        }
+        Self { sent: Some(sent), ..self }
     }
 
     /// Carries the member's renewed session, in the body and in the `Authorization` header.
     #[must_use]
     pub fn renewing(self, session: String) -> Self {
-        Self {
-            token: Some(session),
-            ..self
-        }
+        Self { token: Some(session), ..self }
     }
 }

@@ -69,14 +69,9 @@ impl Parameters {
         if body.len() > MAX_BODY_BYTES {
             return Err(Error::BodyTooLarge);
         }
-        let body = std::str::from_utf8(body)
-            .map_err(|_| Error::BodyNotValid)?
-            .trim_start_matches('\u{feff}')
-            .trim();
-        let media_type = content_type
-            .and_then(|value| value.split(';').next())
-            .unwrap_or_default()
-            .trim();
+        let body =
+            std::str::from_utf8(body).map_err(|_| Error::BodyNotValid)?.trim_start_matches('\u{feff}').trim();
+        let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
         let body = if body.is_empty() {
             BTreeMap::new()
         } else if body.starts_with('{') || is_json(media_type) {
@@ -94,19 +89,12 @@ impl Parameters {
         };
         Ok(Self {
             body,
-            query: keep(
-                query
-                    .into_iter()
-                    .map(|(name, value)| (name.to_owned(), value.to_owned())),
-            ),
+            query: keep(query.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))),
         })
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.body
-            .get(name)
-            .or_else(|| self.query.get(name))
-            .map(crate::ExposeSecret::expose_secret)
+        self.body.get(name).or_else(|| self.query.get(name)).map(crate::ExposeSecret::expose_secret)
     }
 
     /// A parameter that is not taken from the query, since an address ends in logs (ASVS 5, 14.2.1).
@@ -127,17 +115,12 @@ fn is_json(media_type: &str) -> bool {
 }
 
 fn keep(pairs: impl Iterator<Item = (String, String)>) -> BTreeMap<String, Secret> {
-    pairs
-        .filter(|(_, value)| !value.trim().is_empty())
-        .map(|(name, value)| (name, value.into()))
-        .collect()
+    pairs.filter(|(_, value)| !value.trim().is_empty()).map(|(name, value)| (name, value.into())).collect()
 }
 
 fn json(body: &str) -> Result<BTreeMap<String, Secret>, Error> {
     let fields: BTreeMap<String, &RawValue> = serde_json::from_str(body).map_err(|_| Error::BodyNotValid)?;
-    Ok(keep(fields.into_iter().filter_map(|(name, value)| {
-        Some((name, text_or_digits(value.get())?))
-    })))
+    Ok(keep(fields.into_iter().filter_map(|(name, value)| Some((name, text_or_digits(value.get())?)))))
 }
 
 /// A JSON text as it is, a JSON number as the digits it was written with; nothing for any other type.
@@ -155,11 +138,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(content_type: &str, body: &str) -> Result<Parameters, Error> {
-        Parameters::read(
-            [("code", "from-query"), ("blank", " ")],
-            Some(content_type),
-            body.as_bytes(),
-        )
+        Parameters::read([("code", "from-query"), ("blank", " ")], Some(content_type), body.as_bytes())
     }
 
     #[test]
@@ -179,14 +158,8 @@ mod tests {
                 "{content_type} {body}"
             );
         }
-        assert_eq!(
-            read("application/json", "").unwrap().get("code"),
-            Some("from-query")
-        );
-        assert_eq!(
-            read("application/json", r#"{"code":""}"#).unwrap().get("code"),
-            Some("from-query")
-        );
+        assert_eq!(read("application/json", "").unwrap().get("code"), Some("from-query"));
+        assert_eq!(read("application/json", r#"{"code":""}"#).unwrap().get("code"), Some("from-query"));
     }
 
     #[test]
@@ -211,25 +184,16 @@ mod tests {
             ("multipart/form-data; boundary=x", "--x"),
             ("", "hello"),
         ] {
-            assert!(
-                matches!(read(content_type, body), Err(Error::BodyNotValid)),
-                "{content_type} {body}"
-            );
+            assert!(matches!(read(content_type, body), Err(Error::BodyNotValid)), "{content_type} {body}");
         }
-        assert!(matches!(
-            Parameters::read([], None, b"\xff"),
-            Err(Error::BodyNotValid)
-        ));
+        assert!(matches!(Parameters::read([], None, b"\xff"), Err(Error::BodyNotValid)));
     }
 
     #[test]
     fn sixteen_kibibytes_are_the_most() {
         let body = |length: usize| format!("a={}", "x".repeat(length - 2));
         assert!(read("", &body(MAX_BODY_BYTES)).is_ok());
-        assert!(matches!(
-            read("", &body(MAX_BODY_BYTES + 1)),
-            Err(Error::BodyTooLarge)
-        ));
+        assert!(matches!(read("", &body(MAX_BODY_BYTES + 1)), Err(Error::BodyTooLarge)));
     }
 
     proptest! {

@@ -66,27 +66,18 @@ pub fn issue(
 ) -> Result<String, Error> {
     let now = Timestamp::now();
     let key = keys.current();
-    let header = Header {
-        kid: Some(key.id.clone()),
-        ..Header::new(Algorithm::HS256)
-    };
+    let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::HS256) };
     let issued = Issued {
         sub: member,
         ver: credential_version,
         iat: now,
-        exp: now
-            .plus(settings.session_ttl_seconds)
-            .min(auth_time.plus(settings.session_max_seconds)),
+        exp: now.plus(settings.session_ttl_seconds).min(auth_time.plus(settings.session_max_seconds)),
         auth_time,
         iss: &settings.session_issuer,
         aud: &settings.session_audience,
     };
-    jsonwebtoken::encode(
-        &header,
-        &issued,
-        &EncodingKey::from_secret(&key.bytes(Use::Session)),
-    )
-    .map_err(Error::internal)
+    jsonwebtoken::encode(&header, &issued, &EncodingKey::from_secret(&key.bytes(Use::Session)))
+        .map_err(Error::internal)
 }
 
 /// Checks `kid`, the algorithm that belongs to it, the signature, `exp`, `iss` and `aud`.
@@ -101,10 +92,7 @@ fn verified(keys: &Keys, settings: &Settings, token: &str) -> Option<Claims> {
     let id = jsonwebtoken::decode_header(token).ok()?.kid?;
     // The algorithm comes from the key, never from the token (ASVS 5, 9.1.2).
     let (algorithm, key) = match (keys.by_id(&id), keys.public(&id)) {
-        (Some(key), _) => (
-            Algorithm::HS256,
-            &DecodingKey::from_secret(&key.bytes(Use::Session)),
-        ),
+        (Some(key), _) => (Algorithm::HS256, &DecodingKey::from_secret(&key.bytes(Use::Session))),
         (None, Some(public)) => (public.algorithm, &public.key),
         (None, None) => return None,
     };
@@ -113,11 +101,7 @@ fn verified(keys: &Keys, settings: &Settings, token: &str) -> Option<Claims> {
     validation.set_required_spec_claims(&["sub", "exp", "iss", "aud"]);
     validation.set_issuer(&[&settings.session_issuer]);
     validation.set_audience(&[&settings.session_audience]);
-    Some(
-        jsonwebtoken::decode::<Claims>(token, key, &validation)
-            .ok()?
-            .claims,
-    )
+    Some(jsonwebtoken::decode::<Claims>(token, key, &validation).ok()?.claims)
 }
 
 #[cfg(test)]
@@ -144,21 +128,13 @@ mod tests {
     }
 
     fn signed(kid: &str, algorithm: Algorithm, claims: &Value, key: &[u8]) -> String {
-        let header = Header {
-            kid: Some(kid.to_owned()),
-            ..Header::new(algorithm)
-        };
+        let header = Header { kid: Some(kid.to_owned()), ..Header::new(algorithm) };
         jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(key)).unwrap()
     }
 
     fn accepts(claims: &Value) -> bool {
         let keys = two_keys();
-        let token = signed(
-            "new",
-            Algorithm::HS256,
-            claims,
-            &keys.current().bytes(Use::Session),
-        );
+        let token = signed("new", Algorithm::HS256, claims, &keys.current().bytes(Use::Session));
         verify(&keys, &defaults(), &token).is_ok()
     }
 
@@ -167,14 +143,7 @@ mod tests {
         let (keys, settings, then) = (two_keys(), defaults(), Timestamp(Timestamp::now().0 - 100));
         let token = issue(&keys, &settings, member(), 3, then).unwrap();
         let claims = verify(&keys, &settings, &token).unwrap();
-        assert_eq!(
-            claims,
-            Claims {
-                member: member(),
-                credential_version: 3,
-                auth_time: then
-            }
-        );
+        assert_eq!(claims, Claims { member: member(), credential_version: 3, auth_time: then });
     }
 
     #[test]
@@ -187,14 +156,7 @@ mod tests {
                 .unwrap();
         assert_eq!(claims["exp"], json!(almost.plus(settings.session_max_seconds)));
         let past = Timestamp(almost.0 - 61);
-        assert!(
-            verify(
-                &keys,
-                &settings,
-                &issue(&keys, &settings, member(), 3, past).unwrap()
-            )
-            .is_err()
-        );
+        assert!(verify(&keys, &settings, &issue(&keys, &settings, member(), 3, past).unwrap()).is_err());
     }
 
     #[test]
@@ -225,14 +187,7 @@ mod tests {
         let (keys, settings) = (two_keys(), defaults());
         let key = keys.current().bytes(Use::Session);
         assert!(verify(&keys, &settings, &signed("new", Algorithm::HS384, &good(), &key)).is_err());
-        assert!(
-            verify(
-                &keys,
-                &settings,
-                &signed("unknown", Algorithm::HS256, &good(), &key)
-            )
-            .is_err()
-        );
+        assert!(verify(&keys, &settings, &signed("unknown", Algorithm::HS256, &good(), &key)).is_err());
         let none = format!(
             "{}.{}.",
             URL_SAFE_NO_PAD.encode(r#"{"alg":"none","kid":"new"}"#),
@@ -264,10 +219,8 @@ mod tests {
                 STANDARD.encode([prefix, key].concat())
             )
         };
-        let edwards_pem = spki(
-            b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00",
-            edwards.public_key().as_ref(),
-        );
+        let edwards_pem =
+            spki(b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00", edwards.public_key().as_ref());
         let p256_pem = spki(
             b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00",
             p256.public_key().as_ref(),
@@ -284,12 +237,8 @@ mod tests {
             format!("{signing_input}.{}", URL_SAFE_NO_PAD.encode(signature))
         };
         let by_edwards = |data: &[u8]| edwards.sign(data).as_ref().to_vec();
-        let by_p256 = |data: &[u8]| {
-            p256.sign(&aws_lc_rs::rand::SystemRandom::new(), data)
-                .unwrap()
-                .as_ref()
-                .to_vec()
-        };
+        let by_p256 =
+            |data: &[u8]| p256.sign(&aws_lc_rs::rand::SystemRandom::new(), data).unwrap().as_ref().to_vec();
         let settings = defaults();
         assert!(verify(&keys, &settings, &signed("login-ed", "EdDSA", &by_edwards)).is_ok());
         assert!(verify(&keys, &settings, &signed("login-es", "ES256", &by_p256)).is_ok());

@@ -123,10 +123,7 @@ impl Settings {
     /// # Errors
     /// All [`Faults`] at once.
     pub fn from_environment() -> Result<Self, Faults> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one place that reads the environment"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
         Self::read(|name| std::env::var(name).ok())
     }
 
@@ -135,10 +132,7 @@ impl Settings {
     /// # Errors
     /// All [`Faults`] at once.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
-        let mut reader = Reader {
-            lookup,
-            faults: Vec::new(),
-        };
+        let mut reader = Reader { lookup, faults: Vec::new() };
         let endpoint = |reader: &Reader<_>, service: &str| {
             reader
                 .optional(&format!("AWS_ENDPOINT_URL_{service}"))
@@ -190,11 +184,7 @@ impl Settings {
                 secrets_manager_endpoint: endpoint(&reader, "SECRETS_MANAGER"),
             },
         };
-        if reader.faults.is_empty() {
-            Ok(settings)
-        } else {
-            Err(Faults(reader.faults))
-        }
+        if reader.faults.is_empty() { Ok(settings) } else { Err(Faults(reader.faults)) }
     }
 }
 
@@ -205,9 +195,7 @@ struct Reader<F> {
 
 impl<F: Fn(&str) -> Option<String>> Reader<F> {
     fn optional(&self, name: &str) -> Option<String> {
-        (self.lookup)(name)
-            .map(|value| value.trim().to_owned())
-            .filter(|value| !value.is_empty())
+        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
     fn text(&self, name: &str, default: &str) -> String {
@@ -235,10 +223,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         match text.parse() {
             Ok(value) if range.contains(&value) => value,
             _ => {
-                self.fault(
-                    name,
-                    &format!("a number from {} to {}", range.start(), range.end()),
-                );
+                self.fault(name, &format!("a number from {} to {}", range.start(), range.end()));
                 default
             }
         }
@@ -259,11 +244,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         let codes: Option<Vec<u16>> = text
             .split(',')
             .map(|code| {
-                code.trim()
-                    .trim_start_matches('+')
-                    .parse()
-                    .ok()
-                    .filter(|code| (1..=999).contains(code))
+                code.trim().trim_start_matches('+').parse().ok().filter(|code| (1..=999).contains(code))
             })
             .collect();
         codes.unwrap_or_else(|| {
@@ -276,28 +257,20 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         let Some(tag) = self.optional(name) else {
             return default;
         };
-        Language::ALL
-            .into_iter()
-            .find(|language| language.tag() == tag)
-            .unwrap_or_else(|| {
-                self.fault(name, "zh-CN or en");
-                default
-            })
+        Language::ALL.into_iter().find(|language| language.tag() == tag).unwrap_or_else(|| {
+            self.fault(name, "zh-CN or en");
+            default
+        })
     }
 
     /// 1 to 11 letters and digits, at least one a letter: what SNS takes as `AWS.SNS.SMS.SenderID`.
     fn sender_id(&mut self, name: &str) -> Option<String> {
         let id = self.optional(name)?;
         let good = id.len() <= 11
-            && id
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && id.bytes().any(|byte| byte.is_ascii_alphabetic());
         if !good {
-            self.fault(
-                name,
-                "1 to 11 letters, digits and hyphens with at least one letter",
-            );
+            self.fault(name, "1 to 11 letters, digits and hyphens with at least one letter");
         }
         Some(id)
     }
@@ -307,8 +280,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             (Some(keys), None) => KeysSource::Inline(keys.into()),
             (None, Some(arn)) => KeysSource::SecretsManager(arn),
             _ => {
-                self.faults
-                    .push("one of KEYS_SECRET_ARN and KEYS must be set, and not both".to_owned());
+                self.faults.push("one of KEYS_SECRET_ARN and KEYS must be set, and not both".to_owned());
                 KeysSource::SecretsManager(String::new())
             }
         }
@@ -352,10 +324,7 @@ pub(crate) mod tests {
             ("DEFAULT_LANGUAGE", "fr"),
             ("SMS_SENDER_ID", "far too long a name"),
             ("TABLE_NAME", " "),
-            (
-                "KEYS_SECRET_ARN",
-                "arn:aws:secretsmanager:us-east-1:123456789012:secret:keys",
-            ),
+            ("KEYS_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:keys"),
         ]);
         assert_eq!(
             faults.unwrap_err().to_string(),
@@ -372,12 +341,9 @@ pub(crate) mod tests {
 
     #[test]
     fn a_blank_setting_is_the_default() {
-        let settings = read(&[
-            ("CODE_LENGTH", ""),
-            ("SMS_SENDER_ID", " "),
-            ("ALLOWED_CALLING_CODES", "+86, 852"),
-        ])
-        .unwrap();
+        let settings =
+            read(&[("CODE_LENGTH", ""), ("SMS_SENDER_ID", " "), ("ALLOWED_CALLING_CODES", "+86, 852")])
+                .unwrap();
         assert_eq!(settings.code_length, 6);
         assert_eq!(settings.sms_sender_id, None);
         assert_eq!(settings.phones.allowed_calling_codes, [86, 852]);
@@ -387,9 +353,6 @@ pub(crate) mod tests {
     fn no_key_and_no_credential_shows_in_debug() {
         let settings = read(&[("KEYS", "the-keys"), ("AWS_SECRET_ACCESS_KEY", "the-credential")]).unwrap();
         let shown = format!("{settings:?}");
-        assert!(
-            !shown.contains("the-keys") && !shown.contains("the-credential"),
-            "{shown}"
-        );
+        assert!(!shown.contains("the-keys") && !shown.contains("the-credential"), "{shown}");
     }
 }

@@ -44,9 +44,7 @@ impl Token {
     /// [`Error::Internal`] where the stored phone is no E.164 number.
     pub fn of_phone(phone: &Phone, purpose: Purpose) -> Result<Self, Error> {
         let (calling_code, national) = phone.parts().map_err(Error::internal)?;
-        Ok(Self {
-            fields: vec![calling_code, national, purpose.flag().to_owned()],
-        })
+        Ok(Self { fields: vec![calling_code, national, purpose.flag().to_owned()] })
     }
 
     /// Opens family A's token.
@@ -95,9 +93,7 @@ impl fmt::Debug for Token {
 
 fn signature(key: &crate::keys::Key, joined: &str) -> String {
     let mac = key.mac(Use::Token, &[joined.as_bytes()]);
-    mac.iter()
-        .take(SIGNATURE_HEX_DIGITS / 2)
-        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+    mac.iter().take(SIGNATURE_HEX_DIGITS / 2).fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 fn encode(text: &str) -> String {
@@ -140,12 +136,9 @@ mod tests {
     const SAMPLE_20: &str = "T0RZLi5xenktc3AtdG9rZW5ANmNzOTJkLXRva2VuLk1UTTJNamN4TkRBME9ETS4ucXp5LXNwLXRva2VuQDZjczkyZC10b2tlbi5NakEuLnF6eS1zcC10b2tlbkA2Y3M5MmQtdG9rZW4uN2JjYWZkYjA1ZGEzNzM0ZTAxYWMzODVkNjFlYzRjMWE.";
 
     fn phone() -> Phone {
-        PhoneRules {
-            default_region: country::CN,
-            allowed_calling_codes: vec![86],
-        }
-        .parse("13627140483")
-        .unwrap()
+        PhoneRules { default_region: country::CN, allowed_calling_codes: vec![86] }
+            .parse("13627140483")
+            .unwrap()
     }
 
     #[test]
@@ -169,10 +162,7 @@ mod tests {
         let before = Keys::parse(&crate::keys::tests::secret("old")).unwrap();
         let token = Token::of_phone(&phone(), Purpose::ChangePassword).unwrap();
         let text = token.sign(&before);
-        assert_eq!(
-            Token::open(&two_keys(), &text, Purpose::ChangePassword).unwrap(),
-            token
-        );
+        assert_eq!(Token::open(&two_keys(), &text, Purpose::ChangePassword).unwrap(), token);
         let stranger = Keys::parse(&format!(r#"{{"current":"x","x":"{}"}}"#, "x".repeat(32))).unwrap();
         assert!(Token::open(&stranger, &text, Purpose::ChangePassword).is_err());
     }
@@ -181,10 +171,7 @@ mod tests {
     fn a_token_is_of_its_own_phone_alone() {
         let token = Token::of_phone(&phone(), Purpose::ChangePassword).unwrap();
         assert!(token.is_of(&phone()));
-        let other = PhoneRules {
-            default_region: country::CN,
-            allowed_calling_codes: vec![86],
-        };
+        let other = PhoneRules { default_region: country::CN, allowed_calling_codes: vec![86] };
         assert!(!token.is_of(&other.parse("13627140484").unwrap()));
     }
 

@@ -44,11 +44,8 @@ impl App {
             resend_in: self.settings.resend_after_seconds,
         };
         let code = code::draw(self.settings.code_length)?;
-        let binding = Binding {
-            destination: Destination::Phone(phone.clone()),
-            purpose,
-            flow: Flow::draw()?,
-        };
+        let binding =
+            Binding { destination: Destination::Phone(phone.clone()), purpose, flow: Flow::draw()? };
         let kept = NewCode {
             mac: binding.mac(&self.keys, &code),
             binding,

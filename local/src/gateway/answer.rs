@@ -27,9 +27,7 @@ struct Answer {
 /// The response that `payload` stands for; `None` when it is malformed.
 pub(super) fn response(payload: &[u8]) -> Option<Response> {
     let answer: Answer = serde_json::from_slice(payload).ok()?;
-    let status = StatusCode::from_u16(answer.status_code)
-        .ok()
-        .filter(|status| !status.is_informational())?;
+    let status = StatusCode::from_u16(answer.status_code).ok().filter(|status| !status.is_informational())?;
     let text = answer.body.unwrap_or_default();
     let body = match answer.is_base64_encoded {
         Some(true) => Body::from(BASE64_STANDARD.decode(text).ok()?),
@@ -44,9 +42,7 @@ pub(super) fn response(payload: &[u8]) -> Option<Response> {
     for (name, value) in answer.headers.unwrap_or_default() {
         add(&mut headers, &name, &value)?;
     }
-    headers
-        .entry(CONTENT_TYPE)
-        .or_insert(HeaderValue::from_static("application/json"));
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     // These belong to the connection, which is the stack's own.
     for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
         headers.remove(name);
@@ -90,10 +86,7 @@ mod tests {
         assert_eq!(response.headers()["retry-after"], "5");
         assert_eq!(response.headers()["content-type"], "application/json");
         assert!(!response.headers().contains_key("content-length"));
-        assert_eq!(
-            to_bytes(response.into_body(), 9).await.unwrap().as_ref(),
-            [0xff, 0x00]
-        );
+        assert_eq!(to_bytes(response.into_body(), 9).await.unwrap().as_ref(), [0xff, 0x00]);
     }
 
     #[test]

@@ -22,12 +22,8 @@ pub(super) fn rest(
 ) -> Value {
     let path = request.uri.path();
     let method = request.method.as_str();
-    let header = |name: &str| {
-        request
-            .headers
-            .get(name)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()))
-    };
+    let header =
+        |name: &str| request.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let headers = headers(&request.headers, source, time);
     let query = request.uri.query().unwrap_or_default().as_bytes();
     let query = form_urlencoded::parse(query).into_owned().collect::<Pairs>();
@@ -102,12 +98,7 @@ fn headers(sent: &HeaderMap, source: IpAddr, time: OffsetDateTime) -> Pairs {
     }
     headers
         .iter()
-        .map(|(name, value)| {
-            (
-                name.to_string(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
-        })
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect()
 }
 
@@ -124,10 +115,7 @@ impl Pairs {
     /// Each name with its last value, or null where there is none.
     fn single(&self) -> Value {
         self.non_empty(
-            self.0
-                .iter()
-                .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
-                .collect(),
+            self.0.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect(),
         )
     }
 
@@ -135,9 +123,7 @@ impl Pairs {
     fn multiple(&self) -> Value {
         let mut all = Map::new();
         for (name, value) in &self.0 {
-            let values = all
-                .entry(name.as_str())
-                .or_insert_with(|| Value::Array(Vec::new()));
+            let values = all.entry(name.as_str()).or_insert_with(|| Value::Array(Vec::new()));
             if let Value::Array(values) = values {
                 values.push(Value::from(value.as_str()));
             }
@@ -146,11 +132,7 @@ impl Pairs {
     }
 
     fn non_empty(&self, map: Map<String, Value>) -> Value {
-        if self.0.is_empty() {
-            Value::Null
-        } else {
-            Value::Object(map)
-        }
+        if self.0.is_empty() { Value::Null } else { Value::Object(map) }
     }
 }
 
@@ -179,18 +161,9 @@ mod tests {
         assert_eq!(event["httpMethod"], "PUT");
         assert_eq!(event["headers"]["accept"], "application/json");
         assert_eq!(event["headers"]["x-forwarded-for"], "192.0.2.1, 127.0.0.1");
-        assert_eq!(
-            event["multiValueHeaders"]["accept"],
-            json!(["text/html", "application/json"])
-        );
-        assert_eq!(
-            event["queryStringParameters"],
-            json!({"phone": "+86 1", "a": "2"})
-        );
-        assert_eq!(
-            event["multiValueQueryStringParameters"],
-            json!({"phone": ["+86 1"], "a": ["1", "2"]})
-        );
+        assert_eq!(event["multiValueHeaders"]["accept"], json!(["text/html", "application/json"]));
+        assert_eq!(event["queryStringParameters"], json!({"phone": "+86 1", "a": "2"}));
+        assert_eq!(event["multiValueQueryStringParameters"], json!({"phone": ["+86 1"], "a": ["1", "2"]}));
         assert_eq!(event["body"], "{}");
         assert_eq!(event["isBase64Encoded"], false);
         let context = &event["requestContext"];
@@ -206,18 +179,10 @@ mod tests {
     #[test]
     fn what_is_absent_is_null_and_what_is_no_text_is_base64() {
         let empty = event(Request::get("/x"), b"");
-        for field in [
-            "body",
-            "queryStringParameters",
-            "multiValueQueryStringParameters",
-            "pathParameters",
-        ] {
+        for field in ["body", "queryStringParameters", "multiValueQueryStringParameters", "pathParameters"] {
             assert_eq!(empty[field], Value::Null, "{field}");
         }
         let binary = event(Request::post("/x"), &[0xff, 0x00]);
-        assert_eq!(
-            (&binary["body"], &binary["isBase64Encoded"]),
-            (&json!("/wA="), &json!(true))
-        );
+        assert_eq!((&binary["body"], &binary["isBase64Encoded"]), (&json!("/wA="), &json!(true)));
     }
 }

@@ -54,9 +54,7 @@ struct Text {
 }
 
 pub(super) fn routes() -> Router<Arc<Inbox>> {
-    Router::new()
-        .route("/v2/email/outbound-emails", post(send_email))
-        .fallback(unknown)
+    Router::new().route("/v2/email/outbound-emails", post(send_email)).fallback(unknown)
 }
 
 async fn send_email(State(inbox): State<Arc<Inbox>>, body: Bytes) -> Response {
@@ -83,12 +81,7 @@ async fn unknown() -> Response {
 }
 
 fn refused(status: StatusCode, code: &str, reason: &str) -> Response {
-    (
-        status,
-        [("x-amzn-errortype", code)],
-        Json(json!({ "message": reason })),
-    )
-        .into_response()
+    (status, [("x-amzn-errortype", code)], Json(json!({ "message": reason }))).into_response()
 }
 
 #[cfg(test)]
@@ -96,9 +89,7 @@ mod tests {
     use super::*;
 
     async fn status(inbox: &Arc<Inbox>, body: serde_json::Value) -> StatusCode {
-        send_email(State(Arc::clone(inbox)), body.to_string().into())
-            .await
-            .status()
+        send_email(State(Arc::clone(inbox)), body.to_string().into()).await.status()
     }
 
     #[tokio::test]
@@ -117,10 +108,7 @@ mod tests {
         });
         assert_eq!(status(&inbox, mail).await, StatusCode::OK);
         let messages = inbox.messages();
-        assert_eq!(
-            (messages[0].channel, messages[0].to.as_str()),
-            (Channel::Mail, "a@example.com")
-        );
+        assert_eq!((messages[0].channel, messages[0].to.as_str()), (Channel::Mail, "a@example.com"));
         assert_eq!(messages[0].code.as_deref(), Some("026129"));
         assert_eq!(messages[0].link.as_deref(), Some("https://example.com/verify"));
     }

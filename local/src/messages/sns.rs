@@ -23,10 +23,9 @@ async fn call(State(inbox): State<Arc<Inbox>>, body: Bytes) -> Response {
     match fields.get("Action").map(String::as_str) {
         Some("Publish") => match (fields.remove("PhoneNumber"), fields.remove("Message")) {
             (Some(phone), Some(text)) => published(&inbox.catch(Channel::Sms, phone, text)),
-            (None, _) => error(
-                "InvalidParameter",
-                "Invalid parameter: PhoneNumber: only direct SMS is served",
-            ),
+            (None, _) => {
+                error("InvalidParameter", "Invalid parameter: PhoneNumber: only direct SMS is served")
+            }
             (_, None) => error("InvalidParameter", "Invalid parameter: Empty message"),
         },
         _ => error("InvalidAction", "The action is not served by the local stack"),
@@ -81,16 +80,9 @@ mod tests {
         let (status, answer) = answer(&inbox, body).await;
         let messages = inbox.messages();
         assert_eq!(status, StatusCode::OK);
-        assert!(
-            answer.contains(&format!("<MessageId>{}</MessageId>", messages[0].id)),
-            "{answer}"
-        );
+        assert!(answer.contains(&format!("<MessageId>{}</MessageId>", messages[0].id)), "{answer}");
         assert_eq!(
-            (
-                messages[0].to.as_str(),
-                messages[0].text.as_str(),
-                messages[0].code.as_deref()
-            ),
+            (messages[0].to.as_str(), messages[0].text.as_str(), messages[0].code.as_deref()),
             ("+8613627140483", "code 026129!", Some("026129"))
         );
     }
@@ -100,10 +92,7 @@ mod tests {
         let inbox = Arc::new(Inbox::new(|_| {}));
         for (body, code) in [
             ("Action=CreateTopic&Name=x", "<Code>InvalidAction</Code>"),
-            (
-                "Action=Publish&TopicArn=arn&Message=x",
-                "<Code>InvalidParameter</Code>",
-            ),
+            ("Action=Publish&TopicArn=arn&Message=x", "<Code>InvalidParameter</Code>"),
             ("Action=Publish&PhoneNumber=1", "<Code>InvalidParameter</Code>"),
         ] {
             let (status, answer) = answer(&inbox, body).await;

@@ -41,10 +41,7 @@ async fn next(
     let now = clock::now();
     let headers = [
         ("lambda-runtime-aws-request-id", event.request_id),
-        (
-            "lambda-runtime-deadline-ms",
-            clock::epoch_millis(now + event.timeout).to_string(),
-        ),
+        ("lambda-runtime-deadline-ms", clock::epoch_millis(now + event.timeout).to_string()),
         ("lambda-runtime-invoked-function-arn", mailbox.arn.clone()),
         ("lambda-runtime-trace-id", aws::trace_id(now)),
         ("content-type", "application/json".to_owned()),
@@ -57,15 +54,7 @@ async fn response(
     Path((_, process, request_id)): Path<(String, String, String)>,
     payload: Bytes,
 ) -> Response {
-    answer(
-        &mailboxes,
-        &process,
-        &request_id,
-        Invocation {
-            payload,
-            function_error: false,
-        },
-    )
+    answer(&mailboxes, &process, &request_id, Invocation { payload, function_error: false })
 }
 
 async fn error(
@@ -73,15 +62,7 @@ async fn error(
     Path((_, process, request_id)): Path<(String, String, String)>,
     payload: Bytes,
 ) -> Response {
-    answer(
-        &mailboxes,
-        &process,
-        &request_id,
-        Invocation {
-            payload,
-            function_error: true,
-        },
-    )
+    answer(&mailboxes, &process, &request_id, Invocation { payload, function_error: true })
 }
 
 async fn init_error(
@@ -92,19 +73,12 @@ async fn init_error(
     let Some(mailbox) = mailboxes.get(&process) else {
         return gone();
     };
-    mailbox
-        .fail_start(Invocation {
-            payload,
-            function_error: true,
-        })
-        .await;
+    mailbox.fail_start(Invocation { payload, function_error: true }).await;
     accepted()
 }
 
 fn answer(mailboxes: &Mailboxes, process: &str, request_id: &str, invocation: Invocation) -> Response {
-    let awaited = mailboxes
-        .get(process)
-        .is_some_and(|mailbox| mailbox.answer(request_id, invocation));
+    let awaited = mailboxes.get(process).is_some_and(|mailbox| mailbox.answer(request_id, invocation));
     if awaited {
         accepted()
     } else {

@@ -47,18 +47,11 @@ impl Mailbox {
     /// Waits for the next event; `None` when there will be no more.
     pub(super) async fn take(&self) -> Option<Taken> {
         let delivery = self.deliveries.lock().await.recv().await?;
-        let awaited = Awaited {
-            request_id: delivery.request_id.clone(),
-            answer: delivery.answer,
-        };
+        let awaited = Awaited { request_id: delivery.request_id.clone(), answer: delivery.answer };
         *self.awaited.lock().unwrap_or_else(PoisonError::into_inner) = Some(awaited);
         // Nobody hears it when the invocation was given up in this moment, and nobody needs to.
         let _ = delivery.taken.send(());
-        Some(Taken {
-            request_id: delivery.request_id,
-            payload: delivery.payload,
-            timeout: delivery.timeout,
-        })
+        Some(Taken { request_id: delivery.request_id, payload: delivery.payload, timeout: delivery.timeout })
     }
 
     /// Leaves the answer to the event `request_id`; false when that is not the one awaited.
@@ -85,30 +78,15 @@ pub(super) struct Mailboxes(Mutex<HashMap<String, Arc<Mailbox>>>);
 
 impl Mailboxes {
     pub(super) fn get(&self, process: &str) -> Option<Arc<Mailbox>> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(process)
-            .cloned()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(process).cloned()
     }
 
     /// Opens a mailbox for `process`, which lasts as long as the returned end of it.
     pub(super) fn open(self: &Arc<Self>, process: String, arn: String) -> Sender {
         let (deliveries, received) = mpsc::unbounded_channel();
-        let mailbox = Mailbox {
-            arn,
-            deliveries: AsyncMutex::new(received),
-            awaited: Mutex::default(),
-        };
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(process.clone(), Arc::new(mailbox));
-        Sender {
-            process,
-            deliveries,
-            mailboxes: Arc::clone(self),
-        }
+        let mailbox = Mailbox { arn, deliveries: AsyncMutex::new(received), awaited: Mutex::default() };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(process.clone(), Arc::new(mailbox));
+        Sender { process, deliveries, mailboxes: Arc::clone(self) }
     }
 }
 
@@ -128,10 +106,6 @@ impl Sender {
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        self.mailboxes
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.process);
+        self.mailboxes.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.process);
     }
 }

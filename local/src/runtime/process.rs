@@ -53,10 +53,7 @@ impl Process {
         let mut child = Command::new(&function.program)
             .env_clear()
             .envs(&function.environment)
-            .env(
-                "AWS_LAMBDA_RUNTIME_API",
-                format!("{}/{}/{id}", function.runtime_api, function.name),
-            )
+            .env("AWS_LAMBDA_RUNTIME_API", format!("{}/{}/{id}", function.runtime_api, function.name))
             .env("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/[$LATEST]{id}"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -64,18 +61,10 @@ impl Process {
             .kill_on_drop(true)
             .spawn()?;
         if let Some(output) = child.stdout.take() {
-            tokio::spawn(read_lines(
-                output,
-                function.name.clone(),
-                Arc::clone(&function.logs),
-            ));
+            tokio::spawn(read_lines(output, function.name.clone(), Arc::clone(&function.logs)));
         }
         if let Some(output) = child.stderr.take() {
-            tokio::spawn(read_lines(
-                output,
-                function.name.clone(),
-                Arc::clone(&function.logs),
-            ));
+            tokio::spawn(read_lines(output, function.name.clone(), Arc::clone(&function.logs)));
         }
         let mailbox = function.mailboxes.open(id, aws::function_arn(&function.name));
         Ok(Self { child, mailbox })
@@ -95,13 +84,7 @@ impl Process {
         let (taken, is_taken) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
         let request_id = request_id.to_owned();
-        self.mailbox.send(Delivery {
-            request_id,
-            payload,
-            timeout: limit,
-            taken,
-            answer,
-        });
+        self.mailbox.send(Delivery { request_id, payload, timeout: limit, taken, answer });
 
         let mut started = false;
         let time_is_up = async {
@@ -134,10 +117,7 @@ async fn read_lines(output: impl AsyncRead + Unpin, function: String, logs: Arc<
     let mut line = Vec::new();
     while let Ok(1..) = output.read_until(b'\n', &mut line).await {
         let text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
-        logs.push(LogLine {
-            function: function.clone(),
-            text,
-        });
+        logs.push(LogLine { function: function.clone(), text });
         line.clear();
     }
 }

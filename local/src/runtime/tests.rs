@@ -21,16 +21,10 @@ impl FakeProcess {
         let mailboxes = Arc::new(Mailboxes::default());
         let sender = mailboxes.open("the-process".to_owned(), "the-arn".to_owned());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let api = format!(
-            "http://{}/send-code/the-process/2018-06-01/runtime",
-            listener.local_addr().unwrap()
-        );
+        let api =
+            format!("http://{}/send-code/the-process/2018-06-01/runtime", listener.local_addr().unwrap());
         tokio::spawn(axum::serve(listener, api::routes(mailboxes)).into_future());
-        Self {
-            api,
-            client: reqwest::Client::new(),
-            sender,
-        }
+        Self { api, client: reqwest::Client::new(), sender }
     }
 
     /// Sends the event `{"n":1}` under the id `the-id`, and returns where its answer will be.
@@ -47,21 +41,11 @@ impl FakeProcess {
     }
 
     async fn get(&self, path: &str) -> reqwest::Response {
-        self.client
-            .get(format!("{}/{path}", self.api))
-            .send()
-            .await
-            .unwrap()
+        self.client.get(format!("{}/{path}", self.api)).send().await.unwrap()
     }
 
     async fn post(&self, path: &str, body: &'static str) -> StatusCode {
-        self.client
-            .post(format!("{}/{path}", self.api))
-            .body(body)
-            .send()
-            .await
-            .unwrap()
-            .status()
+        self.client.post(format!("{}/{path}", self.api)).body(body).send().await.unwrap().status()
     }
 }
 
@@ -72,40 +56,16 @@ async fn a_process_takes_an_event_and_answers_it() {
     let event = process.get("invocation/next").await;
     assert_eq!(event.headers()["lambda-runtime-aws-request-id"], "the-id");
     assert_eq!(event.headers()["lambda-runtime-invoked-function-arn"], "the-arn");
-    assert!(
-        event.headers()["lambda-runtime-trace-id"]
-            .to_str()
-            .unwrap()
-            .starts_with("Root=1-")
-    );
-    let deadline: i128 = event.headers()["lambda-runtime-deadline-ms"]
-        .to_str()
-        .unwrap()
-        .parse()
-        .unwrap();
+    assert!(event.headers()["lambda-runtime-trace-id"].to_str().unwrap().starts_with("Root=1-"));
+    let deadline: i128 = event.headers()["lambda-runtime-deadline-ms"].to_str().unwrap().parse().unwrap();
     let left = deadline - crate::clock::epoch_millis(crate::clock::now());
     assert!((5_000..=10_000).contains(&left), "{left} ms");
     assert_eq!(event.text().await.unwrap(), r#"{"n":1}"#);
 
-    assert_eq!(
-        process.post("invocation/another-id/response", "0").await,
-        StatusCode::BAD_REQUEST
-    );
-    assert_eq!(
-        process.post("invocation/the-id/response", "2").await,
-        StatusCode::ACCEPTED
-    );
-    assert_eq!(
-        answered.await.unwrap(),
-        Invocation {
-            payload: "2".into(),
-            function_error: false
-        }
-    );
-    assert_eq!(
-        process.post("invocation/the-id/response", "3").await,
-        StatusCode::BAD_REQUEST
-    );
+    assert_eq!(process.post("invocation/another-id/response", "0").await, StatusCode::BAD_REQUEST);
+    assert_eq!(process.post("invocation/the-id/response", "2").await, StatusCode::ACCEPTED);
+    assert_eq!(answered.await.unwrap(), Invocation { payload: "2".into(), function_error: false });
+    assert_eq!(process.post("invocation/the-id/response", "3").await, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
@@ -113,17 +73,8 @@ async fn an_error_is_a_function_error() {
     let process = FakeProcess::start().await;
     let answered = process.send();
     process.get("invocation/next").await;
-    assert_eq!(
-        process.post("invocation/the-id/error", "{}").await,
-        StatusCode::ACCEPTED
-    );
-    assert_eq!(
-        answered.await.unwrap(),
-        Invocation {
-            payload: "{}".into(),
-            function_error: true
-        }
-    );
+    assert_eq!(process.post("invocation/the-id/error", "{}").await, StatusCode::ACCEPTED);
+    assert_eq!(answered.await.unwrap(), Invocation { payload: "{}".into(), function_error: true });
 }
 
 #[tokio::test]
@@ -131,13 +82,7 @@ async fn a_process_that_cannot_start_fails_the_event_it_was_started_for() {
     let process = FakeProcess::start().await;
     let answered = process.send();
     assert_eq!(process.post("init/error", "{}").await, StatusCode::ACCEPTED);
-    assert_eq!(
-        answered.await.unwrap(),
-        Invocation {
-            payload: "{}".into(),
-            function_error: true
-        }
-    );
+    assert_eq!(answered.await.unwrap(), Invocation { payload: "{}".into(), function_error: true });
 }
 
 #[tokio::test]
@@ -149,11 +94,8 @@ async fn a_process_that_was_given_up_gets_no_event() {
 }
 
 fn runtime(program: &str) -> (Runtime, Arc<Logs>) {
-    let program = Program {
-        path: program.into(),
-        environment: BTreeMap::new(),
-        timeout: Duration::from_secs(10),
-    };
+    let program =
+        Program { path: program.into(), environment: BTreeMap::new(), timeout: Duration::from_secs(10) };
     let logs = Arc::new(Logs::new(|_| {}));
     let programs = BTreeMap::from([("send-code".to_owned(), program)]);
     (Runtime::new(programs, "http://127.0.0.1:1", &logs), logs)
@@ -163,27 +105,18 @@ fn runtime(program: &str) -> (Runtime, Arc<Logs>) {
 #[tokio::test]
 async fn a_process_that_exits_is_a_function_error_and_in_the_log() {
     let (runtime, logs) = runtime("/bin/false");
-    let invocation = runtime
-        .invoke("send-code", Bytes::from_static(b"{}"))
-        .await
-        .unwrap();
+    let invocation = runtime.invoke("send-code", Bytes::from_static(b"{}")).await.unwrap();
     let error: Value = serde_json::from_slice(&invocation.payload).unwrap();
     assert!(invocation.function_error);
     assert_eq!(error["errorType"], json!("Runtime.ExitError"));
-    assert!(
-        error["errorMessage"].as_str().unwrap().ends_with("exit status 1"),
-        "{error}"
-    );
+    assert!(error["errorMessage"].as_str().unwrap().ends_with("exit status 1"), "{error}");
     assert_eq!(logs.lines().len(), 1);
 }
 
 #[tokio::test]
 async fn a_function_that_was_not_built_is_a_function_error() {
     let (runtime, _) = runtime("/nowhere/send-code");
-    let invocation = runtime
-        .invoke("send-code", Bytes::from_static(b"{}"))
-        .await
-        .unwrap();
+    let invocation = runtime.invoke("send-code", Bytes::from_static(b"{}")).await.unwrap();
     let error: Value = serde_json::from_slice(&invocation.payload).unwrap();
     assert!(invocation.function_error);
     assert_eq!(error["errorType"], json!("Runtime.InvalidEntrypoint"));
@@ -192,10 +125,7 @@ async fn a_function_that_was_not_built_is_a_function_error() {
 #[tokio::test]
 async fn an_unknown_function_is_told_apart_from_a_failing_one() {
     let (runtime, _) = runtime("/bin/false");
-    let error = runtime
-        .invoke("another", Bytes::from_static(b"{}"))
-        .await
-        .unwrap_err();
+    let error = runtime.invoke("another", Bytes::from_static(b"{}")).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no function `another`");
 }
 
@@ -203,10 +133,7 @@ async fn an_unknown_function_is_told_apart_from_a_failing_one() {
 async fn a_stopped_runtime_starts_nothing() {
     let (runtime, _) = runtime("/bin/false");
     runtime.shutdown().await;
-    let invocation = runtime
-        .invoke("send-code", Bytes::from_static(b"{}"))
-        .await
-        .unwrap();
+    let invocation = runtime.invoke("send-code", Bytes::from_static(b"{}")).await.unwrap();
     let error: Value = serde_json::from_slice(&invocation.payload).unwrap();
     assert_eq!(error["errorType"], json!("Sandbox.Stopped"));
 }

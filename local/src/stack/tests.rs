@@ -52,23 +52,14 @@ async fn routes_answer_as_api_gateway_does() {
     let stack = start(TEMPLATE, 0).await.unwrap();
     let client = reqwest::Client::new();
     let url = |path: &str| format!("{}{path}", stack.url());
-    let failed = (
-        StatusCode::BAD_GATEWAY,
-        json!({"message": "Internal server error"}),
-    );
-    let unknown = (
-        StatusCode::FORBIDDEN,
-        json!({"message": "Missing Authentication Token"}),
-    );
+    let failed = (StatusCode::BAD_GATEWAY, json!({"message": "Internal server error"}));
+    let unknown = (StatusCode::FORBIDDEN, json!({"message": "Missing Authentication Token"}));
     assert_eq!(answer(client.put(url("/security"))).await, failed);
     assert_eq!(answer(client.patch(url("/any"))).await, failed);
     assert_eq!(answer(client.get(url("/security"))).await, unknown);
     assert_eq!(answer(client.put(url("/security/"))).await, unknown);
     let body = vec![b'x'; 10 * 1024 * 1024 + 1];
-    let too_large = (
-        StatusCode::PAYLOAD_TOO_LARGE,
-        json!({"message": "Request Too Long"}),
-    );
+    let too_large = (StatusCode::PAYLOAD_TOO_LARGE, json!({"message": "Request Too Long"}));
     assert_eq!(answer(client.put(url("/security")).body(body)).await, too_large);
     stack.shutdown().await;
 }
@@ -77,22 +68,14 @@ async fn routes_answer_as_api_gateway_does() {
 async fn a_function_is_invoked_as_lambda_does_it() {
     let stack = start(TEMPLATE, 0).await.unwrap();
     let client = reqwest::Client::new();
-    let invoke = |function: &str| {
-        client.post(format!(
-            "{}/2015-03-31/functions/{function}/invocations",
-            stack.url()
-        ))
-    };
+    let invoke =
+        |function: &str| client.post(format!("{}/2015-03-31/functions/{function}/invocations", stack.url()));
     let response = invoke("false").body(r#"{"any":"event"}"#).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["x-amz-function-error"], "Unhandled");
     assert_eq!(response.headers()["x-amz-executed-version"], "$LATEST");
 
-    let queued = invoke("false")
-        .header("X-Amz-Invocation-Type", "Event")
-        .send()
-        .await
-        .unwrap();
+    let queued = invoke("false").header("X-Amz-Invocation-Type", "Event").send().await.unwrap();
     assert_eq!(queued.status(), StatusCode::ACCEPTED);
     let malformed = invoke("false").body("{").send().await.unwrap();
     assert_eq!(malformed.status(), StatusCode::BAD_REQUEST);
@@ -109,10 +92,7 @@ async fn the_stack_shows_messages_and_who_does_not_answer() {
     assert_eq!(answer(messages).await, (StatusCode::OK, json!([])));
     let health = client.get(format!("{}/_local/health", stack.url()));
     let unavailable = json!({"status": "unavailable", "functions": ["false"]});
-    assert_eq!(
-        answer(health).await,
-        (StatusCode::SERVICE_UNAVAILABLE, unavailable)
-    );
+    assert_eq!(answer(health).await, (StatusCode::SERVICE_UNAVAILABLE, unavailable));
 }
 
 #[tokio::test]
@@ -120,14 +100,8 @@ async fn what_hinders_the_start_is_told_in_one_line() {
     let stack = start(TEMPLATE, 0).await.unwrap();
     let port: u16 = stack.url().rsplit_once(':').unwrap().1.parse().unwrap();
     let taken = start(TEMPLATE, port).await.err().unwrap().to_string();
-    assert_eq!(
-        taken,
-        format!("port {port} is taken by another program; --port chooses another")
-    );
+    assert_eq!(taken, format!("port {port} is taken by another program; --port chooses another"));
 
     let broken = start("Resources: {}", 0).await.err().unwrap().to_string();
-    assert!(
-        broken.contains(".yaml: it has 0 resources of type AWS::DynamoDB::Table"),
-        "{broken}"
-    );
+    assert!(broken.contains(".yaml: it has 0 resources of type AWS::DynamoDB::Table"), "{broken}");
 }

@@ -89,10 +89,7 @@ pub(super) struct RouteProperties {
 
 impl From<RouteProperties> for Route {
     fn from(properties: RouteProperties) -> Self {
-        Self {
-            path: properties.path,
-            method: properties.method.to_ascii_uppercase(),
-        }
+        Self { path: properties.path, method: properties.method.to_ascii_uppercase() }
     }
 }
 

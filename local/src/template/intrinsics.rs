@@ -44,18 +44,15 @@ impl Names {
 
     /// The map of `entries`, each one [resolved](Self::resolve).
     pub(super) fn resolve_entries(&self, entries: &Map<String, Value>) -> Value {
-        entries
-            .iter()
-            .map(|(key, value)| (key.clone(), self.resolve(value)))
-            .collect()
+        entries.iter().map(|(key, value)| (key.clone(), self.resolve(value))).collect()
     }
 
     fn call(&self, function: &str, argument: &Value) -> Value {
         match (function, argument) {
             ("Ref", Value::String(name)) => self.0.get(name).cloned().unwrap_or_default(),
-            ("Fn::Sub", Value::String(text)) => self
-                .substitute(text, &Map::new())
-                .map_or(Value::Null, Value::from),
+            ("Fn::Sub", Value::String(text)) => {
+                self.substitute(text, &Map::new()).map_or(Value::Null, Value::from)
+            }
             ("Fn::Sub", Value::Array(arguments)) => match arguments.as_slice() {
                 [Value::String(text), variables] => match self.resolve(variables) {
                     Value::Object(own) => self.substitute(text, &own).map_or(Value::Null, Value::from),
@@ -108,10 +105,7 @@ mod tests {
     use serde_json::json;
 
     fn names() -> Names {
-        Names::new([
-            ("Length".to_owned(), json!(6)),
-            ("Table".to_owned(), json!("accounts")),
-        ])
+        Names::new([("Length".to_owned(), json!(6)), ("Table".to_owned(), json!("accounts"))])
     }
 
     #[test]

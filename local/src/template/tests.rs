@@ -46,31 +46,14 @@ Resources:
 #[test]
 fn a_function_has_its_own_properties_before_the_global_ones() {
     let template = Template::parse(TEMPLATE).unwrap();
-    let [function] = template.functions.as_slice() else {
-        panic!("{template:?}")
-    };
-    assert_eq!(
-        (function.logical_id.as_str(), function.binary.as_str()),
-        ("SendCodeFunction", "send-code")
-    );
-    assert_eq!(
-        (function.memory_mib, function.timeout),
-        (1024, Duration::from_secs(10))
-    );
+    let [function] = template.functions.as_slice() else { panic!("{template:?}") };
+    assert_eq!((function.logical_id.as_str(), function.binary.as_str()), ("SendCodeFunction", "send-code"));
+    assert_eq!((function.memory_mib, function.timeout), (1024, Duration::from_secs(10)));
     assert_eq!(function.schedules, [json!({"warmer": true})]);
-    let route = |path: &str, method: &str| Route {
-        path: path.to_owned(),
-        method: method.to_owned(),
-    };
-    assert_eq!(
-        function.routes,
-        [route("/any", "ANY"), route("/member/security", "GET")]
-    );
-    let variables: Vec<_> = function
-        .variables
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_deref()))
-        .collect();
+    let route = |path: &str, method: &str| Route { path: path.to_owned(), method: method.to_owned() };
+    assert_eq!(function.routes, [route("/any", "ANY"), route("/member/security", "GET")]);
+    let variables: Vec<_> =
+        function.variables.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
     assert_eq!(
         variables,
         [
@@ -100,31 +83,20 @@ fn the_table_keeps_what_shapes_it() {
 
 #[test]
 fn a_broken_template_is_told_in_one_line() {
-    let without = |line: &str| {
-        Template::parse(&TEMPLATE.replace(line, ""))
-            .unwrap_err()
-            .to_string()
-    };
+    let without = |line: &str| Template::parse(&TEMPLATE.replace(line, "")).unwrap_err().to_string();
     for (error, expected) in [
         (
             without("BuildProperties: { Binary: send-code }"),
             "SendCodeFunction: missing field `BuildProperties`",
         ),
         (without("Path: /any, "), "SendCodeFunction: missing field `Path`"),
+        (without("Type: AWS::Serverless::Function"), "the template: missing field `Type`"),
         (
-            without("Type: AWS::Serverless::Function"),
-            "the template: missing field `Type`",
-        ),
-        (
-            Template::parse(&TEMPLATE.replace("Default: 10", "Default: ten"))
-                .unwrap_err()
-                .to_string(),
+            Template::parse(&TEMPLATE.replace("Default: 10", "Default: ten")).unwrap_err().to_string(),
             "Globals: `ten` is not a whole number",
         ),
         (
-            Template::parse(&TEMPLATE.replace("DynamoDB::Table", "S3::Bucket"))
-                .unwrap_err()
-                .to_string(),
+            Template::parse(&TEMPLATE.replace("DynamoDB::Table", "S3::Bucket")).unwrap_err().to_string(),
             "it has 0 resources of type AWS::DynamoDB::Table, and the stack serves exactly one",
         ),
         (Template::parse("Resources: {").unwrap_err().to_string(), "line "),

@@ -1,6 +1,6 @@
 //! SMS by Amazon SNS.
 
-use crate::contact::Phone;
+use crate::{aws::Lazy, contact::Phone};
 use aws_sdk_sns::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
@@ -8,9 +8,9 @@ use aws_sdk_sns::{
 };
 
 /// Sends SMS.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SmsSender {
-    client: Client,
+    client: Lazy<Client>,
     sender_id: Option<String>,
 }
 
@@ -28,7 +28,7 @@ pub enum SendFault {
 impl SmsSender {
     /// A sender by that client, whose retries must be off: a retry after a lost answer is a second SMS.
     #[must_use]
-    pub fn new(client: Client, sender_id: Option<String>) -> Self {
+    pub(crate) fn new(client: Lazy<Client>, sender_id: Option<String>) -> Self {
         Self { client, sender_id }
     }
 
@@ -39,11 +39,7 @@ impl SmsSender {
     pub async fn send(&self, to: &Phone, text: &str) -> Result<(), SendFault> {
         // `build` fails without a data type alone.
         let attribute = |value: &str| {
-            MessageAttributeValue::builder()
-                .data_type("String")
-                .string_value(value)
-                .build()
-                .ok()
+            MessageAttributeValue::builder().data_type("String").string_value(value).build().ok()
         };
         let mut publish = self.client.publish().phone_number(to.as_str()).message(text);
         if let Some(kind) = attribute("Transactional") {
@@ -54,9 +50,9 @@ impl SmsSender {
         }
         match publish.send().await {
             Ok(_) => Ok(()),
-            Err(SdkError::ServiceError(refused)) => Err(SendFault::Refused(
-                refused.err().code().unwrap_or("Unknown").to_owned(),
-            )),
+            Err(SdkError::ServiceError(refused)) => {
+                Err(SendFault::Refused(refused.err().code().unwrap_or("Unknown").to_owned()))
+            }
             Err(SdkError::ConstructionFailure(_)) => {
                 Err(SendFault::Refused("ConstructionFailure".to_owned()))
             }

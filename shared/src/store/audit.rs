@@ -62,12 +62,7 @@ impl Transaction {
         table: &str,
     ) -> Result<(), Error> {
         let at = Timestamp::now();
-        let record = Record {
-            action,
-            at,
-            origin: origin.clone(),
-            expires_at: at.plus(RETENTION_SECONDS),
-        };
+        let record = Record { action, at, origin: origin.clone(), expires_at: at.plus(RETENTION_SECONDS) };
         let sort_key = format!("{PREFIX}{:013}#{}", clock::now_millis(), origin.request_id);
         let put = Put::builder().set_item(Some(write(record, Key::new(member::key(of).pk, sort_key))?));
         self.put(put, table, None)

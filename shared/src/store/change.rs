@@ -31,30 +31,17 @@ impl<'a> Change<'a> {
         action: Action,
         request: &'a Request,
     ) -> Self {
-        Self {
-            member,
-            action,
-            request,
-            password,
-            spent: None,
-            cleared: None,
-        }
+        Self { member, action, request, password, spent: None, cleared: None }
     }
 
     /// Spends the code that allows the change.
     pub fn spending(self, code: &'a RightCode) -> Self {
-        Self {
-            spent: Some(code),
-            ..self
-        }
+        Self { spent: Some(code), ..self }
     }
 
     /// Ends the row of wrong passwords, because the right one was given.
     pub fn clearing(self, failures: &'a Counter) -> Self {
-        Self {
-            cleared: Some(failures),
-            ..self
-        }
+        Self { cleared: Some(failures), ..self }
     }
 
     /// The member's credential version after the change.
@@ -84,12 +71,7 @@ impl Store {
     /// credentials were changed meanwhile, [`Error::Busy`] where something else of the member was,
     /// [`Error::Internal`].
     pub async fn make(&self, change: &Change<'_>) -> Result<(), Error> {
-        let Change {
-            member,
-            action,
-            request,
-            ..
-        } = change;
+        let Change { member, action, request, .. } = change;
         let mut transaction = Transaction::default();
         if let Some(code) = change.spent {
             transaction.spend(code, &self.table)?;
@@ -104,10 +86,7 @@ impl Store {
             transaction.clear(failures, &self.table)?;
         }
         transaction.record(member.id, *action, &request.origin, &self.table)?;
-        transaction.queue(
-            &Notice::of(member, *action, &request.origin, request.language),
-            &self.table,
-        )?;
+        transaction.queue(&Notice::of(member, *action, &request.origin, request.language), &self.table)?;
         self.commit(transaction).await
     }
 }

@@ -58,13 +58,7 @@ impl Try {
     #[must_use]
     pub fn new(settings: &Settings, destination: Destination, purpose: Purpose, member: MemberId) -> Self {
         let (max_attempts, failures_per_day) = (settings.code_max_attempts, settings.failures_per_day);
-        Self {
-            destination,
-            purpose,
-            member,
-            max_attempts,
-            failures_per_day,
-        }
+        Self { destination, purpose, member, max_attempts, failures_per_day }
     }
 }
 
@@ -123,24 +117,15 @@ impl Store {
             resend_at,
             expires_at: valid_until,
         };
-        let sent = Sent {
-            flow: binding.flow.clone(),
-            expires_at: resend_at,
-        };
+        let sent = Sent { flow: binding.flow.clone(), expires_at: resend_at };
         let put_sent = Put::builder()
             .set_item(Some(write(sent, sent_key(&binding.destination))?))
             .condition_expression(MAY_SEND)
             .expression_attribute_values(":now", number(now.0));
-        let put_code = Put::builder().set_item(Some(write(
-            kept,
-            code_key(&binding.destination, binding.purpose),
-        )?));
+        let put_code =
+            Put::builder().set_item(Some(write(kept, code_key(&binding.destination, binding.purpose))?));
         let mut transaction = Transaction::default();
-        transaction.put(
-            put_sent,
-            &self.table,
-            Some(Box::new(move |stood| sent_lately(stood, now))),
-        )?;
+        transaction.put(put_sent, &self.table, Some(Box::new(move |stood| sent_lately(stood, now))))?;
         transaction.put(put_code, &self.table, None)?;
         self.commit(transaction).await
     }
@@ -151,10 +136,7 @@ impl Store {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn withdraw_code(&self, binding: &Binding) -> Result<(), Error> {
         let mut transaction = Transaction::default();
-        for key in [
-            sent_key(&binding.destination),
-            code_key(&binding.destination, binding.purpose),
-        ] {
+        for key in [sent_key(&binding.destination), code_key(&binding.destination, binding.purpose)] {
             let delete = Delete::builder()
                 .set_key(Some(key.into_item()))
                 .condition_expression(OF_THIS_FLOW)
@@ -179,17 +161,9 @@ impl Store {
         let left_today = self.count(&failures).await?;
         let (destination, purpose) = (a_try.destination.clone(), a_try.purpose);
         let key = code_key(&destination, purpose);
-        let binding = Binding {
-            destination,
-            purpose,
-            flow: kept.flow,
-        };
+        let binding = Binding { destination, purpose, flow: kept.flow };
         if binding.matches(keys, &kept.mac, guess) {
-            Ok(RightCode {
-                key,
-                mac: kept.mac,
-                failures,
-            })
+            Ok(RightCode { key, mac: kept.mac, failures })
         } else {
             Err(Error::CodeNotValid {
                 attempts_left: a_try.max_attempts.saturating_sub(kept.tries).min(left_today),
@@ -219,9 +193,7 @@ impl Store {
             Ok(answer) => read(answer.attributes.unwrap_or_default()),
             Err(error) => Err(match failed_condition(error)?.map(read::<Kept>).transpose()? {
                 Some(kept) if kept.member == a_try.member && kept.valid_until > now => {
-                    Error::TooManyAttempts {
-                        retry_after: now.until(kept.resend_at).max(1),
-                    }
+                    Error::TooManyAttempts { retry_after: now.until(kept.resend_at).max(1) }
                 }
                 _ => Error::CodeNotValid { attempts_left: 0 },
             }),
@@ -237,20 +209,14 @@ impl Transaction {
             .condition_expression(STILL_GOOD)
             .expression_attribute_values(":mac", text(code.mac.as_str()))
             .expression_attribute_values(":now", number(Timestamp::now().0));
-        self.delete(
-            delete,
-            table,
-            Some(Box::new(|_| Error::CodeNotValid { attempts_left: 0 })),
-        )?;
+        self.delete(delete, table, Some(Box::new(|_| Error::CodeNotValid { attempts_left: 0 })))?;
         self.give_back(&code.failures, table)
     }
 }
 
 fn sent_lately(stood: Option<Item>, now: Timestamp) -> Error {
     match stood.map(read::<Sent>).transpose() {
-        Ok(Some(sent)) => Error::SendFrequently {
-            retry_after: now.until(sent.expires_at).max(1),
-        },
+        Ok(Some(sent)) => Error::SendFrequently { retry_after: now.until(sent.expires_at).max(1) },
         Ok(None) => Error::internal("a send was held back by nothing"),
         Err(error) => error,
     }

@@ -43,23 +43,13 @@ impl Counter {
     /// At most `limit` within `window_seconds` from the first.
     #[must_use]
     pub fn budget(what: String, limit: u32, window_seconds: u64) -> Self {
-        Self {
-            what,
-            limit,
-            window_seconds,
-            window: Window::First,
-        }
+        Self { what, limit, window_seconds, window: Window::First }
     }
 
     /// At most `limit` in a row, then none for `window_seconds`.
     #[must_use]
     pub fn lock(what: String, limit: u32, window_seconds: u64) -> Self {
-        Self {
-            what,
-            limit,
-            window_seconds,
-            window: Window::Last,
-        }
+        Self { what, limit, window_seconds, window: Window::Last }
     }
 
     fn key(&self) -> Key {
@@ -115,9 +105,7 @@ impl Store {
             ended = match failed_condition(error)?.map(read::<Counted>).transpose()? {
                 Some(stood) if stood.expires_at <= now => Some(stood.expires_at),
                 Some(stood) if stood.count >= i64::from(counter.limit) => {
-                    return Err(Error::TooManyAttempts {
-                        retry_after: now.until(stood.expires_at),
-                    });
+                    return Err(Error::TooManyAttempts { retry_after: now.until(stood.expires_at) });
                 }
                 _ => None,
             };
@@ -141,10 +129,6 @@ impl Transaction {
 
     /// Forgets all counts: the row of failures is broken.
     pub(super) fn clear(&mut self, counter: &Counter, table: &str) -> Result<(), Error> {
-        self.delete(
-            Delete::builder().set_key(Some(counter.key().into_item())),
-            table,
-            None,
-        )
+        self.delete(Delete::builder().set_key(Some(counter.key().into_item())), table, None)
     }
 }

@@ -54,10 +54,7 @@ impl Member {
     pub fn contacts(&self) -> Vec<String> {
         let mut contacts = Vec::new();
         if let Some(phone) = &self.phone {
-            contacts.extend([
-                phone.as_str().to_owned(),
-                phone.as_str().trim_start_matches('+').to_owned(),
-            ]);
+            contacts.extend([phone.as_str().to_owned(), phone.as_str().trim_start_matches('+').to_owned()]);
             contacts.extend(phone.parts().map(|(_, national)| national));
         }
         contacts.extend(self.email.iter().map(|email| email.as_str().to_owned()));
@@ -96,10 +93,7 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn owner(&self, destination: &Destination) -> Result<Option<MemberId>, Error> {
-        Ok(self
-            .get::<Owner>(owner_key(destination))
-            .await?
-            .map(|owner| owner.member))
+        Ok(self.get::<Owner>(owner_key(destination)).await?.map(|owner| owner.member))
     }
 
     /// Creates a member together with the ownership of phone and mail address.
@@ -110,11 +104,7 @@ impl Store {
         let absent = |item| Put::builder().set_item(Some(item)).condition_expression(ABSENT);
         let mut transaction = Transaction::default();
         let exists = |_| Error::internal("a member of that id exists");
-        transaction.put(
-            absent(write(member, key(member.id))?),
-            &self.table,
-            Some(Box::new(exists)),
-        )?;
+        transaction.put(absent(write(member, key(member.id))?), &self.table, Some(Box::new(exists)))?;
         let owner = |destination: Destination| {
             write(Owner { member: member.id }, owner_key(&destination)).map(absent)
         };

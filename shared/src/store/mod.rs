@@ -12,7 +12,7 @@ pub mod member;
 pub mod notice;
 pub mod transaction;
 
-use crate::error::Error;
+use crate::{aws::Lazy, error::Error};
 use aws_sdk_dynamodb::{
     Client,
     config::http::HttpResponse,
@@ -27,9 +27,9 @@ use std::collections::HashMap;
 pub type Item = HashMap<String, AttributeValue>;
 
 /// The table.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Store {
-    client: Client,
+    client: Lazy<Client>,
     table: String,
 }
 
@@ -53,7 +53,7 @@ impl Key {
 impl Store {
     /// The table of that name, by that client.
     #[must_use]
-    pub fn new(client: Client, table: String) -> Self {
+    pub(crate) fn new(client: Lazy<Client>, table: String) -> Self {
         Self { client, table }
     }
 
@@ -62,9 +62,7 @@ impl Store {
     /// # Errors
     /// As any read.
     pub async fn connect(&self) -> Result<(), Error> {
-        self.get::<serde::de::IgnoredAny>(Key::new("connection".to_owned(), "connection"))
-            .await
-            .map(drop)
+        self.get::<serde::de::IgnoredAny>(Key::new("connection".to_owned(), "connection")).await.map(drop)
     }
 
     /// Reads an item strongly consistent: a session must end with the change that ends it.
@@ -116,23 +114,12 @@ fn fault<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Error {
         SdkError::ResponseError(_) => (true, "ResponseError", "the answer was cut off"),
         SdkError::ServiceError(service) => {
             let code = service.err().code().unwrap_or("Unknown");
-            (
-                is_throttle(code),
-                code,
-                service.err().message().unwrap_or_default(),
-            )
+            (is_throttle(code), code, service.err().message().unwrap_or_default())
         }
         _ => (false, "ConstructionFailure", "the request could not be built"),
     };
-    let cause = Fault {
-        code: code.to_owned(),
-        message: message.to_owned(),
-    };
-    if busy {
-        Error::Busy(cause.into())
-    } else {
-        Error::internal(cause)
-    }
+    let cause = Fault { code: code.to_owned(), message: message.to_owned() };
+    if busy { Error::Busy(cause.into()) } else { Error::internal(cause) }
 }
 
 /// The item on which an update's condition failed, if it stood; any other error as [`fault`] has it.

@@ -19,10 +19,7 @@ struct Queued<'a> {
 impl Transaction {
     /// Queues a notice.
     pub(super) fn queue(&mut self, notice: &Notice, table: &str) -> Result<(), Error> {
-        let queued = Queued {
-            notice,
-            expires_at: notice.at.plus(RETENTION_SECONDS),
-        };
+        let queued = Queued { notice, expires_at: notice.at.plus(RETENTION_SECONDS) };
         let key = Key::new(format!("notice#{}", random::uuid()?), "notice");
         self.put(Put::builder().set_item(Some(write(queued, key)?)), table, None)
     }

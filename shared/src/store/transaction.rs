@@ -132,9 +132,7 @@ fn passes(code: &str) -> bool {
 }
 
 fn refusals_index(reasons: &[CancellationReason]) -> Option<usize> {
-    reasons
-        .iter()
-        .position(|reason| code(reason) == "ConditionalCheckFailed")
+    reasons.iter().position(|reason| code(reason) == "ConditionalCheckFailed")
 }
 
 fn refuse(refusals: Vec<Option<Refusal>>, at: usize, reasons: &[CancellationReason]) -> Error {
@@ -146,8 +144,5 @@ fn refuse(refusals: Vec<Option<Refusal>>, at: usize, reasons: &[CancellationReas
 
 fn cause(reasons: &[CancellationReason]) -> Fault {
     let codes: Vec<_> = reasons.iter().map(code).collect();
-    Fault {
-        code: "TransactionCanceledException".to_owned(),
-        message: codes.join(", "),
-    }
+    Fault { code: "TransactionCanceledException".to_owned(), message: codes.join(", ") }
 }

@@ -36,9 +36,7 @@ struct Message {
 /// The release build takes the functions alone, as they deploy.
 pub fn build(root: &Path, release: bool) -> Result<PathBuf, Error> {
     let mut command = Command::new(cargo());
-    command
-        .current_dir(root)
-        .args(["build", "--bins", "--message-format=json-render-diagnostics"]);
+    command.current_dir(root).args(["build", "--bins", "--message-format=json-render-diagnostics"]);
     if release {
         command.args(["--release", "--package", "functions"]);
     }
@@ -47,10 +45,7 @@ pub fn build(root: &Path, release: bool) -> Result<PathBuf, Error> {
     if let Some(output) = cargo.stdout.take() {
         for line in BufReader::new(output).lines() {
             // Other kinds of messages have no executable.
-            if let Ok(Message {
-                executable: Some(executable),
-            }) = serde_json::from_str(&line?)
-            {
+            if let Ok(Message { executable: Some(executable) }) = serde_json::from_str(&line?) {
                 folder = executable.parent().map(Path::to_owned);
             }
         }
@@ -62,10 +57,7 @@ pub fn build(root: &Path, release: bool) -> Result<PathBuf, Error> {
 }
 
 /// The cargo that runs this program, or else the first one on the path.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "cargo says in the environment where it is"
-)]
+#[expect(clippy::disallowed_methods, reason = "cargo says in the environment where it is")]
 fn cargo() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }

@@ -87,10 +87,7 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
 }
 
 /// The settings that this process's environment overrides, among those that the template declares.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command line's own settings come from its environment"
-)]
+#[expect(clippy::disallowed_methods, reason = "the command line's own settings come from its environment")]
 fn settings(template: &Path) -> Result<BTreeMap<String, String>, local::Error> {
     let path = template.to_owned();
     let template = Template::load(template).map_err(|reason| local::Error::Template { path, reason })?;

@@ -1,0 +1,99 @@
+//! How long a function takes from the start of its process to its first question for an event, and how
+//! much memory it then has, beside a bare `lambda_http` hello measured in turn. Linux only.
+//!
+//! `cargo run --release -p local --example startup`
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Starts of each program, in turn, so that a machine that drifts does so for all of them.
+const ROUNDS: usize = 60;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    build(&["--package", "functions", "--bins"])?;
+    build(&["--package", "shared", "--example", "hello"])?;
+    let examples = env::current_exe()?;
+    let examples = examples.parent().ok_or("no folder of examples")?;
+    let binaries = examples.parent().ok_or("no folder of binaries")?;
+    let mut programs = vec![examples.join("hello")];
+    let template = local::Template::load(&root().join("template.yaml"))?;
+    programs.extend(template.functions.iter().map(|function| binaries.join(&function.binary)));
+
+    let mut starts = vec![Vec::new(); programs.len()];
+    for _ in 0..ROUNDS {
+        for (program, starts) in programs.iter().zip(&mut starts) {
+            starts.push(start(program)?);
+        }
+    }
+    let hello: Vec<_> =
+        starts.first().ok_or("no hello")?.iter().map(|(time, _)| time.as_secs_f64()).collect();
+    println!("{:<30} {:>9} {:>9} {:>9}", "", "start ms", "to hello", "MiB");
+    for (program, starts) in programs.iter().zip(&starts) {
+        let milliseconds = median(starts.iter().map(|(time, _)| time.as_secs_f64() * 1e3));
+        let ratio = median(starts.iter().zip(&hello).map(|((time, _), hello)| time.as_secs_f64() / hello));
+        let resident = median(starts.iter().map(|(_, kib)| f64::from(*kib) / 1024.0));
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        println!("{name:<30} {milliseconds:>9.2} {ratio:>9.2} {resident:>9.1}");
+    }
+    Ok(())
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn build(what: &[&str]) -> Result<(), Box<dyn Error>> {
+    let built =
+        Command::new(env!("CARGO")).current_dir(root()).args(["build", "--release"]).args(what).status()?;
+    if built.success() { Ok(()) } else { Err("cargo build failed".into()) }
+}
+
+/// Starts `program` and ends it once it asks for an event: the time until then, and its resident KiB.
+fn start(program: &Path) -> Result<(Duration, u32), Box<dyn Error>> {
+    let runtime_api = TcpListener::bind("127.0.0.1:0")?;
+    let keys = format!(r#"{{"current":"first","first":"{}"}}"#, "k".repeat(64));
+    let mut command = Command::new(program);
+    command.env_clear().stdout(Stdio::null()).envs([
+        ("AWS_LAMBDA_RUNTIME_API", runtime_api.local_addr()?.to_string().as_str()),
+        ("AWS_LAMBDA_FUNCTION_NAME", "startup"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "startup"),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "startup"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "startup"),
+        ("AWS_SECRET_ACCESS_KEY", "startup"),
+        // Without TLS, so that no connection is opened before the first event: what is measured is the process.
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+        ("TABLE_NAME", "startup"),
+        ("KEYS", keys.as_str()),
+    ]);
+    let begun = Instant::now();
+    let mut process = command.spawn()?;
+    let (connection, _) = runtime_api.accept()?;
+    let mut question = String::new();
+    BufReader::new(connection.try_clone()?).read_line(&mut question)?;
+    let taken = begun.elapsed();
+    let status = fs::read_to_string(format!("/proc/{}/status", process.id()))?;
+    process.kill()?;
+    process.wait()?;
+    if !question.contains("/runtime/invocation/next") {
+        return Err(format!("{} asked for {question}", program.display()).into());
+    }
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok((taken, resident.trim().trim_end_matches(" kB").parse()?))
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

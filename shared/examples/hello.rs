@@ -1,0 +1,12 @@
+//! A bare function: what `startup` (in `local/examples`) compares the bundle's functions with.
+
+use lambda_http::{Body, Request, Response, service_fn};
+use std::convert::Infallible;
+
+fn main() -> Result<(), lambda_http::Error> {
+    let hello = |_: Request| async { Ok::<_, Infallible>(Response::new(Body::from("hello"))) };
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(lambda_http::run(service_fn(hello)))
+}
