@@ -4,10 +4,10 @@ use shared::{
     App, Envelope, Error,
     Parameter::{Code, NewPassword, OldPassword, PhoneInfo},
     Reply, Request,
-    audit::Action::PasswordChangedByMessage,
+    audit::Action,
     code::Purpose,
     serve,
-    store::change::Change,
+    store::{change::Change, code::Holder},
     token::Token,
 };
 use std::process::ExitCode;
@@ -18,19 +18,23 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     let phone_info = request.required(PhoneInfo)?;
     let code = request.required(Code)?;
 
-    let token = Token::open(&app.keys, phone_info, Purpose::ChangePassword)?;
+    let phone = Token::open_phone_info(&app.keys, phone_info, Purpose::ChangePassword)?.destination;
     let new_password = app.acceptable_password(new_password, session.member().ok())?;
     let member = session.member()?;
-    let phone = member.phone.as_ref().filter(|phone| token.is_of(phone)).ok_or(Error::UserPhoneNotMatch)?;
+    if !member.has(&phone) {
+        return Err(Error::UserPhoneNotMatch);
+    }
     if let Some(old_password) = request.optional(OldPassword) {
         app.check_password(&session, member, old_password).await?;
     }
-    let code = app.try_code(member, phone, Purpose::ChangePassword, code).await?;
+    let code = app.try_code(&phone, Purpose::ChangePassword, Holder::Member(member.id), code).await?;
 
-    let new_password = app.passwords.hash(&app.keys, &new_password)?;
-    let change = Change::password(member, new_password, PasswordChangedByMessage, &request).spending(&code);
-    app.store.make(&change).await?;
-    Ok(Reply::result(true).renewing(app.renew(&session, change.credential_version())?))
+    let change = Change::of(member, Action::PasswordChangedByMessage, &request)
+        .password(&app.hash(&new_password)?)
+        .spending(&code);
+    let session = app.renew(&session, change.credential_version())?;
+    app.store.make(change).await?;
+    Ok(Reply::result(true).renewing(session))
 }
 
 fn main() -> ExitCode {

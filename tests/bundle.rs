@@ -1,8 +1,9 @@
 //! A bundle under test: the local stack with the functions that cargo just built.
 
-use local::{Options, Stack};
+use local::{Message, Options, Stack};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
+use shared::{clock::Timestamp, keys::Keys, session, settings::Settings};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -10,11 +11,30 @@ use std::{
 
 pub const SEND: &str = "/v1/user/sendChangePasswordMessage";
 pub const CHANGE_BY_MESSAGE: &str = "/v1/user/changePasswordByMessage";
+/// PUT
 pub const CHANGE: &str = "/member/userservice/security";
+/// GET
+pub const SEND_CODE: &str = CHANGE;
+pub const BIND_PHONE: &str = "/member/userservice/security/bindingPhone";
+pub const SET_PAY_PASSWORD: &str = "/member/userservice/security/payPassword";
+pub const RESET_PAY_PASSWORD: &str = "/member/userservice/security/resetPayPassword";
+pub const UPDATE_PAY_PASSWORD: &str = "/member/userservice/security/updatePayPassword";
+/// POST verifies a recovery code, PUT recovers the password.
+pub const RECOVERY: &str = "/web/userservice/security";
+pub const SEND_MAIL: &str = "/web/userservice/security/sendMail";
+pub const VERIFY_MAIL: &str = "/web/userservice/security/verifyMail";
 
 pub const PHONE: &str = "13627140483";
+pub const EMAIL: &str = "li@example.com";
 pub const OLD_PASSWORD: &str = "the-old-password";
 pub const NEW_PASSWORD: &str = "026129";
+pub const PIN: &str = "739154";
+pub const NEW_PIN: &str = "408261";
+
+/// Of somebody else, or of nobody.
+pub const OTHER_PHONE: &str = "13800138000";
+/// Of somebody else, or of nobody.
+pub const OTHER_EMAIL: &str = "wu@example.com";
 
 /// The top of the repository.
 pub fn root() -> PathBuf {
@@ -53,10 +73,59 @@ impl Answer {
         self.body["token"].as_str().unwrap_or_else(|| panic!("no session in {}", self.text))
     }
 
+    pub fn verification(&self) -> &str {
+        self.body["verification"].as_str().unwrap_or_else(|| panic!("no verification in {}", self.text))
+    }
+
+    /// Value and attributes of the one cookie that is set, `verification`.
+    pub fn cookie(&self) -> (&str, &str) {
+        let cookies: Vec<_> = self.cookies().collect();
+        let [cookie] = cookies.as_slice() else { panic!("{cookies:?}") };
+        cookie.strip_prefix("verification=").and_then(|cookie| cookie.split_once("; ")).unwrap()
+    }
+
+    fn cookies(&self) -> impl Iterator<Item = &str> {
+        self.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap())
+    }
+
     /// The answer, if it is a success.
     pub fn ok(self) -> Self {
         assert!(self.status.is_success(), "{} {}", self.status, self.text);
         self
+    }
+
+    /// The answer, if it begins to the letter as the second document prints this success.
+    pub fn documented(self, code: u16) -> Self {
+        let printed = format!(r#"{{"code":"{code}","msg":"success","data":"success""#);
+        assert!(self.status == code && self.text.starts_with(&printed), "{} {}", self.status, self.text);
+        self
+    }
+}
+
+/// A browser's cookies: what is set is sent along until it is cleared, beside what the site has of its own.
+pub struct Jar(BTreeMap<String, String>);
+
+impl Jar {
+    pub fn new() -> Self {
+        Self(BTreeMap::from(
+            [("theme", "dark"), ("visits", "7")].map(|(name, value)| (name.to_owned(), value.to_owned())),
+        ))
+    }
+
+    pub fn keep(&mut self, answer: &Answer) {
+        for cookie in answer.cookies() {
+            let (pair, attributes) = cookie.split_once(';').unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            if attributes.split(';').any(|attribute| attribute.trim() == "Max-Age=0") {
+                self.0.remove(name);
+            } else {
+                self.0.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+
+    pub fn verification(&self) -> Option<&str> {
+        self.0.get("verification").map(String::as_str)
     }
 }
 
@@ -83,9 +152,15 @@ impl Bundle {
         Self { stack: Stack::start(options).await.unwrap(), http: reqwest::Client::new() }
     }
 
-    /// A member with phone and password.
+    /// A member with phone, mail address and password.
     pub async fn member(&self) -> Member {
-        self.member_with(json!({ "phone": PHONE, "email": "li@example.com", "password": OLD_PASSWORD })).await
+        self.member_with(json!({ "phone": PHONE, "email": EMAIL, "password": OLD_PASSWORD })).await
+    }
+
+    /// Another one.
+    pub async fn other_member(&self) -> Member {
+        self.member_with(json!({ "phone": OTHER_PHONE, "email": OTHER_EMAIL, "password": OLD_PASSWORD }))
+            .await
     }
 
     pub async fn member_with(&self, member: Value) -> Member {
@@ -102,9 +177,75 @@ impl Bundle {
         Call(self.http.request(method, format!("{}{path}", self.stack.url())))
     }
 
-    /// The code of the newest message.
+    /// The member with a session of a login that was so many seconds ago.
+    pub async fn logged_in(&self, member: &Member, seconds_ago: u64) -> Member {
+        let environment = BTreeMap::from([
+            ("TABLE_NAME", self.stack.table()),
+            ("KEYS", self.stack.keys()),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+        ]);
+        let settings = Settings::read(|name| environment.get(name).map(|&value| value.to_owned())).unwrap();
+        let keys = Keys::parse(self.stack.keys()).unwrap();
+        let id = serde_json::from_value(json!(member.id)).unwrap();
+        let version = self.shown(member).await["credentialVersion"].as_u64().unwrap();
+        let auth_time = Timestamp(Timestamp::now().0 - seconds_ago);
+        let token = session::issue(&keys, &settings, id, version, auth_time).unwrap();
+        Member { id: member.id.clone(), token }
+    }
+
+    /// Waits until everything is delivered that was queued so far.
+    pub async fn settled(&self) {
+        self.stack.settled().await;
+    }
+
+    /// What was sent there, newest first.
+    pub async fn sent_to(&self, to: &str) -> Vec<Message> {
+        self.settled().await;
+        self.stack.messages().into_iter().filter(|message| message.to == to).collect()
+    }
+
+    /// What was sent there to tell of changes, newest first.
+    pub async fn notices_to(&self, to: &str) -> Vec<Message> {
+        self.sent_to(to).await.into_iter().filter(|message| message.code.is_none()).collect()
+    }
+
+    /// The newest code.
     pub fn code(&self) -> String {
-        self.stack.messages().first().and_then(|message| message.code.clone()).expect("a code was sent")
+        self.stack.messages().into_iter().find_map(|message| message.code).expect("a code was sent")
+    }
+
+    /// The newest code that was sent there.
+    pub async fn code_to(&self, to: &str) -> String {
+        let messages = self.sent_to(to).await;
+        messages.into_iter().find_map(|message| message.code).unwrap_or_else(|| panic!("no code to {to}"))
+    }
+
+    /// Asks for a code by SMS, as this member or as nobody, and answers `verification` and the code.
+    pub async fn ask_by_sms(&self, member: Option<&Member>, phone: &str) -> (String, String) {
+        let sent = self.call(Method::GET, SEND_CODE).of(member).query(&[("phone", phone)]).send().await.ok();
+        (sent.verification().to_owned(), self.code_to(&e164(phone)).await)
+    }
+
+    /// Asks for a code by mail, as this member or as nobody, and answers `verification` and the code.
+    pub async fn ask_by_mail(&self, member: Option<&Member>, email: &str) -> (String, String) {
+        let sent = self.call(Method::POST, SEND_MAIL).of(member).form(&[("email", email)]).await.ok();
+        (sent.verification().to_owned(), self.code_to(email).await)
+    }
+
+    /// The grant for a code that [`Bundle::ask_by_sms`] answered.
+    pub async fn grant(&self, (verification, code): &(String, String)) -> String {
+        let body = json!({ "verification": verification, "message": code });
+        let verified = self.call(Method::POST, RECOVERY).json(&body).await.ok();
+        verified.verification().to_owned()
+    }
+
+    /// The grant for a code that [`Bundle::ask_by_mail`] answered.
+    pub async fn grant_by_mail(&self, (verification, code): &(String, String)) -> String {
+        let body = json!({ "verification": verification, "code": code });
+        let verified = self.call(Method::POST, VERIFY_MAIL).json(&body).await.ok();
+        verified.verification().to_owned()
     }
 
     /// Asks for a code and answers `phoneInfo` and the code.
@@ -154,14 +295,32 @@ impl Bundle {
         self.dynamodb("Scan", json!({})).await["Items"].as_array().unwrap().clone()
     }
 
+    /// The one item of that key.
+    pub async fn item(&self, pk: &str, sk: &str) -> Value {
+        let key = json!({ "Key": { "pk": { "S": pk }, "sk": { "S": sk } }, "ConsistentRead": true });
+        self.dynamodb("GetItem", key).await["Item"].clone()
+    }
+
+    /// The id of the member to whom a phone or a mail address belongs: `phone#+86…` or `email#…`.
+    pub async fn owner(&self, destination: &str) -> Option<String> {
+        self.item(destination, "owner").await["member"]["S"].as_str().map(str::to_owned)
+    }
+
+    /// Removes the member, as if their account had been closed.
+    pub async fn remove(&self, member: &Member) {
+        let key = json!({ "pk": { "S": format!("member#{}", member.id) }, "sk": { "S": "member" } });
+        self.dynamodb("DeleteItem", json!({ "Key": key })).await;
+    }
+
     /// Makes every item whose partition key begins so look as if it were `seconds` older.
     pub async fn age(&self, prefix: &str, seconds: u64) {
+        self.settled().await;
         let mut aged = 0;
         for mut item in self.items().await {
             if !item["pk"]["S"].as_str().unwrap().starts_with(prefix) {
                 continue;
             }
-            for time in ["expires_at", "valid_until", "resend_at"] {
+            for time in ["expires_at", "valid_until", "resend_at", "cooling_since"] {
                 if let Some(value) = item[time]["N"].as_str() {
                     item[time]["N"] = json!((value.parse::<u64>().unwrap() - seconds).to_string());
                     aged += 1;
@@ -188,6 +347,20 @@ pub struct Call(reqwest::RequestBuilder);
 impl Call {
     pub fn session(self, token: &str) -> Self {
         self.header("Authorization", &format!("Bearer {token}"))
+    }
+
+    /// As this member, or as nobody.
+    pub fn of(self, member: Option<&Member>) -> Self {
+        match member {
+            Some(member) => self.session(&member.token),
+            None => self,
+        }
+    }
+
+    /// As a browser with these cookies.
+    pub fn cookies(self, Jar(cookies): &Jar) -> Self {
+        let pairs: Vec<_> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        self.header("Cookie", &pairs.join("; "))
     }
 
     pub fn header(self, name: &str, value: &str) -> Self {
@@ -222,4 +395,14 @@ impl Call {
 /// Runs `count` calls at once.
 pub async fn at_once<F: Future<Output = Answer>>(count: usize, call: impl Fn(usize) -> F) -> Vec<Answer> {
     futures_util::future::join_all((0..count).map(call)).await
+}
+
+/// A Chinese number as it is kept.
+pub fn e164(phone: &str) -> String {
+    format!("+86{phone}")
+}
+
+/// Another code.
+pub fn wrong(code: &str) -> &'static str {
+    if code == "111111" { "222222" } else { "111111" }
 }

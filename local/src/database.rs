@@ -14,7 +14,7 @@ use dynoxide::{
 use serde_json::Value;
 use tokio::{net::TcpListener, task::spawn_blocking, time::interval};
 
-use crate::template::Table;
+use crate::{stream, template::Table};
 
 /// How often expired items are removed; AWS takes up to days.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
@@ -35,6 +35,9 @@ pub enum Error {
     /// The table cannot be created.
     #[error("the template's table is refused: {0}")]
     Create(#[from] DynoxideError),
+    /// The table's stream cannot be followed.
+    #[error(transparent)]
+    Stream(#[from] stream::Error),
 }
 
 /// Opens the database in the file `data`, or in memory, and creates `table` as `name` where it is not there yet.

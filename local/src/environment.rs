@@ -76,6 +76,7 @@ mod tests {
             binary: "send-code".to_owned(),
             routes: Vec::new(),
             schedules: Vec::new(),
+            subscriptions: Vec::new(),
             variables: [
                 ("CODE_LENGTH", Some("6")),
                 ("CODE_TTL_SECONDS", Some("300")),

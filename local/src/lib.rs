@@ -18,6 +18,7 @@ mod messages;
 pub mod newcomer;
 mod runtime;
 mod stack;
+mod stream;
 pub mod template;
 
 pub use database::Error as DatabaseError;
@@ -27,4 +28,5 @@ pub use logs::LogLine;
 pub use messages::{Channel, Message};
 pub use runtime::{Invocation, UnknownFunction};
 pub use stack::{Error, Options, Stack};
+pub use stream::Error as StreamError;
 pub use template::Template;

@@ -99,6 +99,7 @@ async fn create_member(app: &shared::App, new: NewMember) -> Result<Member, Erro
         email: email.map_err(|_| Error::NotValid(Field::Email))?,
         password: hash(new.password)?,
         pay_password: hash(new.pay_password)?,
+        cooling_since: None,
         created_at: Timestamp::now(),
     };
     app.store.create_member(&member).await?;

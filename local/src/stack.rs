@@ -24,6 +24,7 @@ use crate::{
     messages::{self, Inbox, Message},
     newcomer::Demo,
     runtime::{Invocation, Program, Runtime, UnknownFunction},
+    stream::Stream,
     template::{self, Template},
 };
 
@@ -98,6 +99,7 @@ pub struct Stack {
     runtime: Arc<Runtime>,
     inbox: Arc<Inbox>,
     logs: Arc<Logs>,
+    stream: Stream,
     closing: watch::Sender<bool>,
     servers: JoinSet<()>,
 }
@@ -116,8 +118,10 @@ impl Stack {
         let (dynamodb_listener, dynamodb_url) = listen(0).await?;
 
         let table = options.settings.get(TABLE_NAME).unwrap_or(&template.table.name).clone();
-        let database = database::open(options.data.as_deref(), &template.table, &table)
-            .map_err(|reason| Error::Database { data: options.data.clone(), reason })?;
+        let refused = |reason| Error::Database { data: options.data.clone(), reason };
+        let database = database::open(options.data.as_deref(), &template.table, &table).map_err(refused)?;
+        let (stream, readers) =
+            Stream::open(&database, &table, &template).map_err(|reason| refused(reason.into()))?;
         let logs = Arc::new(Logs::new(options.on_event));
         let inbox = Arc::new(Inbox::new(options.on_event));
         let surroundings = Surroundings {
@@ -144,8 +148,23 @@ impl Stack {
         servers.spawn(serve(gateway_listener, routes, closing.subscribe()));
         servers.spawn(serve(runtime_listener, runtime.routes(), closing.subscribe()));
         servers.spawn(serve(messages_listener, messages::routes(Arc::clone(&inbox)), closing.subscribe()));
+        for reader in readers {
+            servers.spawn(reader.run(Arc::clone(&runtime), Arc::clone(&logs), closed(closing.subscribe())));
+        }
         servers.spawn(database::sweep(database, closed(closing.subscribe())));
-        Ok(Self { url, app, dynamodb_url, table, keys: options.keys, runtime, inbox, logs, closing, servers })
+        Ok(Self {
+            url,
+            dynamodb_url,
+            table,
+            keys: options.keys,
+            app,
+            runtime,
+            inbox,
+            logs,
+            stream,
+            closing,
+            servers,
+        })
     }
 
     /// Where the routes are served, as `http://127.0.0.1:3000`.
@@ -182,6 +201,12 @@ impl Stack {
     #[must_use]
     pub fn log_lines(&self) -> Vec<LogLine> {
         self.logs.lines()
+    }
+
+    /// Waits until every record that the table's stream has now was handled by the functions it goes to, or
+    /// given up.
+    pub async fn settled(&self) {
+        self.stream.settled().await;
     }
 
     /// The member who has `phone`, who is created with that `password` if there is none, with a session.

@@ -2,6 +2,7 @@
 
 mod document;
 mod intrinsics;
+mod stream;
 mod yaml;
 
 use std::{
@@ -14,10 +15,14 @@ use std::{
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::aws;
 use document::{
     Document, FunctionProperties, Metadata, Resource, RouteProperties, ScheduleProperties, TableProperties,
 };
 use intrinsics::{Names, text_of};
+use stream::StreamProperties;
+
+pub use stream::{Filter, Subscription};
 
 const FUNCTION: &str = "AWS::Serverless::Function";
 const TABLE: &str = "AWS::DynamoDB::Table";
@@ -42,6 +47,8 @@ pub struct Function {
     pub routes: Vec<Route>,
     /// The events its schedules send it.
     pub schedules: Vec<Value>,
+    /// What hands it the records of the table's stream.
+    pub subscriptions: Vec<Subscription>,
     /// Its environment; `None` where only AWS knows the value.
     pub variables: BTreeMap<String, Option<String>>,
     /// Its memory, in MiB.
@@ -100,6 +107,12 @@ pub enum Error {
         /// What is wrong.
         reason: serde_json::Error,
     },
+    /// A function is to be handed the records of a stream that is not there.
+    #[error("{place}: an event of type DynamoDB reads another stream than the table's")]
+    Stream {
+        /// The function's logical id.
+        place: String,
+    },
     /// There is no function.
     #[error("it has no AWS::Serverless::Function")]
     NoFunction,
@@ -130,12 +143,13 @@ impl Template {
             .collect();
         let table = Table::of(&document.resources, &Names::new(parameters.clone()))?;
         let table_name = (table.logical_id.clone(), Value::from(table.name.as_str()));
-        let names = Names::new(parameters.into_iter().chain([table_name]));
+        let stream = (format!("{}.StreamArn", table.logical_id), Value::from(table.stream_arn()));
+        let names = Names::new(parameters.into_iter().chain([table_name, stream]));
 
         let globals: FunctionProperties =
             shape("Globals", names.resolve_entries(&document.globals.function))?;
         let functions = of_type(&document.resources, FUNCTION)
-            .map(|(logical_id, resource)| Function::of(logical_id, resource, &globals, &names))
+            .map(|(logical_id, resource)| Function::of(logical_id, resource, &globals, &names, &table))
             .collect::<Result<Vec<_>, _>>()?;
         if functions.is_empty() {
             return Err(Error::NoFunction);
@@ -156,11 +170,13 @@ impl Function {
         resource: &Resource,
         globals: &FunctionProperties,
         names: &Names,
+        table: &Table,
     ) -> Result<Self, Error> {
         let metadata: Metadata = shape(logical_id, names.resolve_entries(&resource.metadata))?;
         let own: FunctionProperties = shape(logical_id, names.resolve_entries(&resource.properties))?;
         let mut routes = Vec::new();
         let mut schedules = Vec::new();
+        let mut subscriptions = Vec::new();
         for event in own.events.into_values() {
             match event.kind.as_str() {
                 "Api" | "HttpApi" => {
@@ -171,6 +187,13 @@ impl Function {
                     let schedule: ScheduleProperties = shape(logical_id, event.properties)?;
                     schedules.push(schedule.input);
                 }
+                "DynamoDB" => {
+                    let properties: StreamProperties = shape(logical_id, event.properties)?;
+                    if table.stream_arn().is_none_or(|arn| properties.stream != arn.as_str()) {
+                        return Err(Error::Stream { place: logical_id.to_owned() });
+                    }
+                    subscriptions.push(properties.into());
+                }
                 _ => {}
             }
         }
@@ -180,6 +203,7 @@ impl Function {
             binary: metadata.build_properties.binary,
             routes,
             schedules,
+            subscriptions,
             variables: variables.map(|(name, value)| (name.clone(), text_of(value))).collect(),
             // Lambda's own defaults.
             memory_mib: own.memory_size.or(globals.memory_size).unwrap_or(128),
@@ -189,6 +213,11 @@ impl Function {
 }
 
 impl Table {
+    /// The ARN of its stream, if it has one.
+    fn stream_arn(&self) -> Option<String> {
+        self.schema.contains_key("StreamSpecification").then(|| aws::stream_arn(&self.name))
+    }
+
     fn of(resources: &BTreeMap<String, Resource>, names: &Names) -> Result<Self, Error> {
         let tables: Vec<_> = of_type(resources, TABLE).collect();
         let [(logical_id, resource)] = tables.as_slice() else {

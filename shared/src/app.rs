@@ -3,19 +3,24 @@
 use crate::{
     aws::Clients,
     clock::Timestamp,
+    code::Purpose,
+    contact::{Destination, Phone},
     error::{Cause, Error},
     keys::Keys,
     parameter::Field,
-    password::{self, Password, PasswordPolicy},
+    password::{self, Password, PasswordHash, PasswordPolicy},
+    pay_password,
     request::Request,
-    send::sms::SmsSender,
+    send::{mail::MailSender, sms::SmsSender},
     session::{self, Session},
     settings::Settings,
     store::{
         Store,
+        code::Holder,
         counter::Counter,
         member::{Member, MemberId},
     },
+    token::Token,
 };
 use secrecy::ExposeSecret;
 use std::time::Duration;
@@ -33,6 +38,8 @@ pub struct App {
     pub store: Store,
     /// SMS.
     pub sms: SmsSender,
+    /// Mail.
+    pub mail: MailSender,
 }
 
 /// How long the first connection to the store may hold up the start: far more than a TLS handshake
@@ -50,7 +57,8 @@ impl App {
         let (secret, ()) = tokio::join!(clients.secret(&settings), connect(&store, &settings));
         let keys = Keys::parse(secret?.expose_secret())?;
         let sms = SmsSender::new(clients.sns(&settings.aws), settings.sms_sender_id.clone());
-        Ok(Self { passwords: PasswordPolicy::from(&settings), settings, keys, store, sms })
+        let mail = MailSender::new(clients.sesv2(&settings.aws), settings.mail_from.clone());
+        Ok(Self { passwords: PasswordPolicy::from(&settings), settings, keys, store, sms, mail })
     }
 
     /// The session that was sent with a request.
@@ -67,6 +75,25 @@ impl App {
             }
             _ => Ok(Session { claims, member }),
         }
+    }
+
+    /// The session that was sent with a request that needs none. One that is sent must still be good.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`] where one was sent that is not.
+    pub async fn session_if_sent(&self, request: &Request) -> Result<Option<Session>, Error> {
+        match &request.session_token {
+            Some(_) => self.session(request).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The session anew, after an answer that ended none.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where signing fails.
+    pub fn renewed(&self, session: &Session) -> Result<String, Error> {
+        self.renew(session, session.claims.credential_version)
     }
 
     /// The session anew, under the member's credential version as it is now.
@@ -90,6 +117,42 @@ impl App {
         session::issue(&self.keys, &self.settings, member, credential_version, auth_time)
     }
 
+    /// Reads a phone number that a person typed.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`].
+    pub fn phone(&self, typed: &str) -> Result<Phone, Error> {
+        self.settings.phones.parse(typed).map_err(|_| Error::NotValid(Field::Phone))
+    }
+
+    /// Reads a mail address that a person typed.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`].
+    pub fn email(&self, typed: &str) -> Result<Destination, Error> {
+        typed.parse().map(Destination::Email).map_err(|_| Error::NotValid(Field::Email))
+    }
+
+    /// In whose hands a member's code must be: the member's, and, where a token was sent as well, those
+    /// of its flow.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`] for a token of another destination or purpose.
+    pub fn holder(
+        &self,
+        member: &Member,
+        destination: &Destination,
+        purpose: Purpose,
+        verification: Option<&str>,
+    ) -> Result<Holder, Error> {
+        let Some(verification) = verification else { return Ok(Holder::Member(member.id)) };
+        let asked = Token::open_verification(&self.keys, verification, &[purpose])?;
+        if asked.destination != *destination {
+            return Err(Error::NotValid(Field::Verification));
+        }
+        Ok(Holder::MemberInFlow(member.id, asked.flow))
+    }
+
     /// Takes a new login password, before it is known to be allowed: what is not acceptable costs nothing.
     ///
     /// # Errors
@@ -99,8 +162,23 @@ impl App {
         self.passwords.accept(typed, &contacts).ok_or(Error::NotValid(Field::NewPassword))
     }
 
-    /// Counts a try of the member's login password on this session, then compares. The counter that
-    /// is answered is to be cleared by the change that the right password allows.
+    /// Takes a new pay password.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`] where it is not acceptable.
+    pub fn acceptable_pay_password(&self, typed: &str, member: &Member) -> Result<Password, Error> {
+        pay_password::accept(typed, member.phone.as_ref()).ok_or(Error::NotValid(Field::PayPassword))
+    }
+
+    /// Hashes a password that was found acceptable.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn hash(&self, password: &Password) -> Result<PasswordHash, Error> {
+        self.passwords.hash(&self.keys, password)
+    }
+
+    /// Counts a try of the member's login password on this session, then compares.
     ///
     /// # Errors
     /// [`Error::NotValid`] where it is wrong or the member has none, [`Error::TooManyAttempts`].
@@ -109,19 +187,58 @@ impl App {
         session: &Session,
         member: &Member,
         typed: &str,
-    ) -> Result<Counter, Error> {
+    ) -> Result<Right, Error> {
         let failures = Counter::lock(
             format!("password#{}#{}", member.id, session.claims.auth_time.0),
             self.settings.password_max_failures,
             self.settings.password_lock_seconds,
         );
-        self.store.count(&failures).await?;
-        let right = match &member.password {
-            Some(kept) => password::verify(&self.keys, typed, kept)?,
-            None => false,
-        };
-        if right { Ok(failures) } else { Err(Error::NotValid(Field::OldPassword)) }
+        self.check(failures, member.password.as_ref(), typed).await
     }
+
+    /// Counts a try of the pay password, then compares.
+    ///
+    /// # Errors
+    /// [`Error::PayPasswordNotSet`], [`Error::NotValid`] where it is wrong, [`Error::TooManyAttempts`].
+    pub async fn check_pay_password(&self, member: &Member, typed: &str) -> Result<Right, Error> {
+        let kept = member.pay_password.as_ref().ok_or(Error::PayPasswordNotSet)?;
+        self.check(self.pay_password_failures(member), Some(kept), typed).await
+    }
+
+    /// The row of wrong pay passwords, which a lock of `PAY_PASSWORD_LOCK_SECONDS` ends.
+    #[must_use]
+    pub fn pay_password_failures(&self, member: &Member) -> Counter {
+        Counter::lock(
+            format!("pay-password#{}", member.id),
+            self.settings.pay_password_max_failures,
+            self.settings.pay_password_lock_seconds,
+        )
+    }
+
+    async fn check(
+        &self,
+        failures: Counter,
+        kept: Option<&PasswordHash>,
+        typed: &str,
+    ) -> Result<Right, Error> {
+        self.store.count(&failures).await?;
+        let kept = kept.ok_or(Error::NotValid(Field::OldPassword))?;
+        if !password::verify(&self.keys, typed, kept)? {
+            return Err(Error::NotValid(Field::OldPassword));
+        }
+        let outdated = self.passwords.is_outdated(&self.keys, kept);
+        let rehashed = outdated.then(|| self.hash(&Password::existing(typed))).transpose()?;
+        Ok(Right { failures, rehashed })
+    }
+}
+
+/// A password that was right.
+#[derive(Debug)]
+pub struct Right {
+    /// The row of failures that it ends, with the change that it allows.
+    pub failures: Counter,
+    /// The same password under the settings of now, where its hash had fallen behind them.
+    pub rehashed: Option<PasswordHash>,
 }
 
 /// Gets the TLS handshake out of the first request's way, while init still has a whole processor. An

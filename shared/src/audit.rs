@@ -1,4 +1,4 @@
-//! The audit trail's words: what was done, and by what proof.
+//! The audit trail's words: what was done.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,4 +10,36 @@ pub enum Action {
     PasswordChanged,
     /// The login password was changed by a code sent to the member's phone.
     PasswordChangedByMessage,
+    /// A forgotten login password was replaced.
+    PasswordRecovered,
+    /// A phone was bound where there was none, or the same once more.
+    PhoneBound,
+    /// A phone was bound in the place of another.
+    PhoneReplaced,
+    /// A mail address was bound where there was none, or the same once more.
+    EmailBound,
+    /// A mail address was bound in the place of another.
+    EmailReplaced,
+    /// The pay password was set for the first time.
+    PayPasswordSet,
+    /// The pay password was changed by the old one.
+    PayPasswordChanged,
+    /// The pay password was unset or replaced by a code sent to the member's phone.
+    PayPasswordReset,
+}
+
+impl Action {
+    /// Every action, for the tables that must be whole.
+    pub const ALL: [Self; 10] = [
+        Self::PasswordChanged,
+        Self::PasswordChangedByMessage,
+        Self::PasswordRecovered,
+        Self::PhoneBound,
+        Self::PhoneReplaced,
+        Self::EmailBound,
+        Self::EmailReplaced,
+        Self::PayPasswordSet,
+        Self::PayPasswordChanged,
+        Self::PayPasswordReset,
+    ];
 }

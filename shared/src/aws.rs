@@ -89,6 +89,17 @@ impl Clients {
         })
     }
 
+    /// Without retries, as SMS.
+    pub(crate) fn sesv2(&self, aws: &AwsSettings) -> Lazy<aws_sdk_sesv2::Client> {
+        let (shared, endpoint) = (self.shared.clone(), aws.sesv2_endpoint.clone());
+        lazy(move || {
+            let mut config =
+                aws_sdk_sesv2::config::Builder::from(&shared).retry_config(RetryConfig::disabled());
+            config.set_endpoint_url(endpoint);
+            aws_sdk_sesv2::Client::from_conf(config.build())
+        })
+    }
+
     /// The text of the keys' secret.
     ///
     /// # Errors

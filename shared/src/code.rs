@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What a code may be used for. A code of one purpose is worth nothing for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Purpose {
     /// Change the login password by SMS.
     ChangePassword,
@@ -30,6 +31,21 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    const ALL: [Self; 6] = [
+        Self::ChangePassword,
+        Self::BindPhone,
+        Self::ResetPayPassword,
+        Self::RecoverPassword,
+        Self::BindMail,
+        Self::RecoverByMail,
+    ];
+
+    /// The purpose of a token's flag.
+    #[must_use]
+    pub fn of_flag(flag: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|purpose| purpose.flag() == flag)
+    }
+
     /// The token's flag.
     #[must_use]
     pub fn flag(self) -> &'static str {
@@ -44,12 +60,31 @@ impl Purpose {
     }
 }
 
+impl From<Purpose> for String {
+    fn from(purpose: Purpose) -> Self {
+        purpose.flag().to_owned()
+    }
+}
+
+impl TryFrom<String> for Purpose {
+    type Error = &'static str;
+
+    fn try_from(flag: String) -> Result<Self, Self::Error> {
+        Self::of_flag(&flag).ok_or("no purpose has this flag")
+    }
+}
+
 /// The hands that asked for a code: 128 random bits, drawn anew for each send.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Flow(String);
 
 impl Flow {
+    /// The flow that a token names.
+    pub(crate) fn of_token(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// A new flow.
     ///
     /// # Errors
@@ -105,6 +140,17 @@ impl Binding {
     }
 }
 
+/// A code that is on its way.
+#[derive(Debug)]
+pub struct NewCode {
+    /// What it is bound to.
+    pub binding: Binding,
+    /// For how many seconds it is good.
+    pub expires_in: u64,
+    /// After how many seconds another may be asked for.
+    pub resend_in: u64,
+}
+
 /// A code at rest: `<key id>.<HMAC-SHA-256 in base64url>` over code, destination, purpose and flow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -115,6 +161,11 @@ impl CodeMac {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The MAC of no code: what a guess is compared with where there is none, for the time that it takes.
+    pub(crate) fn of_none(keys: &Keys) -> Self {
+        Self(format!("{}.", keys.current().id))
     }
 
     fn key_id(&self) -> Option<&str> {

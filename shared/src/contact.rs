@@ -113,8 +113,9 @@ impl fmt::Debug for Email {
     }
 }
 
-/// Where a code goes: the thing whose possession it proves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where a code or a notice goes: the thing whose possession a code proves.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Destination {
     /// By SMS.
     Phone(Phone),
@@ -129,6 +130,35 @@ impl Destination {
         match self {
             Self::Phone(phone) => format!("phone#{}", phone.as_str()),
             Self::Email(email) => format!("email#{}", email.as_str()),
+        }
+    }
+
+    /// A phone, as a token names it: calling code and national number.
+    pub(crate) fn of_parts(calling_code: &str, national: &str) -> Self {
+        Self::Phone(Phone(format!("+{calling_code}{national}")))
+    }
+
+    /// An address, as a token names it.
+    pub(crate) fn of_address(address: &str) -> Self {
+        Self::Email(Email(address.to_owned()))
+    }
+}
+
+impl From<Destination> for String {
+    fn from(destination: Destination) -> Self {
+        destination.key()
+    }
+}
+
+impl TryFrom<String> for Destination {
+    type Error = NotValid;
+
+    /// Reads what [`Destination::key`] wrote.
+    fn try_from(key: String) -> Result<Self, NotValid> {
+        match key.split_once('#') {
+            Some(("phone", e164)) => Ok(Self::Phone(Phone(e164.to_owned()))),
+            Some(("email", address)) => Ok(Self::Email(Email(address.to_owned()))),
+            _ => Err(NotValid),
         }
     }
 }

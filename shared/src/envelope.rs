@@ -1,6 +1,11 @@
 //! The two shapes of an answer, and nothing else knows them.
 
-use crate::{error::Error, language::Language, message, reply::Reply, verification::Sent};
+use crate::{
+    error::Error,
+    language::Language,
+    message,
+    reply::{Reply, Verification},
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -11,6 +16,8 @@ pub enum Envelope {
     User,
     /// `/member` and `/web`: the second document.
     Member,
+    /// `verify-mail`: the second document's for a program, an HTML page for a browser.
+    MemberOrPage,
 }
 
 /// `{"status":200,"result":…,"code":"OK","success":true,"token":"…"}`
@@ -23,8 +30,10 @@ struct UserSuccess<'a> {
     success: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
-    #[serde(flatten)]
-    sent: Option<Sent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resend_in: Option<u64>,
 }
 
 /// `{"status":400,"code":"…","message":"…","success":false}`
@@ -50,8 +59,12 @@ struct MemberSuccess<'a> {
     data: &'a Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
-    #[serde(flatten)]
-    sent: Option<Sent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resend_in: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification: Option<&'a str>,
 }
 
 /// `{"code":"400","msg":"…","data":null,"error":"…"}`
@@ -74,23 +87,30 @@ impl Envelope {
     /// # Errors
     /// Never for these shapes; the serializer's signature allows for one.
     pub fn success(self, reply: &Reply) -> serde_json::Result<String> {
+        let Reply { status, data, expires_in, resend_in, .. } = reply;
+        let (expires_in, resend_in) = (*expires_in, *resend_in);
         let token = reply.token.as_deref();
-        let status = reply.status.as_u16();
         match self {
             Self::User => serde_json::to_string(&UserSuccess {
-                status,
-                result: &reply.data,
+                status: status.as_u16(),
+                result: data,
                 code: "OK",
                 success: true,
                 token,
-                sent: reply.sent,
+                expires_in,
+                resend_in,
             }),
-            Self::Member => serde_json::to_string(&MemberSuccess {
-                code: reply.status.as_str(),
+            Self::Member | Self::MemberOrPage => serde_json::to_string(&MemberSuccess {
+                code: status.as_str(),
                 msg: "success",
-                data: &reply.data,
+                data,
                 token,
-                sent: reply.sent,
+                expires_in,
+                resend_in,
+                verification: match &reply.verification {
+                    Verification::Is(verification) => Some(verification),
+                    Verification::Unchanged | Verification::Spent => None,
+                },
             }),
         }
     }
@@ -112,7 +132,7 @@ impl Envelope {
                 retry_after,
                 attempts_left,
             }),
-            Self::Member => serde_json::to_string(&MemberFailure {
+            Self::Member | Self::MemberOrPage => serde_json::to_string(&MemberFailure {
                 code: status.as_str(),
                 msg: &message,
                 data: (),
@@ -127,7 +147,7 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parameter::Field;
+    use crate::{grant::Grant, parameter::Field};
     use std::fmt::Write;
 
     fn every_error() -> Vec<Error> {
@@ -182,11 +202,13 @@ mod tests {
             Envelope::Member.success(&Reply::changed()).unwrap(),
             r#"{"code":"201","msg":"success","data":"success"}"#
         );
+        let grant = Grant::draw().unwrap();
         assert_eq!(
-            Envelope::User
-                .success(&Reply::result("a").sending(Sent { expires_in: 300, resend_in: 120 }))
-                .unwrap(),
-            r#"{"status":200,"result":"a","code":"OK","success":true,"expiresIn":300,"resendIn":120}"#
+            Envelope::Member.success(&Reply::changed().granting(&grant, 600)).unwrap(),
+            format!(
+                r#"{{"code":"201","msg":"success","data":"success","expiresIn":600,"verification":"{}"}}"#,
+                grant.expose()
+            )
         );
     }
 }

@@ -128,7 +128,7 @@ impl Error {
             Self::SendFrequently { .. } => match envelope {
                 // The first document's table of errors says 400.
                 Envelope::User => StatusCode::BAD_REQUEST,
-                Envelope::Member => StatusCode::TOO_MANY_REQUESTS,
+                Envelope::Member | Envelope::MemberOrPage => StatusCode::TOO_MANY_REQUESTS,
             },
             Self::InvalidToken => StatusCode::UNAUTHORIZED,
             Self::ReauthenticationRequired | Self::CoolingOff { .. } => StatusCode::FORBIDDEN,
@@ -159,6 +159,12 @@ impl Error {
             Self::CodeNotValid { attempts_left } => Some(*attempts_left),
             _ => None,
         }
+    }
+
+    /// Whether an operator must look at it: the caller did nothing wrong.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Internal(_) | Self::SendFailed(_) | Self::Busy(_))
     }
 
     /// A fault of ours, whatever it was.

@@ -1,10 +1,59 @@
 //! Every sentence that a person reads, in every language.
 
 use crate::{
+    audit::Action,
+    code::Purpose,
     error::Error,
     language::Language::{self, Chinese, English},
+    notice::Changed,
     parameter::Field,
 };
+use time::{OffsetDateTime, macros::format_description};
+
+/// A sentence in every language.
+#[derive(Clone, Copy, Debug)]
+pub struct Sentence {
+    chinese: &'static str,
+    english: &'static str,
+}
+
+impl Sentence {
+    /// The sentence in that language.
+    #[must_use]
+    pub fn in_language(self, language: Language) -> &'static str {
+        match language {
+            Chinese => self.chinese,
+            English => self.english,
+        }
+    }
+}
+
+const fn sentence(chinese: &'static str, english: &'static str) -> Sentence {
+    Sentence { chinese, english }
+}
+
+/// The title of `verify-mail`'s page.
+pub const PAGE_TITLE: Sentence = sentence("验证邮箱", "Verify your mail address");
+/// What the page asks.
+pub const PAGE_QUESTION: Sentence = sentence(
+    "请点击按钮完成验证。如非本人操作，请关闭此页面。",
+    "Press the button to go on. Not you? Then close this page.",
+);
+/// Its button.
+pub const PAGE_BUTTON: Sentence = sentence("确认", "Confirm");
+/// The address is bound.
+pub const PAGE_BOUND: Sentence =
+    sentence("邮箱验证成功，可以关闭此页面。", "Your mail address is verified. You can close this page.");
+/// The password may be set anew.
+pub const PAGE_GRANTED: Sentence =
+    sentence("验证成功，请返回应用设置新密码。", "Verified. Go back to the app to set a new password.");
+/// The button in a mail that has a code.
+pub const MAIL_BUTTON: Sentence = sentence("验证邮箱", "Verify");
+/// The last line of a mail that has a code.
+pub const MAIL_CLOSING: Sentence = sentence(
+    "如非本人操作，请忽略此邮件，也不要将验证码告知他人。",
+    "Not you? Ignore this mail, and share the code with nobody.",
+);
 
 /// What an error says to a person.
 #[must_use]
@@ -64,19 +113,127 @@ pub fn of_error(error: &Error, language: Language) -> String {
     fixed.to_owned()
 }
 
-/// The text message that carries a code. At most 70 characters in Chinese and 160 in English: one
-/// part each, by the UCS-2 and GSM 7-bit limits of 3GPP TS 23.040.
+/// The text message that carries a code, with the last line by which a page of `domain` may read it
+/// (`WebOTP`, "Origin-bound one-time codes delivered via SMS"). Without that line at most 70 characters
+/// in Chinese and 160 in English: one part each, by the UCS-2 and GSM 7-bit limits of 3GPP TS 23.040.
 #[must_use]
-pub fn code_by_sms(code: &str, ttl_seconds: u64, language: Language) -> String {
-    let minutes = ttl_seconds.div_ceil(60);
-    match language {
-        Chinese => {
-            format!("您正在修改登录密码，验证码{code}，{minutes}分钟内有效。如非本人操作，请勿告知他人。")
+pub fn code_by_sms(
+    code: &str,
+    purpose: Purpose,
+    ttl_seconds: u64,
+    domain: Option<&str>,
+    language: Language,
+) -> String {
+    let (what, minutes) = (of_purpose(purpose, language), ttl_seconds.div_ceil(60));
+    let text = match language {
+        Chinese => format!("您正在{what}，验证码{code}，{minutes}分钟内有效。如非本人操作，请勿告知他人。"),
+        English => {
+            format!(
+                "{code} is your code to {what}, good for {minutes} min. Share it with nobody. Not you? Ignore this message."
+            )
         }
-        English => format!(
-            "{code} is your code to change the login password, good for {minutes} min. Share it with nobody. Not you? Ignore this message."
+    };
+    match domain {
+        Some(domain) => format!("{text}\n\n@{domain} #{code}"),
+        None => text,
+    }
+}
+
+/// Subject and first line of a mail that carries a code.
+#[must_use]
+pub fn code_by_mail(purpose: Purpose, ttl_seconds: u64, language: Language) -> (String, String) {
+    let (what, minutes) = (of_purpose(purpose, language), ttl_seconds.div_ceil(60));
+    match language {
+        Chinese => (format!("验证码：{what}"), format!("您正在{what}，以下验证码{minutes}分钟内有效：")),
+        English => (
+            format!("Your code to {what}"),
+            format!("Here is your code to {what}. It is good for {minutes} minutes:"),
         ),
     }
+}
+
+/// The text message that tells of a change: what, when, from where, and what to do if it was not them.
+#[must_use]
+pub fn change_by_sms(changed: &Changed) -> String {
+    let (what, when, from) = (of_action(changed.action, changed.language), when(changed), from(changed));
+    match changed.language {
+        Chinese => format!("您的{what}，{when}，IP {from}。如非本人操作，请立即找回密码并联系客服。"),
+        English => format!(
+            "Your {what} on {when} from {from}. Not you? Recover your password and contact support at once."
+        ),
+    }
+}
+
+/// Subject and paragraphs of the mail that tells of a change, the last being what to do if it was not them.
+#[must_use]
+pub fn change_by_mail(changed: &Changed) -> (String, [String; 3]) {
+    let (what, when, from) = (of_action(changed.action, changed.language), when(changed), from(changed));
+    let device = changed.origin.user_agent.as_deref();
+    match changed.language {
+        Chinese => (
+            format!("安全提醒：{what}"),
+            [
+                format!("您的{what}。"),
+                format!("时间：{when}；IP：{from}；设备：{}。", device.unwrap_or("未知")),
+                "如非本人操作，您的账户可能已被他人使用：请立即找回密码，并联系客服。".to_owned(),
+            ],
+        ),
+        English => (
+            format!("Security notice: your {what}"),
+            [
+                format!("Your {what}."),
+                format!("When: {when}. From: {from}. Device: {}.", device.unwrap_or("unknown")),
+                "If this was not you, somebody else may be using your account: recover your password at once, and contact support."
+                    .to_owned(),
+            ],
+        ),
+    }
+}
+
+fn of_purpose(purpose: Purpose, language: Language) -> &'static str {
+    match purpose {
+        Purpose::ChangePassword => sentence("修改登录密码", "change the login password"),
+        Purpose::BindPhone => sentence("绑定手机", "bind this phone"),
+        Purpose::ResetPayPassword => sentence("重置支付密码", "reset the payment PIN"),
+        Purpose::RecoverPassword | Purpose::RecoverByMail => {
+            sentence("找回登录密码", "recover the login password")
+        }
+        Purpose::BindMail => sentence("绑定邮箱", "bind this mail address"),
+    }
+    .in_language(language)
+}
+
+fn of_action(action: Action, language: Language) -> &'static str {
+    match action {
+        Action::PasswordChanged | Action::PasswordChangedByMessage => {
+            sentence("登录密码已修改", "login password was changed")
+        }
+        Action::PasswordRecovered => sentence("登录密码已找回重设", "login password was recovered"),
+        Action::PhoneBound => sentence("账户已绑定手机", "account was bound to a phone"),
+        Action::PhoneReplaced => sentence("账户绑定手机已更换", "account was bound to another phone"),
+        Action::EmailBound => sentence("账户已绑定邮箱", "account was bound to a mail address"),
+        Action::EmailReplaced => sentence("账户绑定邮箱已更换", "account was bound to another mail address"),
+        Action::PayPasswordSet => sentence("支付密码已设置", "payment PIN was set"),
+        Action::PayPasswordChanged => sentence("支付密码已修改", "payment PIN was changed"),
+        Action::PayPasswordReset => sentence("支付密码已重置", "payment PIN was reset"),
+    }
+    .in_language(language)
+}
+
+/// In UTC, since nobody says where the member is.
+fn when(changed: &Changed) -> String {
+    let at = i64::try_from(changed.at.0)
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    at.and_then(|at| at.format(format_description!("[year]-[month]-[day] [hour]:[minute] UTC")).ok())
+        .unwrap_or_default()
+}
+
+fn from(changed: &Changed) -> &str {
+    changed.origin.source_ip.as_deref().unwrap_or(match changed.language {
+        Chinese => "未知",
+        English => "an unknown address",
+    })
 }
 
 fn missing(field: Field, language: Language) -> String {
@@ -172,12 +329,71 @@ fn wait_en(seconds: u64) -> String {
 mod tests {
     use super::*;
 
+    use crate::{clock::Timestamp, contact::Destination, request::Origin, store::member::MemberId};
+
+    fn changed(action: Action, language: Language) -> Changed {
+        Changed {
+            member: MemberId(uuid::Uuid::nil()),
+            action,
+            at: Timestamp(1_795_285_147),
+            origin: Origin {
+                request_id: String::new(),
+                source_ip: Some("203.0.113.255".to_owned()),
+                user_agent: Some("an app".to_owned()),
+            },
+            language,
+            destination: Destination::of_address("li@example.com"),
+        }
+    }
+
+    fn assert_one_part(text: &str, language: Language) {
+        match language {
+            Chinese => assert!(text.encode_utf16().count() <= 70, "{} {text}", text.encode_utf16().count()),
+            English => assert!(text.is_ascii() && text.len() <= 160, "{} {text}", text.len()),
+        }
+    }
+
     #[test]
-    fn a_code_fits_one_part_of_sms_in_both_languages() {
-        let (longest_code, longest_ttl) = ("0123456789", 600);
-        let chinese = code_by_sms(longest_code, longest_ttl, Chinese);
-        assert!(chinese.encode_utf16().count() <= 70, "{chinese}");
-        let english = code_by_sms(longest_code, longest_ttl, English);
-        assert!(english.is_ascii() && english.len() <= 160, "{english}");
+    fn every_sms_fits_one_part_in_both_languages() {
+        let purposes = [
+            Purpose::ChangePassword,
+            Purpose::BindPhone,
+            Purpose::ResetPayPassword,
+            Purpose::RecoverPassword,
+        ];
+        for language in Language::ALL {
+            for purpose in purposes {
+                assert_one_part(&code_by_sms("0123456789", purpose, 600, None, language), language);
+                assert_one_part(
+                    &code_by_sms("012345", purpose, 300, Some("example.com"), language),
+                    language,
+                );
+            }
+            for action in Action::ALL {
+                assert_one_part(&change_by_sms(&changed(action, language)), language);
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_of_the_domain_may_read_the_code() {
+        let text = code_by_sms("012345", Purpose::BindPhone, 300, Some("example.com"), English);
+        assert_eq!(text.lines().last(), Some("@example.com #012345"));
+    }
+
+    #[test]
+    fn a_notice_says_what_when_and_from_where() {
+        assert_eq!(
+            change_by_sms(&changed(Action::PhoneReplaced, English)),
+            "Your account was bound to another phone on 2026-11-21 18:19 UTC from 203.0.113.255. \
+             Not you? Recover your password and contact support at once."
+        );
+        assert_eq!(
+            change_by_sms(&changed(Action::PasswordRecovered, Chinese)),
+            "您的登录密码已找回重设，2026-11-21 18:19 UTC，IP 203.0.113.255。如非本人操作，请立即找回密码并联系客服。"
+        );
+        let (subject, paragraphs) = change_by_mail(&changed(Action::PayPasswordReset, English));
+        assert_eq!(subject, "Security notice: your payment PIN was reset");
+        assert_eq!(paragraphs[1], "When: 2026-11-21 18:19 UTC. From: 203.0.113.255. Device: an app.");
     }
 }

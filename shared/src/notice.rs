@@ -1,18 +1,33 @@
-//! What a member is told after a change, at every address that was theirs before it.
+//! The notice queue: what a member is told after a change, at every address that was theirs before it
+//! or is after it, and the codes of those who are not logged in.
+//!
+//! A notice is queued with the change itself, and is for one destination, so that a send that fails
+//! is retried without sending the others again.
 
 use crate::{
     audit::Action,
     clock::Timestamp,
-    contact::{Email, Phone},
+    code::{Binding, Flow, Purpose},
+    contact::Destination,
     language::Language,
-    request::Origin,
-    store::member::{Member, MemberId},
+    request::{Origin, Request},
+    store::member::MemberId,
 };
 use serde::{Deserialize, Serialize};
 
 /// A notice that waits to be delivered.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Notice {
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Notice {
+    /// Something of the member was changed.
+    Changed(Changed),
+    /// Somebody who is not logged in asked for a code.
+    Code(CodeAsked),
+}
+
+/// What was changed, for whoever has the destination.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Changed {
     /// Whom it concerns.
     pub member: MemberId,
     /// What was changed.
@@ -23,26 +38,44 @@ pub struct Notice {
     pub origin: Origin,
     /// The language of the request that made the change.
     pub language: Language,
-    /// The phone it goes to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub phone: Option<Phone>,
-    /// The mail address it goes to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub email: Option<Email>,
+    /// Where the notice goes.
+    pub destination: Destination,
+}
+
+/// A code that is yet to be drawn, and is if the destination has a member.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CodeAsked {
+    /// Where the code is to go.
+    pub destination: Destination,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Who asked.
+    pub flow: Flow,
+    /// The language of the request.
+    pub language: Language,
+    /// When the code ends: later it is not worth sending.
+    pub valid_until: Timestamp,
+}
+
+impl CodeAsked {
+    /// What the code is bound to.
+    #[must_use]
+    pub fn binding(&self) -> Binding {
+        Binding { destination: self.destination.clone(), purpose: self.purpose, flow: self.flow.clone() }
+    }
 }
 
 impl Notice {
     /// The notice of a change that happens now.
     #[must_use]
-    pub fn of(member: &Member, action: Action, origin: &Origin, language: Language) -> Self {
-        Self {
-            member: member.id,
+    pub fn changed(member: MemberId, action: Action, request: &Request, destination: Destination) -> Self {
+        Self::Changed(Changed {
+            member,
             action,
             at: Timestamp::now(),
-            origin: origin.clone(),
-            language,
-            phone: member.phone.clone(),
-            email: member.email.clone(),
-        }
+            origin: request.origin.clone(),
+            language: request.language,
+            destination,
+        })
     }
 }

@@ -15,6 +15,26 @@ pub enum Parameter {
     NewPasswordSecond,
     /// `oldPassword`: the password that is to be replaced.
     OldPassword,
+    /// `passwordFirst`: the login password after a recovery.
+    PasswordFirst,
+    /// `passwordSecond`: the same once more.
+    PasswordSecond,
+    /// `payPasswordFirst`: the new pay password.
+    PayPasswordFirst,
+    /// `payPasswordSecond`: the same once more.
+    PayPasswordSecond,
+    /// `password`: the login password, where a change asks for it.
+    Password,
+    /// `phone`.
+    Phone,
+    /// `email`.
+    Email,
+    /// `message`: the second document's name of a code.
+    Message,
+    /// `verification`: the token of a send, or the grant that a right code became.
+    Verification,
+    /// `purpose`: what a code is asked for.
+    Purpose,
 }
 
 impl Parameter {
@@ -28,6 +48,16 @@ impl Parameter {
             Self::NewPasswordFirst => "newPasswordFirst",
             Self::NewPasswordSecond => "newPasswordSecond",
             Self::OldPassword => "oldPassword",
+            Self::PasswordFirst => "passwordFirst",
+            Self::PasswordSecond => "passwordSecond",
+            Self::PayPasswordFirst => "payPasswordFirst",
+            Self::PayPasswordSecond => "payPasswordSecond",
+            Self::Password => "password",
+            Self::Phone => "phone",
+            Self::Email => "email",
+            Self::Message => "message",
+            Self::Verification => "verification",
+            Self::Purpose => "purpose",
         }
     }
 
@@ -37,8 +67,17 @@ impl Parameter {
         match self {
             Self::PhoneInfo => Field::PhoneInfo,
             Self::Code => Field::Code,
-            Self::NewPassword | Self::NewPasswordFirst | Self::NewPasswordSecond => Field::NewPassword,
-            Self::OldPassword => Field::OldPassword,
+            Self::NewPassword
+            | Self::NewPasswordFirst
+            | Self::NewPasswordSecond
+            | Self::PasswordFirst
+            | Self::PasswordSecond => Field::NewPassword,
+            Self::OldPassword | Self::Password => Field::OldPassword,
+            Self::PayPasswordFirst | Self::PayPasswordSecond => Field::PayPassword,
+            Self::Phone => Field::Phone,
+            Self::Email => Field::Email,
+            Self::Message => Field::Message,
+            Self::Verification | Self::Purpose => Field::Verification,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A request as a handler sees it: parameters, session, language, and where it came from.
 
-use crate::{Secret, error::Error, language::Language, parameter::Parameter};
+use crate::{ExposeSecret, Secret, error::Error, language::Language, parameter::Parameter};
+use lambda_http::http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ pub struct Request {
     pub origin: Origin,
     pub(crate) parameters: Parameters,
     pub(crate) session_token: Option<Secret>,
+    pub(crate) verification_cookie: Option<Secret>,
+    pub(crate) method: Method,
 }
 
 /// Where a request came from: what an audit record and a notice say of it.
@@ -46,6 +49,31 @@ impl Request {
     #[must_use]
     pub fn optional(&self, parameter: Parameter) -> Option<&str> {
         self.parameters.get(parameter.name())
+    }
+
+    /// Two entries of the same: the first, if the second is absent or equal.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] without the first, [`Error::NotValid`] where the two differ.
+    pub fn required_twice(&self, first: Parameter, second: Parameter) -> Result<&str, Error> {
+        let entered = self.required(first)?;
+        match self.optional(second) {
+            Some(again) if again != entered => Err(Error::NotValid(first.field())),
+            _ => Ok(entered),
+        }
+    }
+
+    /// `verification`, as a parameter or else as the cookie that a send or a right code has set.
+    #[must_use]
+    pub fn verification(&self) -> Option<&str> {
+        let cookie = || self.verification_cookie.as_ref().map(ExposeSecret::expose_secret);
+        self.optional(Parameter::Verification).or_else(cookie)
+    }
+
+    /// Whether it only asks, and must change nothing.
+    #[must_use]
+    pub fn is_get(&self) -> bool {
+        self.method == Method::GET
     }
 }
 

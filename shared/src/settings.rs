@@ -67,6 +67,8 @@ pub struct Settings {
     pub mail_from: Option<String>,
     /// `MAIL_LINK_BASE_URL`: what the links in mail begin with.
     pub mail_link_base_url: Option<String>,
+    /// `WEB_OTP_DOMAIN`: the domain whose page may read a code from an SMS (the `WebOTP` API's origin-bound codes).
+    pub web_otp_domain: Option<String>,
     /// `SMS_SENDER_ID`: the sender that SMS show, where the country allows one.
     pub sms_sender_id: Option<String>,
     /// Where the keys are.
@@ -108,6 +110,8 @@ pub struct AwsSettings {
     pub dynamodb_endpoint: Option<String>,
     /// `AWS_ENDPOINT_URL_SNS`, else `AWS_ENDPOINT_URL`.
     pub sns_endpoint: Option<String>,
+    /// `AWS_ENDPOINT_URL_SESV2`, else `AWS_ENDPOINT_URL`.
+    pub sesv2_endpoint: Option<String>,
     /// `AWS_ENDPOINT_URL_SECRETS_MANAGER`, else `AWS_ENDPOINT_URL`.
     pub secrets_manager_endpoint: Option<String>,
 }
@@ -172,6 +176,7 @@ impl Settings {
             table_name: reader.required("TABLE_NAME"),
             mail_from: reader.optional("MAIL_FROM"),
             mail_link_base_url: reader.optional("MAIL_LINK_BASE_URL"),
+            web_otp_domain: reader.optional("WEB_OTP_DOMAIN"),
             sms_sender_id: reader.sender_id("SMS_SENDER_ID"),
             keys: reader.keys(),
             aws: AwsSettings {
@@ -181,6 +186,7 @@ impl Settings {
                 session_token: reader.optional("AWS_SESSION_TOKEN").map(Into::into),
                 dynamodb_endpoint: endpoint(&reader, "DYNAMODB"),
                 sns_endpoint: endpoint(&reader, "SNS"),
+                sesv2_endpoint: endpoint(&reader, "SESV2"),
                 secrets_manager_endpoint: endpoint(&reader, "SECRETS_MANAGER"),
             },
         };

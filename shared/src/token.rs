@@ -4,8 +4,8 @@
 //! separator after each, the signature as 32 lowercase hex digits, and the whole in Base64 again.
 
 use crate::{
-    code::Purpose,
-    contact::Phone,
+    code::{Binding, Flow, Purpose},
+    contact::Destination,
     error::Error,
     keys::{Keys, Use},
     parameter::Field,
@@ -15,7 +15,6 @@ use base64::{
     Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use std::fmt;
 
 /// The separator of the first document's samples.
 const SEPARATOR: &str = ".qzy-sp-token@6cs92d-token.";
@@ -31,63 +30,83 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
 );
 
-/// A token whose signature was good: the fields that were signed.
-#[derive(Clone, PartialEq, Eq)]
+/// In the place of a calling code: what follows is a mail address.
+const MAIL: &str = "mail";
+
+/// Says where a code went, what for, and, in family B, to whose hands.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    fields: Vec<String>,
+    /// Where the code went.
+    pub destination: Destination,
+    /// What the code is for.
+    pub purpose: Purpose,
+    /// Family B's fourth field.
+    pub flow: Option<Flow>,
 }
 
 impl Token {
-    /// Family A's token of a phone: calling code, national number, flag.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] where the stored phone is no E.164 number.
-    pub fn of_phone(phone: &Phone, purpose: Purpose) -> Result<Self, Error> {
-        let (calling_code, national) = phone.parts().map_err(Error::internal)?;
-        Ok(Self { fields: vec![calling_code, national, purpose.flag().to_owned()] })
-    }
-
-    /// Opens family A's token.
+    /// Opens family A's `phoneInfo`.
     ///
     /// # Errors
     /// [`Error::NotValid`] for what is malformed, not signed by one of the keys, or of another purpose.
-    pub fn open(keys: &Keys, text: &str, purpose: Purpose) -> Result<Self, Error> {
-        Self::verify(keys, text)
-            .filter(|token| {
-                token.fields.len() == 3 && token.fields.get(2).is_some_and(|flag| flag == purpose.flag())
-            })
+    pub fn open_phone_info(keys: &Keys, text: &str, purpose: Purpose) -> Result<Self, Error> {
+        Self::open(keys, text)
+            .filter(|token| token.flow.is_none() && token.purpose == purpose)
             .ok_or(Error::NotValid(Field::PhoneInfo))
     }
 
-    /// Whether this is the token of that phone.
-    #[must_use]
-    pub fn is_of(&self, phone: &Phone) -> bool {
-        matches!(self.fields.as_slice(), [calling_code, national, ..]
-            if phone.as_str().strip_prefix('+').and_then(|e164| e164.strip_prefix(calling_code.as_str())) == Some(national))
+    /// Opens family B's `verification`: where the code went, what for, and the flow.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`] for what is malformed, not signed by one of the keys, or of none of these purposes.
+    pub fn open_verification(keys: &Keys, text: &str, purposes: &[Purpose]) -> Result<Binding, Error> {
+        match Self::open(keys, text) {
+            Some(Self { destination, purpose, flow: Some(flow) }) if purposes.contains(&purpose) => {
+                Ok(Binding { destination, purpose, flow })
+            }
+            _ => Err(Error::NotValid(Field::Verification)),
+        }
     }
 
     /// The token as it goes out, signed under the current key.
-    #[must_use]
-    pub fn sign(&self, keys: &Keys) -> String {
-        let fields = join(&self.fields);
-        frame(&fields, &signature(keys.current(), &fields))
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the phone is no E.164 number.
+    pub fn sign(&self, keys: &Keys) -> Result<String, Error> {
+        let (first, second) = match &self.destination {
+            Destination::Phone(phone) => phone.parts().map_err(Error::internal)?,
+            Destination::Email(email) => (MAIL.to_owned(), email.as_str().to_owned()),
+        };
+        let mut fields = vec![first, second, self.purpose.flag().to_owned()];
+        fields.extend(self.flow.iter().map(|flow| flow.as_str().to_owned()));
+        let joined = join(&fields);
+        Ok(frame(&joined, &signature(keys.current(), &joined)))
     }
 
-    fn verify(keys: &Keys, text: &str) -> Option<Self> {
+    fn open(keys: &Keys, text: &str) -> Option<Self> {
         let (fields, claimed) = unframe(text)?;
         let joined = join(&fields);
-        keys.all()
-            .any(|key| {
-                constant_time::verify_slices_are_equal(signature(key, &joined).as_bytes(), claimed.as_bytes())
-                    .is_ok()
-            })
-            .then_some(Self { fields })
+        let genuine = |key| {
+            constant_time::verify_slices_are_equal(signature(key, &joined).as_bytes(), claimed.as_bytes())
+        };
+        keys.all().any(|key| genuine(key).is_ok()).then_some(())?;
+        let (first, second, flag, flow) = match fields.as_slice() {
+            [first, second, flag] => (first, second, flag, None),
+            [first, second, flag, flow] => (first, second, flag, Some(Flow::of_token(flow))),
+            _ => return None,
+        };
+        let destination = if first == MAIL {
+            Destination::of_address(second)
+        } else {
+            Destination::of_parts(first, second)
+        };
+        Some(Self { destination, purpose: Purpose::of_flag(flag)?, flow })
     }
 }
 
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token").finish_non_exhaustive()
+impl From<Binding> for Token {
+    fn from(Binding { destination, purpose, flow }: Binding) -> Self {
+        Self { destination, purpose, flow: Some(flow) }
     }
 }
 
@@ -135,10 +154,17 @@ mod tests {
     /// The `phoneInfo` of its second.
     const SAMPLE_20: &str = "T0RZLi5xenktc3AtdG9rZW5ANmNzOTJkLXRva2VuLk1UTTJNamN4TkRBME9ETS4ucXp5LXNwLXRva2VuQDZjczkyZC10b2tlbi5NakEuLnF6eS1zcC10b2tlbkA2Y3M5MmQtdG9rZW4uN2JjYWZkYjA1ZGEzNzM0ZTAxYWMzODVkNjFlYzRjMWE.";
 
-    fn phone() -> Phone {
-        PhoneRules { default_region: country::CN, allowed_calling_codes: vec![86] }
-            .parse("13627140483")
-            .unwrap()
+    fn phone(typed: &str) -> Destination {
+        let rules = PhoneRules { default_region: country::CN, allowed_calling_codes: vec![86] };
+        Destination::Phone(rules.parse(typed).unwrap())
+    }
+
+    fn phone_info() -> Token {
+        Token { destination: phone("13627140483"), purpose: Purpose::ChangePassword, flow: None }
+    }
+
+    fn opens(text: &str) -> bool {
+        Token::open_phone_info(&two_keys(), text, Purpose::ChangePassword).is_ok()
     }
 
     #[test]
@@ -153,26 +179,34 @@ mod tests {
     #[test]
     fn the_documents_own_signatures_are_not_accepted() {
         for sample in [SAMPLE_30, SAMPLE_20] {
-            assert!(Token::open(&two_keys(), sample, Purpose::ChangePassword).is_err());
+            assert_eq!(Token::open(&two_keys(), sample), None);
         }
     }
 
     #[test]
     fn a_token_opens_under_every_key_of_the_secret_and_no_other() {
         let before = Keys::parse(&crate::keys::tests::secret("old")).unwrap();
-        let token = Token::of_phone(&phone(), Purpose::ChangePassword).unwrap();
-        let text = token.sign(&before);
-        assert_eq!(Token::open(&two_keys(), &text, Purpose::ChangePassword).unwrap(), token);
+        let text = phone_info().sign(&before).unwrap();
+        assert_eq!(Token::open(&two_keys(), &text), Some(phone_info()));
         let stranger = Keys::parse(&format!(r#"{{"current":"x","x":"{}"}}"#, "x".repeat(32))).unwrap();
-        assert!(Token::open(&stranger, &text, Purpose::ChangePassword).is_err());
+        assert_eq!(Token::open(&stranger, &text), None);
     }
 
     #[test]
-    fn a_token_is_of_its_own_phone_alone() {
-        let token = Token::of_phone(&phone(), Purpose::ChangePassword).unwrap();
-        assert!(token.is_of(&phone()));
-        let other = PhoneRules { default_region: country::CN, allowed_calling_codes: vec![86] };
-        assert!(!token.is_of(&other.parse("13627140484").unwrap()));
+    fn a_token_of_one_family_or_purpose_is_none_of_another() {
+        let keys = two_keys();
+        let flow = Flow::draw().unwrap();
+        let mail = Destination::of_address("li@example.com");
+        for destination in [phone("13627140483"), mail] {
+            let bound = Binding { destination, purpose: Purpose::BindPhone, flow: flow.clone() };
+            let text = Token::from(bound.clone()).sign(&keys).unwrap();
+            let opened = Token::open_verification(&keys, &text, &[Purpose::BindPhone]).unwrap();
+            assert_eq!((opened.destination, opened.flow), (bound.destination, bound.flow));
+            assert!(Token::open_verification(&keys, &text, &[Purpose::BindMail]).is_err());
+            assert!(Token::open_phone_info(&keys, &text, Purpose::BindPhone).is_err());
+        }
+        let text = phone_info().sign(&keys).unwrap();
+        assert!(Token::open_verification(&keys, &text, &[Purpose::ChangePassword]).is_err());
     }
 
     proptest! {
@@ -185,17 +219,18 @@ mod tests {
 
         #[test]
         fn no_text_breaks_the_parser(text in any::<String>()) {
-            prop_assert!(Token::open(&two_keys(), &text, Purpose::ChangePassword).is_err());
+            prop_assert!(!opens(&text));
         }
 
         #[test]
         fn a_token_with_one_character_changed_is_refused(at in 0usize..200, to in "[ -~]") {
-            let text = Token::of_phone(&phone(), Purpose::ChangePassword).unwrap().sign(&two_keys());
+            let text = phone_info().sign(&two_keys()).unwrap();
+            prop_assert!(opens(&text));
             let at = at % text.len();
             let mut changed = text.clone();
             changed.replace_range(at..=at, &to);
             prop_assume!(changed != text);
-            prop_assert!(Token::open(&two_keys(), &changed, Purpose::ChangePassword).is_err());
+            prop_assert!(!opens(&changed));
         }
     }
 }

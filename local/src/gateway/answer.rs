@@ -89,6 +89,24 @@ mod tests {
         assert_eq!(to_bytes(response.into_body(), 9).await.unwrap().as_ref(), [0xff, 0x00]);
     }
 
+    #[tokio::test]
+    async fn a_page_is_passed_on_as_it_is() {
+        let page = "<!doctype html><title>验证</title>";
+        let answer = json!({
+            "statusCode": 400,
+            "headers": {"content-type": "text/html; charset=utf-8", "content-security-policy": "default-src 'none'"},
+            "multiValueHeaders": {"content-type": ["text/html; charset=utf-8"]},
+            "body": page,
+            "isBase64Encoded": false,
+        });
+        let response = response(answer.to_string().as_bytes()).unwrap();
+        let kinds: Vec<_> = response.headers().get_all("content-type").iter().collect();
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(kinds, ["text/html; charset=utf-8"]);
+        assert_eq!(response.headers()["content-security-policy"], "default-src 'none'");
+        assert_eq!(to_bytes(response.into_body(), 99).await.unwrap(), page);
+    }
+
     #[test]
     fn a_malformed_answer_is_no_response() {
         for answer in [

@@ -154,12 +154,15 @@ mod tests {
             .header("host", "127.0.0.1:3000")
             .header("user-agent", "curl/8")
             .header("x-forwarded-for", "192.0.2.1")
+            .header("cookie", "verification=a.b; theme=dark")
             .header("accept", "text/html")
             .header("accept", "application/json");
         let event = event(request, b"{}");
         assert_eq!(event["path"], "/web/security");
         assert_eq!(event["httpMethod"], "PUT");
         assert_eq!(event["headers"]["accept"], "application/json");
+        assert_eq!(event["headers"]["cookie"], "verification=a.b; theme=dark");
+        assert_eq!(event["multiValueHeaders"]["cookie"], json!(["verification=a.b; theme=dark"]));
         assert_eq!(event["headers"]["x-forwarded-for"], "192.0.2.1, 127.0.0.1");
         assert_eq!(event["multiValueHeaders"]["accept"], json!(["text/html", "application/json"]));
         assert_eq!(event["queryStringParameters"], json!({"phone": "+86 1", "a": "2"}));

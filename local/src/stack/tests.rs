@@ -16,6 +16,7 @@ Resources:
       BillingMode: PAY_PER_REQUEST
       KeySchema: [{ AttributeName: pk, KeyType: HASH }]
       AttributeDefinitions: [{ AttributeName: pk, AttributeType: S }]
+      StreamSpecification: { StreamViewType: NEW_IMAGE }
   FalseFunction:
     Type: AWS::Serverless::Function
     Metadata: { BuildProperties: { Binary: 'false' } }
@@ -23,6 +24,7 @@ Resources:
       Events:
         Put: { Type: Api, Properties: { Path: /security, Method: put } }
         Any: { Type: Api, Properties: { Path: /any, Method: any } }
+        Stream: { Type: DynamoDB, Properties: { Stream: !GetAtt Accounts.StreamArn, MaximumRetryAttempts: 1 } }
 ";
 
 async fn start(template: &str, port: u16) -> Result<Stack, Error> {
@@ -93,6 +95,31 @@ async fn the_stack_shows_messages_and_who_does_not_answer() {
     let health = client.get(format!("{}/_local/health", stack.url()));
     let unavailable = json!({"status": "unavailable", "functions": ["false"]});
     assert_eq!(answer(health).await, (StatusCode::SERVICE_UNAVAILABLE, unavailable));
+}
+
+#[tokio::test]
+async fn what_is_written_to_the_table_is_handed_to_the_function_of_its_stream() {
+    let stack = start(TEMPLATE, 0).await.unwrap();
+    let item = json!({"TableName": stack.table(), "Item": {"pk": {"S": "the-item"}}});
+    let put = reqwest::Client::new()
+        .post(stack.dynamodb_url())
+        .header("x-amz-target", "DynamoDB_20120810.PutItem")
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("x-amz-date", "20260101T000000Z")
+        .header(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
+             SignedHeaders=host;x-amz-date, Signature=0",
+        );
+    let put = put.body(item.to_string()).send().await.unwrap();
+    assert_eq!(put.status(), StatusCode::OK);
+    stack.settled().await;
+    let lines = stack.log_lines();
+    let [first, second, given_up] = lines.as_slice() else { panic!("{lines:?}") };
+    assert!(first.text.starts_with("Runtime.ExitError: ") && second.text == first.text, "{lines:?}");
+    assert!(given_up.text.starts_with("records of the table's stream given up: 1, "), "{lines:?}");
+    assert!(!given_up.text.contains("the-item"));
+    stack.shutdown().await;
 }
 
 #[tokio::test]

@@ -117,7 +117,7 @@ pub(super) struct TimeToLive {
 }
 
 /// A number, which is text when it comes from a parameter.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     match text_of(&value) {
         Some(text) => match text.parse() {

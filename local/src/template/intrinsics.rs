@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::aws;
 
-/// The names that a template may refer to, with their values.
+/// The names that a template may refer to, with their values; a resource's attribute is named `Resource.Attribute`.
 pub(super) struct Names(BTreeMap<String, Value>);
 
 impl Names {
@@ -50,6 +50,7 @@ impl Names {
     fn call(&self, function: &str, argument: &Value) -> Value {
         match (function, argument) {
             ("Ref", Value::String(name)) => self.0.get(name).cloned().unwrap_or_default(),
+            ("Fn::GetAtt", attribute) => self.attribute(attribute).unwrap_or_default(),
             ("Fn::Sub", Value::String(text)) => {
                 self.substitute(text, &Map::new()).map_or(Value::Null, Value::from)
             }
@@ -61,6 +62,18 @@ impl Names {
                 _ => Value::Null,
             },
             _ => Value::Null,
+        }
+    }
+
+    /// The attribute that `Resource.Attribute`, or the list of the two, names.
+    fn attribute(&self, named: &Value) -> Option<Value> {
+        match named {
+            Value::String(name) => self.0.get(name).cloned(),
+            Value::Array(parts) => {
+                let parts: Option<Vec<_>> = parts.iter().map(Value::as_str).collect();
+                self.0.get(&parts?.join(".")).cloned()
+            }
+            _ => None,
         }
     }
 
@@ -105,7 +118,11 @@ mod tests {
     use serde_json::json;
 
     fn names() -> Names {
-        Names::new([("Length".to_owned(), json!(6)), ("Table".to_owned(), json!("accounts"))])
+        Names::new([
+            ("Length".to_owned(), json!(6)),
+            ("Table".to_owned(), json!("accounts")),
+            ("Table.StreamArn".to_owned(), json!("the-stream")),
+        ])
     }
 
     #[test]
@@ -120,6 +137,9 @@ mod tests {
             names.resolve(&json!({"Fn::Sub": ["${a}@${AWS::Region}", {"a": {"Ref": "Table"}}]})),
             json!("accounts@us-east-1")
         );
+        assert_eq!(names.resolve(&json!({"Fn::GetAtt": "Table.StreamArn"})), json!("the-stream"));
+        assert_eq!(names.resolve(&json!({"Fn::GetAtt": ["Table", "StreamArn"]})), json!("the-stream"));
+        assert_eq!(names.resolve(&json!({"Fn::Sub": "${Table.StreamArn}"})), json!("the-stream"));
     }
 
     #[test]

@@ -40,7 +40,7 @@ Resources:
         Get: { Type: Api, Properties: { Path: /member/security, Method: get, RestApiId: !Ref Api } }
         Any: { Type: HttpApi, Properties: { Path: /any, Method: any } }
         Warm: { Type: ScheduleV2, Properties: { ScheduleExpression: rate(5 minutes), Input: '{"warmer":true}' } }
-        Stream: { Type: DynamoDB, Properties: { Stream: !GetAtt Accounts.StreamArn } }
+        Stream: { Type: DynamoDB, Properties: { Stream: !GetAtt Accounts.StreamArn, BatchSize: 10 } }
 "#;
 
 #[test]
@@ -50,6 +50,8 @@ fn a_function_has_its_own_properties_before_the_global_ones() {
     assert_eq!((function.logical_id.as_str(), function.binary.as_str()), ("SendCodeFunction", "send-code"));
     assert_eq!((function.memory_mib, function.timeout), (1024, Duration::from_secs(10)));
     assert_eq!(function.schedules, [json!({"warmer": true})]);
+    let [subscription] = function.subscriptions.as_slice() else { panic!("{function:?}") };
+    assert_eq!(subscription.batch_size, 10);
     let route = |path: &str, method: &str| Route { path: path.to_owned(), method: method.to_owned() };
     assert_eq!(function.routes, [route("/any", "ANY"), route("/member/security", "GET")]);
     let variables: Vec<_> =
@@ -90,6 +92,16 @@ fn a_broken_template_is_told_in_one_line() {
             "SendCodeFunction: missing field `BuildProperties`",
         ),
         (without("Path: /any, "), "SendCodeFunction: missing field `Path`"),
+        (
+            without("StreamSpecification: { StreamViewType: NEW_IMAGE }"),
+            "SendCodeFunction: an event of type DynamoDB reads another stream than the table's",
+        ),
+        (
+            Template::parse(&TEMPLATE.replace("Accounts.StreamArn", "Others.StreamArn"))
+                .unwrap_err()
+                .to_string(),
+            "SendCodeFunction: an event of type DynamoDB reads another stream than the table's",
+        ),
         (without("Type: AWS::Serverless::Function"), "the template: missing field `Type`"),
         (
             Template::parse(&TEMPLATE.replace("Default: 10", "Default: ten")).unwrap_err().to_string(),

@@ -1,28 +1,14 @@
 //! SMS by Amazon SNS.
 
+use super::SendFault;
 use crate::{aws::Lazy, contact::Phone};
-use aws_sdk_sns::{
-    Client,
-    error::{ProvideErrorMetadata, SdkError},
-    types::MessageAttributeValue,
-};
+use aws_sdk_sns::{Client, types::MessageAttributeValue};
 
 /// Sends SMS.
 #[derive(Debug)]
 pub struct SmsSender {
     client: Lazy<Client>,
     sender_id: Option<String>,
-}
-
-/// Why an SMS was not, or perhaps not, sent. Holds SNS's code alone: its message can repeat the number.
-#[derive(Debug, thiserror::Error)]
-pub enum SendFault {
-    /// SNS refused it: nothing was sent.
-    #[error("SNS refused the message: {0}")]
-    Refused(String),
-    /// No answer, or half of one: it may have been sent.
-    #[error("SNS did not answer: {0}")]
-    Unknown(&'static str),
 }
 
 impl SmsSender {
@@ -48,17 +34,6 @@ impl SmsSender {
         if let Some(sender_id) = self.sender_id.as_deref().and_then(attribute) {
             publish = publish.message_attributes("AWS.SNS.SMS.SenderID", sender_id);
         }
-        match publish.send().await {
-            Ok(_) => Ok(()),
-            Err(SdkError::ServiceError(refused)) => {
-                Err(SendFault::Refused(refused.err().code().unwrap_or("Unknown").to_owned()))
-            }
-            Err(SdkError::ConstructionFailure(_)) => {
-                Err(SendFault::Refused("ConstructionFailure".to_owned()))
-            }
-            Err(SdkError::TimeoutError(_)) => Err(SendFault::Unknown("TimeoutError")),
-            Err(SdkError::DispatchFailure(_)) => Err(SendFault::Unknown("DispatchFailure")),
-            Err(_) => Err(SendFault::Unknown("ResponseError")),
-        }
+        publish.send().await.map(drop).map_err(|error| SendFault::of(&error))
     }
 }

@@ -1,13 +1,14 @@
-//! The change of a credential: proof spent, member written, change recorded, notice queued. All or nothing.
+//! The change of a credential: proof spent, member written, change recorded, notices queued. All or nothing.
 
 use super::{
-    Item, Store, code::RightCode, counter::Counter, member, number, read, text, transaction::Transaction,
+    Item, Store, code::RightCode, counter::Counter, grant::GoodGrant, member, number, read, text,
+    transaction::Transaction,
 };
 use crate::{
-    audit::Action, error::Error, notice::Notice, password::PasswordHash, request::Request,
-    store::member::Member,
+    audit::Action, clock::Timestamp, contact::Destination, error::Error, notice::Notice,
+    password::PasswordHash, request::Request, store::member::Member,
 };
-use aws_sdk_dynamodb::types::{Update, builders::UpdateBuilder};
+use aws_sdk_dynamodb::types::{AttributeValue, Update, builders::UpdateBuilder};
 
 /// Nobody wrote the member since this request read them.
 const UNCHANGED: &str = "revision = :revision";
@@ -18,48 +19,119 @@ pub struct Change<'a> {
     member: &'a Member,
     action: Action,
     request: &'a Request,
-    password: PasswordHash,
-    spent: Option<&'a RightCode>,
-    cleared: Option<&'a Counter>,
+    set: Vec<(&'static str, AttributeValue)>,
+    removed: Option<&'static str>,
+    credential_version: u64,
+    bound: Option<Destination>,
+    spent: Option<Spent<'a>>,
+    cleared: Option<Counter>,
+}
+
+/// The proof that allows a change, and is worth nothing after it.
+enum Spent<'a> {
+    Code(&'a RightCode),
+    Grant(&'a GoodGrant),
 }
 
 impl<'a> Change<'a> {
-    /// The login password: ends every session but the one that is renewed with the answer.
-    pub fn password(
-        member: &'a Member,
-        password: PasswordHash,
-        action: Action,
-        request: &'a Request,
-    ) -> Self {
-        Self { member, action, request, password, spent: None, cleared: None }
+    /// A change of nothing yet.
+    pub fn of(member: &'a Member, action: Action, request: &'a Request) -> Self {
+        Self {
+            member,
+            action,
+            request,
+            set: Vec::new(),
+            removed: None,
+            credential_version: member.credential_version,
+            bound: None,
+            spent: None,
+            cleared: None,
+        }
+    }
+
+    /// Sets the login password, which ends every session but one that is renewed with the answer.
+    pub fn password(mut self, password: &PasswordHash) -> Self {
+        self.credential_version = self.member.credential_version + 1;
+        self.set.push(("credential_version", number(self.credential_version)));
+        self.rehashed(Some(password))
+    }
+
+    /// Keeps the same login password under a newer hash, if there is one.
+    pub fn rehashed(mut self, password: Option<&PasswordHash>) -> Self {
+        self.set.extend(password.map(|password| ("password", text(password.as_str()))));
+        self
+    }
+
+    /// Sets the pay password, or unsets it.
+    pub fn pay_password(mut self, pay_password: Option<&PasswordHash>) -> Self {
+        match pay_password {
+            Some(hash) => self.set.push(("pay_password", text(hash.as_str()))),
+            None => self.removed = Some("pay_password"),
+        }
+        self
+    }
+
+    /// Binds a phone or a mail address in the place of the one before it.
+    pub fn bind(mut self, destination: &Destination) -> Self {
+        self.set.push(match destination {
+            Destination::Phone(phone) => ("phone", text(phone.as_str())),
+            Destination::Email(email) => ("email", text(email.as_str())),
+        });
+        self.bound = Some(destination.clone());
+        self
+    }
+
+    /// Begins the time in which the pay password cannot be reset, because whoever made this change
+    /// may have taken the account over.
+    pub fn cooling_off(mut self) -> Self {
+        self.set.push(("cooling_since", number(Timestamp::now().0)));
+        self
     }
 
     /// Spends the code that allows the change.
     pub fn spending(self, code: &'a RightCode) -> Self {
-        Self { spent: Some(code), ..self }
+        Self { spent: Some(Spent::Code(code)), ..self }
     }
 
-    /// Ends the row of wrong passwords, because the right one was given.
-    pub fn clearing(self, failures: &'a Counter) -> Self {
+    /// Spends the grant that allows the change.
+    pub fn spending_grant(self, grant: &'a GoodGrant) -> Self {
+        Self { spent: Some(Spent::Grant(grant)), ..self }
+    }
+
+    /// Ends a row of wrong tries.
+    pub fn clearing(self, failures: Counter) -> Self {
         Self { cleared: Some(failures), ..self }
     }
 
     /// The member's credential version after the change.
     #[must_use]
     pub fn credential_version(&self) -> u64 {
-        self.member.credential_version + 1
+        self.credential_version
     }
 
     fn update(&self) -> UpdateBuilder {
-        Update::builder()
+        let sets: Vec<_> = self.set.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
+        let set = if sets.is_empty() { String::new() } else { format!("SET {} ", sets.join(", ")) };
+        let remove = self.removed.map(|name| format!("REMOVE #{name} ")).unwrap_or_default();
+        let update = Update::builder()
             .set_key(Some(member::key(self.member.id).into_item()))
-            .update_expression("SET #password = :password, credential_version = :version ADD revision :one")
+            .update_expression(format!("{set}{remove}ADD revision :one"))
             .condition_expression(UNCHANGED)
-            .expression_attribute_names("#password", "password")
-            .expression_attribute_values(":password", text(self.password.as_str()))
-            .expression_attribute_values(":version", number(self.credential_version()))
             .expression_attribute_values(":revision", number(self.member.revision))
-            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":one", number(1));
+        let names = self.set.iter().map(|(name, _)| *name).chain(self.removed);
+        let update =
+            names.fold(update, |update, name| update.expression_attribute_names(format!("#{name}"), name));
+        self.set.iter().fold(update, |update, (name, value)| {
+            update.expression_attribute_values(format!(":{name}"), value.clone())
+        })
+    }
+
+    /// Everywhere the member can be reached, before the change and after it.
+    fn addresses(&self) -> impl Iterator<Item = Destination> {
+        let before = self.member.destinations();
+        let bound = self.bound.clone().filter(|bound| !before.contains(bound));
+        before.into_iter().chain(bound)
     }
 }
 
@@ -67,26 +139,30 @@ impl Store {
     /// Makes the change.
     ///
     /// # Errors
-    /// [`Error::CodeNotValid`] where the code was spent meanwhile, [`Error::InvalidToken`] where the
-    /// credentials were changed meanwhile, [`Error::Busy`] where something else of the member was,
-    /// [`Error::Internal`].
-    pub async fn make(&self, change: &Change<'_>) -> Result<(), Error> {
+    /// What is spent was spent meanwhile: [`Error::CodeNotValid`] or [`Error::NotValid`]. Another
+    /// member has what is bound: [`Error::PhoneInUse`], [`Error::EmailInUse`]. The credentials were
+    /// changed meanwhile: [`Error::InvalidToken`]; something else of the member: [`Error::Busy`].
+    pub async fn make(&self, change: Change<'_>) -> Result<(), Error> {
         let Change { member, action, request, .. } = change;
         let mut transaction = Transaction::default();
-        if let Some(code) = change.spent {
-            transaction.spend(code, &self.table)?;
+        match &change.spent {
+            Some(Spent::Code(code)) => transaction.spend(code, &self.table)?,
+            Some(Spent::Grant(grant)) => transaction.spend_grant(grant, &self.table)?,
+            None => (),
+        }
+        if let Some(bound) = &change.bound {
+            transaction.own(member, bound, &self.table)?;
         }
         let version = member.credential_version;
-        transaction.update(
-            change.update(),
-            &self.table,
-            Some(Box::new(move |stood| changed_meanwhile(stood, version))),
-        )?;
-        if let Some(failures) = change.cleared {
+        let refusal = Box::new(move |stood| changed_meanwhile(stood, version));
+        transaction.update(change.update(), &self.table, Some(refusal))?;
+        if let Some(failures) = &change.cleared {
             transaction.clear(failures, &self.table)?;
         }
-        transaction.record(member.id, *action, &request.origin, &self.table)?;
-        transaction.queue(&Notice::of(member, *action, &request.origin, request.language), &self.table)?;
+        transaction.record(member.id, action, &request.origin, &self.table)?;
+        for destination in change.addresses() {
+            transaction.queue(&Notice::changed(member.id, action, request, destination), &self.table)?;
+        }
         self.commit(transaction).await
     }
 }

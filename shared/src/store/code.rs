@@ -5,68 +5,80 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    code::{Binding, CodeMac, Flow, Purpose},
+    code::{Binding, CodeMac, Flow, NewCode, Purpose},
     contact::Destination,
     error::Error,
     keys::Keys,
+    notice::Notice,
+    parameter::Field,
     settings::Settings,
     store::member::MemberId,
 };
-use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld};
+use aws_sdk_dynamodb::{
+    operation::update_item::builders::UpdateItemFluentBuilder,
+    types::{AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld},
+};
 use serde::{Deserialize, Serialize};
-
-/// A code that is to be kept. Item `code#<destination>#<flag>` / `code`.
-#[derive(Debug)]
-pub struct NewCode {
-    /// What it is bound to.
-    pub binding: Binding,
-    /// The member it is for.
-    pub member: MemberId,
-    /// What is kept of it.
-    pub mac: CodeMac,
-    /// For how many seconds it is good.
-    pub ttl_seconds: u64,
-    /// For how many seconds no other is sent to its destination.
-    pub resend_after_seconds: u64,
-}
 
 /// A guess that was right. Proves nothing until a change spends it.
 #[derive(Debug)]
 pub struct RightCode {
-    key: Key,
+    /// What it was bound to.
+    pub binding: Binding,
+    /// Whose it is.
+    pub member: MemberId,
     mac: CodeMac,
     failures: Counter,
 }
 
-/// Who tries a code, for what, and how often that may fail.
-#[derive(Debug)]
-pub struct Try {
-    /// Where the code was sent.
-    pub destination: Destination,
-    /// What it is to be used for.
-    pub purpose: Purpose,
-    /// For whom it must have been sent.
-    pub member: MemberId,
-    /// Tries that one code takes.
-    pub max_attempts: u32,
-    /// Failures that its destination and purpose take in 24 h.
-    pub failures_per_day: u32,
+/// In whose hands a code must be.
+#[derive(Clone, Debug)]
+pub enum Holder {
+    /// The member it was sent for: the session says who that is.
+    Member(MemberId),
+    /// Whoever asked for it: the token says which flow that was.
+    Flow(Flow),
+    /// Both.
+    MemberInFlow(MemberId, Flow),
 }
 
-impl Try {
-    /// A try under the limits of the settings.
-    #[must_use]
-    pub fn new(settings: &Settings, destination: Destination, purpose: Purpose, member: MemberId) -> Self {
-        let (max_attempts, failures_per_day) = (settings.code_max_attempts, settings.failures_per_day);
-        Self { destination, purpose, member, max_attempts, failures_per_day }
+impl Holder {
+    fn member(&self) -> Option<MemberId> {
+        match self {
+            Self::Member(member) | Self::MemberInFlow(member, _) => Some(*member),
+            Self::Flow(_) => None,
+        }
+    }
+
+    fn flow(&self) -> Option<&Flow> {
+        match self {
+            Self::Flow(flow) | Self::MemberInFlow(_, flow) => Some(flow),
+            Self::Member(_) => None,
+        }
     }
 }
 
+/// A try of a code.
+#[derive(Debug)]
+pub struct Try<'a> {
+    /// Where the code was sent.
+    pub destination: &'a Destination,
+    /// What it is to be used for.
+    pub purpose: Purpose,
+    /// Who tries it.
+    pub holder: Holder,
+    /// What they think it is.
+    pub guess: &'a str,
+}
+
+/// Item `code#<destination>#<flag>` / `code`.
 #[derive(Serialize, Deserialize)]
 struct Kept {
-    member: MemberId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<MemberId>,
     flow: Flow,
-    mac: CodeMac,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mac: Option<CodeMac>,
     tries: u32,
     valid_until: Timestamp,
     resend_at: Timestamp,
@@ -84,8 +96,12 @@ struct Sent {
 const MAY_SEND: &str = "attribute_not_exists(pk) OR expires_at <= :now";
 /// It is this send's own.
 const OF_THIS_FLOW: &str = "flow = :flow";
-/// The code is for this member, alive, and takes another try.
-const MAY_TRY: &str = "#member = :member AND tries < :max AND valid_until > :now";
+/// The code is alive and takes another try.
+const MAY_TRY: &str = "tries < :max AND valid_until > :now";
+/// It is for this member.
+const OF_THIS_MEMBER: &str = "#member = :member";
+/// It was not drawn yet, or drawn and perhaps not sent; and nobody asked for another since.
+const MAY_DRAW: &str = "flow = :flow AND valid_until > :now AND attribute_not_exists(delivered)";
 /// It was not spent, replaced or outlived since it was found right.
 const STILL_GOOD: &str = "mac = :mac AND valid_until > :now";
 
@@ -100,24 +116,24 @@ fn sent_key(destination: &Destination) -> Key {
 }
 
 impl Store {
-    /// Keeps a code in the place of the one before it, unless one was sent there a moment ago.
+    /// Keeps a code in the place of the one before it, unless one was sent there a moment ago: whose
+    /// it is, with its MAC, or else the notice by which it is drawn later.
     ///
     /// # Errors
     /// [`Error::SendFrequently`], [`Error::Busy`], [`Error::Internal`].
-    pub async fn put_code(&self, code: &NewCode) -> Result<(), Error> {
+    pub async fn put_code(
+        &self,
+        new: &NewCode,
+        drawn: Option<(MemberId, CodeMac)>,
+        queued: Option<&Notice>,
+    ) -> Result<(), Error> {
         let now = Timestamp::now();
-        let (binding, resend_at) = (&code.binding, now.plus(code.resend_after_seconds));
-        let valid_until = now.plus(code.ttl_seconds);
-        let kept = Kept {
-            member: code.member,
-            flow: binding.flow.clone(),
-            mac: code.mac.clone(),
-            tries: 0,
-            valid_until,
-            resend_at,
-            expires_at: valid_until,
-        };
-        let sent = Sent { flow: binding.flow.clone(), expires_at: resend_at };
+        let NewCode { binding, expires_in, resend_in } = new;
+        let (valid_until, resend_at) = (now.plus(*expires_in), now.plus(*resend_in));
+        let (member, mac) = drawn.unzip();
+        let flow = binding.flow.clone();
+        let sent = Sent { flow: flow.clone(), expires_at: resend_at };
+        let kept = Kept { member, flow, mac, tries: 0, valid_until, resend_at, expires_at: valid_until };
         let put_sent = Put::builder()
             .set_item(Some(write(sent, sent_key(&binding.destination))?))
             .condition_expression(MAY_SEND)
@@ -127,7 +143,54 @@ impl Store {
         let mut transaction = Transaction::default();
         transaction.put(put_sent, &self.table, Some(Box::new(move |stood| sent_lately(stood, now))))?;
         transaction.put(put_code, &self.table, None)?;
+        if let Some(notice) = queued {
+            transaction.queue(notice, &self.table)?;
+        }
         self.commit(transaction).await
+    }
+
+    /// Keeps a code that was drawn for a member after it had been asked for, unless it was delivered
+    /// already, replaced, or is over. Answers whether it was kept.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn fill_code(&self, binding: &Binding, member: MemberId, mac: &CodeMac) -> Result<bool, Error> {
+        let update = self
+            .update_drawn(binding)
+            .update_expression("SET mac = :mac, #member = :member")
+            .expression_attribute_names("#member", "member")
+            .expression_attribute_values(":mac", text(mac.as_str()))
+            .expression_attribute_values(":member", text(member.to_string()));
+        self.was_drawn(update).await
+    }
+
+    /// Notes that a code was delivered, so that a duplicate of its notice sends no other.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn mark_delivered(&self, binding: &Binding) -> Result<bool, Error> {
+        let update = self
+            .update_drawn(binding)
+            .update_expression("SET delivered = :delivered")
+            .expression_attribute_values(":delivered", AttributeValue::Bool(true));
+        self.was_drawn(update).await
+    }
+
+    fn update_drawn(&self, binding: &Binding) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(code_key(&binding.destination, binding.purpose).into_item()))
+            .condition_expression(MAY_DRAW)
+            .expression_attribute_values(":flow", text(binding.flow.as_str()))
+            .expression_attribute_values(":now", number(Timestamp::now().0))
+    }
+
+    async fn was_drawn(&self, update: UpdateItemFluentBuilder) -> Result<bool, Error> {
+        match update.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => failed_condition(error).map(|_| false),
+        }
     }
 
     /// Takes back a code that was kept and could not be sent, so that another may be asked for at once.
@@ -150,53 +213,72 @@ impl Store {
     /// Counts a try, then compares.
     ///
     /// # Errors
-    /// [`Error::CodeNotValid`], [`Error::TooManyAttempts`], [`Error::Busy`], [`Error::Internal`].
-    pub async fn try_code(&self, keys: &Keys, a_try: &Try, guess: &str) -> Result<RightCode, Error> {
-        let kept = self.count_try(a_try).await?;
+    /// [`Error::CodeNotValid`]; [`Error::NotValid`] for another flow than the code's;
+    /// [`Error::TooManyAttempts`], [`Error::Busy`], [`Error::Internal`].
+    pub async fn try_code(
+        &self,
+        keys: &Keys,
+        settings: &Settings,
+        a_try: Try<'_>,
+    ) -> Result<RightCode, Error> {
+        let (destination, purpose) = (a_try.destination.clone(), a_try.purpose);
+        let kept = self.count_try(&a_try, settings.code_max_attempts).await?;
         let failures = Counter::budget(
-            format!("{}#{}", a_try.destination.key(), a_try.purpose.flag()),
-            a_try.failures_per_day,
+            format!("{}#{}", destination.key(), purpose.flag()),
+            settings.failures_per_day,
             SECONDS_PER_DAY,
         );
         let left_today = self.count(&failures).await?;
-        let (destination, purpose) = (a_try.destination.clone(), a_try.purpose);
-        let key = code_key(&destination, purpose);
         let binding = Binding { destination, purpose, flow: kept.flow };
-        if binding.matches(keys, &kept.mac, guess) {
-            Ok(RightCode { key, mac: kept.mac, failures })
-        } else {
-            Err(Error::CodeNotValid {
-                attempts_left: a_try.max_attempts.saturating_sub(kept.tries).min(left_today),
-            })
+        // A code that was never drawn, since nobody has the destination, costs the same time to miss.
+        let undrawn = CodeMac::of_none(keys);
+        let right = binding.matches(keys, kept.mac.as_ref().unwrap_or(&undrawn), a_try.guess);
+        match (kept.member, kept.mac) {
+            (Some(member), Some(mac)) if right => Ok(RightCode { binding, member, mac, failures }),
+            _ => {
+                let left = settings.code_max_attempts.saturating_sub(kept.tries).min(left_today);
+                Err(Error::CodeNotValid { attempts_left: left })
+            }
         }
     }
 
-    async fn count_try(&self, a_try: &Try) -> Result<Kept, Error> {
+    async fn count_try(&self, a_try: &Try<'_>, max_attempts: u32) -> Result<Kept, Error> {
         let now = Timestamp::now();
-        let counted = self
+        let (member, flow) = (a_try.holder.member(), a_try.holder.flow());
+        let mut conditions = vec![MAY_TRY];
+        let mut update = self
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(code_key(&a_try.destination, a_try.purpose).into_item()))
+            .set_key(Some(code_key(a_try.destination, a_try.purpose).into_item()))
             .update_expression("ADD tries :one")
-            .condition_expression(MAY_TRY)
-            .expression_attribute_names("#member", "member")
             .expression_attribute_values(":one", number(1))
-            .expression_attribute_values(":member", text(a_try.member.to_string()))
-            .expression_attribute_values(":max", number(a_try.max_attempts))
+            .expression_attribute_values(":max", number(max_attempts))
             .expression_attribute_values(":now", number(now.0))
             .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(AllOld)
-            .send()
-            .await;
-        match counted {
-            Ok(answer) => read(answer.attributes.unwrap_or_default()),
-            Err(error) => Err(match failed_condition(error)?.map(read::<Kept>).transpose()? {
-                Some(kept) if kept.member == a_try.member && kept.valid_until > now => {
-                    Error::TooManyAttempts { retry_after: now.until(kept.resend_at).max(1) }
-                }
-                _ => Error::CodeNotValid { attempts_left: 0 },
-            }),
+            .return_values_on_condition_check_failure(AllOld);
+        if let Some(member) = member {
+            conditions.push(OF_THIS_MEMBER);
+            update = update
+                .expression_attribute_names("#member", "member")
+                .expression_attribute_values(":member", text(member.to_string()));
+        }
+        if let Some(flow) = flow {
+            conditions.push(OF_THIS_FLOW);
+            update = update.expression_attribute_values(":flow", text(flow.as_str()));
+        }
+        let error = match update.condition_expression(conditions.join(" AND ")).send().await {
+            Ok(answer) => return read(answer.attributes.unwrap_or_default()),
+            Err(error) => error,
+        };
+        let none = Error::CodeNotValid { attempts_left: 0 };
+        let Some(kept) = failed_condition(error)?.map(read::<Kept>).transpose()? else { return Err(none) };
+        if kept.valid_until <= now || (member.is_some() && kept.member != member) {
+            Err(none)
+        } else if flow.is_some_and(|flow| *flow != kept.flow) {
+            Err(Error::NotValid(Field::Verification))
+        } else {
+            Err(Error::TooManyAttempts { retry_after: now.until(kept.resend_at).max(1) })
         }
     }
 }
@@ -205,7 +287,7 @@ impl Transaction {
     /// Spends a code that was right, and takes its count out of the failures.
     pub(super) fn spend(&mut self, code: &RightCode, table: &str) -> Result<(), Error> {
         let delete = Delete::builder()
-            .set_key(Some(code.key.clone().into_item()))
+            .set_key(Some(code_key(&code.binding.destination, code.binding.purpose).into_item()))
             .condition_expression(STILL_GOOD)
             .expression_attribute_values(":mac", text(code.mac.as_str()))
             .expression_attribute_values(":now", number(Timestamp::now().0));

@@ -1,13 +1,13 @@
 //! The member, and who owns a phone or a mail address.
 
-use super::{Key, Store, transaction::Transaction, write};
+use super::{Key, Store, text, transaction::Transaction, write};
 use crate::{
     clock::Timestamp,
     contact::{Destination, Email, Phone},
     error::Error,
     password::PasswordHash,
 };
-use aws_sdk_dynamodb::types::Put;
+use aws_sdk_dynamodb::types::{Delete, Put};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -44,11 +44,37 @@ pub struct Member {
     /// The pay password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pay_password: Option<PasswordHash>,
+    /// When the phone was replaced or the password recovered: for a while after it the pay password
+    /// cannot be reset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cooling_since: Option<Timestamp>,
     /// When the member was created.
     pub created_at: Timestamp,
 }
 
 impl Member {
+    /// Where the member can be reached: each was verified when it was bound.
+    #[must_use]
+    pub fn destinations(&self) -> Vec<Destination> {
+        let phone = self.phone.clone().map(Destination::Phone);
+        phone.into_iter().chain(self.email.clone().map(Destination::Email)).collect()
+    }
+
+    /// Whether that phone or mail address is the member's own.
+    #[must_use]
+    pub fn has(&self, destination: &Destination) -> bool {
+        self.destinations().contains(destination)
+    }
+
+    /// Whether another destination of that kind is bound.
+    #[must_use]
+    pub fn would_replace(&self, destination: &Destination) -> bool {
+        match destination {
+            Destination::Phone(phone) => self.phone.as_ref().is_some_and(|bound| bound != phone),
+            Destination::Email(email) => self.email.as_ref().is_some_and(|bound| bound != email),
+        }
+    }
+
     /// The texts that no password of this member may be: phone and mail, in the spellings a person uses.
     #[must_use]
     pub fn contacts(&self) -> Vec<String> {
@@ -76,8 +102,12 @@ fn owner_key(destination: &Destination) -> Key {
     Key::new(destination.key(), "owner")
 }
 
-/// The condition of what must not be there yet.
+/// It is not there yet.
 const ABSENT: &str = "attribute_not_exists(pk)";
+/// It belongs to nobody, or to this member.
+const FREE_OR_OWN: &str = "attribute_not_exists(pk) OR #member = :member";
+/// It belongs to this member.
+const OWN: &str = "#member = :member";
 
 impl Store {
     /// The member of that id.
@@ -117,5 +147,34 @@ impl Store {
             transaction.put(put, &self.table, Some(Box::new(|_| Error::EmailInUse)))?;
         }
         self.commit(transaction).await
+    }
+}
+
+impl Transaction {
+    /// Gives a phone or an address to a member, and sets free the one that it replaces.
+    pub(super) fn own(
+        &mut self,
+        member: &Member,
+        destination: &Destination,
+        table: &str,
+    ) -> Result<(), Error> {
+        let put = Put::builder()
+            .set_item(Some(write(Owner { member: member.id }, owner_key(destination))?))
+            .condition_expression(FREE_OR_OWN)
+            .expression_attribute_names("#member", "member")
+            .expression_attribute_values(":member", text(member.id.to_string()));
+        let (in_use, replaced): (fn(_) -> Error, _) = match destination {
+            Destination::Phone(_) => (|_| Error::PhoneInUse, member.phone.clone().map(Destination::Phone)),
+            Destination::Email(_) => (|_| Error::EmailInUse, member.email.clone().map(Destination::Email)),
+        };
+        self.put(put, table, Some(Box::new(in_use)))?;
+        let Some(replaced) = replaced.filter(|replaced| replaced != destination) else { return Ok(()) };
+        let delete = Delete::builder()
+            .set_key(Some(owner_key(&replaced).into_item()))
+            .condition_expression(OWN)
+            .expression_attribute_names("#member", "member")
+            .expression_attribute_values(":member", text(member.id.to_string()));
+        let not_own = |_| Error::internal("a member's contact belongs to somebody else");
+        self.delete(delete, table, Some(Box::new(not_own)))
     }
 }

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod change;
 pub mod code;
 pub mod counter;
+pub mod grant;
 pub mod member;
 pub mod notice;
 pub mod transaction;

@@ -1,12 +1,13 @@
-//! Notices that wait in the table until its stream hands them to whoever delivers them.
+//! Notices that wait in the table until its stream hands them to `deliver-notices`.
 
 use super::{Key, transaction::Transaction, write};
 use crate::{clock::Timestamp, error::Error, notice::Notice, random};
 use aws_sdk_dynamodb::types::Put;
 use serde::Serialize;
 
-/// How long a notice stays: as long as DynamoDB's stream (24 h) and a week for whoever looks into a failed delivery.
-const RETENTION_SECONDS: u64 = 8 * 86_400;
+/// How long a notice stays: twice as long as DynamoDB's stream keeps it (24 h), for whoever looks
+/// into a failed delivery.
+const RETENTION_SECONDS: u64 = 2 * 86_400;
 
 /// Item `notice#<uuid>` / `notice`.
 #[derive(Serialize)]
@@ -19,7 +20,7 @@ struct Queued<'a> {
 impl Transaction {
     /// Queues a notice.
     pub(super) fn queue(&mut self, notice: &Notice, table: &str) -> Result<(), Error> {
-        let queued = Queued { notice, expires_at: notice.at.plus(RETENTION_SECONDS) };
+        let queued = Queued { notice, expires_at: Timestamp::now().plus(RETENTION_SECONDS) };
         let key = Key::new(format!("notice#{}", random::uuid()?), "notice");
         self.put(Put::builder().set_item(Some(write(queued, key)?)), table, None)
     }

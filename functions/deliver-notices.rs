@@ -1,0 +1,12 @@
+//! Called by the table's stream: sends what is queued.
+
+use shared::{App, Error, notice::Notice, serve_notices};
+use std::process::ExitCode;
+
+async fn handle(app: &'static App, notice: Notice) -> Result<(), Error> {
+    app.deliver(&notice).await
+}
+
+fn main() -> ExitCode {
+    serve_notices(handle)
+}

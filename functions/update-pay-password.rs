@@ -1,0 +1,34 @@
+//! PUT /member/userservice/security/updatePayPassword: the pay password changed by the old one.
+
+use shared::{
+    App, Envelope, Error,
+    Parameter::{OldPassword, PayPasswordFirst, PayPasswordSecond},
+    Reply, Request,
+    audit::Action,
+    parameter::Field,
+    serve,
+    store::change::Change,
+};
+use std::process::ExitCode;
+
+async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
+    let session = app.session(&request).await?;
+    let old_password = request.required(OldPassword)?;
+    let pay_password = request.required_twice(PayPasswordFirst, PayPasswordSecond)?;
+    let member = session.member()?;
+    let pay_password = app.acceptable_pay_password(pay_password, member)?;
+    let right = app.check_pay_password(member, old_password).await?;
+    if pay_password.is(old_password) {
+        return Err(Error::NotValid(Field::PayPassword));
+    }
+
+    let change = Change::of(member, Action::PayPasswordChanged, &request)
+        .pay_password(Some(&app.hash(&pay_password)?))
+        .clearing(right.failures);
+    app.store.make(change).await?;
+    Ok(Reply::changed().renewing(app.renewed(&session)?))
+}
+
+fn main() -> ExitCode {
+    serve(Envelope::Member, handle)
+}

@@ -1,0 +1,44 @@
+//! GET and POST /web/userservice/security/verifyMail: GET shows a page with one button, since mail
+//! scanners open links; POST verifies, and binds the address or becomes a grant.
+
+use shared::{
+    App, Envelope, Error, Parameter, Reply, Request,
+    audit::Action,
+    code::Purpose::{BindMail, RecoverByMail},
+    page, serve,
+    store::{
+        change::Change,
+        code::{Holder, RightCode},
+    },
+    token::Token,
+};
+use std::process::ExitCode;
+
+async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
+    app.session_if_sent(&request).await?;
+    let verification = request.required(Parameter::Verification)?;
+    let code = request.required(Parameter::Code)?;
+    if request.is_get() {
+        return Ok(Reply::verified().showing(page::ask(verification, code, request.language)?));
+    }
+    let asked = Token::open_verification(&app.keys, verification, &[BindMail, RecoverByMail])?;
+    let code = app.try_code(&asked.destination, asked.purpose, Holder::Flow(asked.flow), code).await?;
+    if code.binding.purpose == RecoverByMail {
+        let grant = app.grant(&code).await?;
+        let reply = Reply::verified().granting(&grant, app.settings.grant_ttl_seconds);
+        return Ok(reply.showing(page::granted(request.language)?));
+    }
+    bind(app, &request, &code).await?;
+    Ok(Reply::verified().spending().showing(page::bound(request.language)?))
+}
+
+async fn bind(app: &App, request: &Request, code: &RightCode) -> Result<(), Error> {
+    let email = &code.binding.destination;
+    let member = app.store.member(code.member).await?.ok_or(Error::UserNotFound)?;
+    let action = if member.would_replace(email) { Action::EmailReplaced } else { Action::EmailBound };
+    app.store.make(Change::of(&member, action, request).bind(email).spending(code)).await
+}
+
+fn main() -> ExitCode {
+    serve(Envelope::MemberOrPage, handle)
+}

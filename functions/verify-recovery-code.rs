@@ -1,0 +1,27 @@
+//! POST /web/userservice/security: a right code becomes a grant.
+
+use shared::{
+    App, Envelope, Error, Parameter, Reply, Request,
+    code::Purpose::{RecoverPassword, ResetPayPassword},
+    parameter::Field,
+    serve,
+    store::code::Holder,
+    token::Token,
+};
+use std::process::ExitCode;
+
+async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
+    let session = app.session_if_sent(&request).await?;
+    let code = request.required(Parameter::Message)?;
+    let verification = request.verification().ok_or(Error::Missing(Field::Verification))?;
+    let asked = Token::open_verification(&app.keys, verification, &[RecoverPassword, ResetPayPassword])?;
+    let code = app.try_code(&asked.destination, asked.purpose, Holder::Flow(asked.flow), code).await?;
+
+    let grant = app.grant(&code).await?;
+    let session = session.map(|session| app.renewed(&session)).transpose()?;
+    Ok(Reply::changed().granting(&grant, app.settings.grant_ttl_seconds).renewing(session))
+}
+
+fn main() -> ExitCode {
+    serve(Envelope::Member, handle)
+}

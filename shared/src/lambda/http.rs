@@ -1,0 +1,247 @@
+//! HTTP events, of whichever gateway.
+
+use super::{Event, catch_unwind, log};
+use crate::{
+    app::App,
+    envelope::Envelope,
+    error::Error,
+    language::Language,
+    page,
+    reply::{Reply, Verification},
+    request::{MAX_USER_AGENT_CHARACTERS, Origin, Parameters, Request},
+};
+use cookie::Cookie;
+use lambda_http::{
+    Adapter, Body, LambdaEvent, RequestExt, Response,
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{
+            ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, AsHeaderName, CACHE_CONTROL, CONTENT_SECURITY_POLICY,
+            CONTENT_TYPE, COOKIE, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, USER_AGENT,
+            X_CONTENT_TYPE_OPTIONS,
+        },
+    },
+    lambda_runtime::tower::Service,
+    request::{LambdaRequest, RequestContext},
+    service_fn,
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, convert::Infallible};
+
+/// A header, or a field of the body, that names the session where `Authorization` does not.
+const TOKEN: &str = "token";
+
+/// The cookie that stands in for the second document's server session.
+const VERIFICATION: &str = "verification";
+
+pub(super) async fn answer<H, F>(app: &'static App, envelope: Envelope, handler: H, event: Event) -> Value
+where
+    H: Fn(&'static App, Request) -> F + Copy + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, Error>> + Send + 'static,
+{
+    let LambdaEvent { payload, context } = event;
+    let request_id = context.request_id.clone();
+    // `lambda_http` panics on some events, such as one whose Host is no host.
+    let adapted = catch_unwind(async move {
+        let request: LambdaRequest = serde_json::from_str(payload.get()).ok()?;
+        let respond = move |request: lambda_http::Request| async move {
+            Ok::<_, Infallible>(respond(app, envelope, handler, request).await)
+        };
+        match Adapter::from(service_fn(respond)).call(LambdaEvent::new(request, context)).await {
+            Ok(response) => serde_json::to_value(response).ok(),
+            Err(never) => match never {},
+        }
+    })
+    .await;
+    adapted.flatten().unwrap_or_else(|| no_request(envelope, app.settings.default_language, &request_id))
+}
+
+/// The answer to what is no HTTP event, in the shape that every gateway takes.
+fn no_request(envelope: Envelope, language: Language, request_id: &str) -> Value {
+    let response = failure(Shape::Json(envelope), &Error::BodyNotValid, language, request_id);
+    let headers: BTreeMap<_, _> = response
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
+        .collect();
+    let body = match response.body() {
+        Body::Text(text) => text,
+        _ => "",
+    };
+    json!({ "statusCode": response.status().as_u16(), "headers": headers, "body": body })
+}
+
+async fn respond<H, F>(
+    app: &'static App,
+    envelope: Envelope,
+    handler: H,
+    event: lambda_http::Request,
+) -> Response<Body>
+where
+    H: Fn(&'static App, Request) -> F + Copy,
+    F: Future<Output = Result<Reply, Error>>,
+{
+    let language = header(event.headers(), ACCEPT_LANGUAGE)
+        .and_then(Language::of_header)
+        .unwrap_or(app.settings.default_language);
+    let shape = match envelope {
+        Envelope::MemberOrPage if asks_for_html(event.headers()) => Shape::Page,
+        envelope => Shape::Json(envelope),
+    };
+    let origin = origin(&event);
+    let request_id = origin.request_id.clone();
+    let reply = async {
+        let request = request(&event, origin, language)?;
+        handler(app, request).await
+    };
+    let outcome = catch_unwind(reply).await.unwrap_or_else(|| Err(Error::internal("the handler panicked")));
+    match outcome.and_then(|reply| success(shape, &reply, &request_id)) {
+        Ok(response) => response,
+        Err(error) => {
+            log(&error, &request_id);
+            failure(shape, &error, language, &request_id)
+        }
+    }
+}
+
+/// In which shape a request is answered.
+#[derive(Clone, Copy)]
+enum Shape {
+    Json(Envelope),
+    Page,
+}
+
+/// A browser that follows a link or sends a form says so; a program does not.
+fn asks_for_html(headers: &HeaderMap) -> bool {
+    header(headers, ACCEPT).is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// What the handler sees of an event.
+fn request(event: &lambda_http::Request, origin: Origin, language: Language) -> Result<Request, Error> {
+    let headers = event.headers();
+    let query = event.query_string_parameters();
+    let parameters = Parameters::read(query.iter(), header(headers, CONTENT_TYPE), event.body())?;
+    let session_token = header(headers, AUTHORIZATION)
+        .and_then(bearer)
+        .or_else(|| header(headers, TOKEN).filter(|token| !token.trim().is_empty()))
+        .map(|token| token.trim().into())
+        .or_else(|| parameters.in_body(TOKEN).cloned());
+    let verification_cookie = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|cookies| cookies.to_str().ok())
+        .flat_map(Cookie::split_parse)
+        .filter_map(Result::ok)
+        .find(|cookie| cookie.name() == VERIFICATION && !cookie.value().is_empty())
+        .map(|cookie| cookie.value().into());
+    let method = event.method().clone();
+    Ok(Request { language, origin, parameters, session_token, verification_cookie, method })
+}
+
+/// The token of `Bearer …`, whose scheme is spelled in any case (RFC 9110, 11.1).
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}
+
+fn origin(event: &lambda_http::Request) -> Origin {
+    let source_ip = match event.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.identity.source_ip.clone(),
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
+        // A load balancer says it in a header alone, as the last of the list: what is before it the caller wrote.
+        Some(RequestContext::Alb(_)) => header(event.headers(), "x-forwarded-for")
+            .and_then(|list| list.rsplit(',').next())
+            .map(|address| address.trim().to_owned()),
+        _ => None,
+    };
+    Origin {
+        request_id: event.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default(),
+        source_ip,
+        user_agent: header(event.headers(), USER_AGENT)
+            .map(|agent| agent.chars().take(MAX_USER_AGENT_CHARACTERS).collect()),
+    }
+}
+
+fn header(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn success(shape: Shape, reply: &Reply, request_id: &str) -> Result<Response<Body>, Error> {
+    let mut response = match (shape, &reply.page) {
+        (Shape::Page, Some(page)) => html(reply.status, page.clone(), request_id),
+        (Shape::Page, None) => return Err(Error::internal("a browser was answered without a page")),
+        (Shape::Json(envelope), _) => {
+            json_text(reply.status, envelope.success(reply).map_err(Error::internal)?, request_id)
+        }
+    };
+    let headers = response.headers_mut();
+    if let Some(session) = reply.token.as_ref().and_then(|token| format!("Bearer {token}").parse().ok()) {
+        headers.insert(AUTHORIZATION, session);
+    }
+    let cookie = match &reply.verification {
+        Verification::Unchanged => None,
+        Verification::Is(verification) => {
+            set_cookie(verification, reply.expires_in.unwrap_or_default()).parse().ok()
+        }
+        Verification::Spent => set_cookie("", 0).parse().ok(),
+    };
+    if let Some(cookie) = cookie {
+        headers.insert(SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+fn set_cookie(value: &str, seconds: u64) -> String {
+    format!("{VERIFICATION}={value}; HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age={seconds}")
+}
+
+fn failure(shape: Shape, error: &Error, language: Language, request_id: &str) -> Response<Body> {
+    // Neither serializer nor template can fail on these shapes; if one did, the status would still be right.
+    let mut response = match shape {
+        Shape::Json(envelope) => {
+            let body = envelope.failure(error, language).unwrap_or_default();
+            json_text(error.status(envelope), body, request_id)
+        }
+        Shape::Page => {
+            let page = page::refused(error, language).unwrap_or_default();
+            html(error.status(Envelope::MemberOrPage), page, request_id)
+        }
+    };
+    if let Some(seconds) = error.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+fn json_text(status: StatusCode, body: String, request_id: &str) -> Response<Body> {
+    response(status, body, "application/json; charset=utf-8", request_id)
+}
+
+/// A page that runs nothing, loads nothing, is framed by nobody, and does not pass its address on,
+/// since that holds the code of the mail.
+fn html(status: StatusCode, page: String, request_id: &str) -> Response<Body> {
+    let mut response = response(status, page, "text/html; charset=utf-8", request_id);
+    let headers = response.headers_mut();
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn response(
+    status: StatusCode,
+    body: String,
+    content_type: &'static str,
+    request_id: &str,
+) -> Response<Body> {
+    let mut response = Response::new(Body::Text(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(request_id) = request_id.parse() {
+        headers.insert("x-request-id", request_id);
+    }
+    response
+}

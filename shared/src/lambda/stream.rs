@@ -1,0 +1,54 @@
+//! Events of the table's stream.
+
+use super::{Event, catch_unwind, log};
+use crate::{app::App, error::Error, notice::Notice};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// The part of a DynamoDB stream's event that says what was queued.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct StreamEvent {
+    records: Vec<Record>,
+}
+
+#[derive(Deserialize)]
+struct Record {
+    dynamodb: View,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct View {
+    sequence_number: String,
+    new_image: serde_dynamo::Item,
+}
+
+/// Answers as `ReportBatchItemFailures` has it (AWS Lambda Developer Guide, "Reporting batch item
+/// failures"): the stream goes on from the record that is named.
+pub(super) async fn deliver<H, F>(app: &'static App, handler: H, event: Event) -> Value
+where
+    H: Fn(&'static App, Notice) -> F,
+    F: Future<Output = Result<(), Error>>,
+{
+    let request_id = &event.context.request_id;
+    let Ok(StreamEvent { records }) = serde_json::from_str(event.payload.get()) else {
+        // Without a sequence number there is nothing that a retry could begin with.
+        log(&Error::internal("the event is none of a DynamoDB stream"), request_id);
+        return json!({ "batchItemFailures": [] });
+    };
+    for Record { dynamodb: View { sequence_number, new_image } } in records {
+        let delivery = async {
+            let notice =
+                serde_dynamo::from_item(new_image).map_err(|_| Error::internal("the item is no notice"))?;
+            handler(app, notice).await
+        };
+        let outcome =
+            catch_unwind(delivery).await.unwrap_or_else(|| Err(Error::internal("the handler panicked")));
+        if let Err(error) = outcome {
+            log(&error, request_id);
+            return json!({ "batchItemFailures": [{ "itemIdentifier": sequence_number }] });
+        }
+    }
+    json!({ "batchItemFailures": [] })
+}

@@ -1,0 +1,50 @@
+//! The pay password: a six-digit payment PIN.
+
+use crate::{contact::Phone, password::Password};
+
+/// Digits of a pay password.
+const DIGITS: usize = 6;
+
+/// Takes a new pay password if it is acceptable: exactly 6 digits, not one digit repeated, not a run
+/// up or down, not a part of the member's phone number.
+#[must_use]
+pub fn accept(typed: &str, phone: Option<&Phone>) -> Option<Password> {
+    let six_digits = typed.len() == DIGITS && typed.bytes().all(|byte| byte.is_ascii_digit());
+    let acceptable = six_digits
+        && !has_step(typed, 0)
+        && !has_step(typed, 1)
+        && !has_step(typed, -1)
+        && !phone.is_some_and(|phone| phone.as_str().contains(typed));
+    acceptable.then(|| Password::existing(typed))
+}
+
+/// Whether each digit differs from the one before it by `step`.
+fn has_step(digits: &str, step: i16) -> bool {
+    digits.bytes().zip(digits.bytes().skip(1)).all(|(one, next)| i16::from(next) - i16::from(one) == step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contact::PhoneRules;
+    use phonenumber::country;
+
+    #[test]
+    fn what_can_be_guessed_is_refused() {
+        let rules = PhoneRules { default_region: country::CN, allowed_calling_codes: vec![86] };
+        let phone = rules.parse("13627140483").unwrap();
+        for typed in [
+            "000000", "777777", "012345", "123456", "456789", "987654", "543210", "136271", "140483",
+            "714048",
+        ] {
+            assert!(accept(typed, Some(&phone)).is_none(), "{typed}");
+        }
+        for typed in ["", "12345", "1234567", "12345a", "１２３４５６", "      ", "-12345"] {
+            assert!(accept(typed, None).is_none(), "{typed}");
+        }
+        for typed in ["258036", "112233", "890123", "135792"] {
+            assert!(accept(typed, Some(&phone)).is_some(), "{typed}");
+        }
+        assert!(accept("140483", None).is_some());
+    }
+}

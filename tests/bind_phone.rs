@@ -1,0 +1,413 @@
+//! 发送验证码, 绑定手机确认: a phone is bound by the code that was sent to it.
+
+use crate::bundle::{
+    Answer, BIND_PHONE, Bundle, CHANGE, EMAIL, Member, OLD_PASSWORD, OTHER_PHONE, PHONE, SEND, SEND_CODE,
+    at_once, e164, wrong,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const NEW_PHONE: &str = "13912345678";
+
+async fn bind(bundle: &Bundle, member: &Member, body: &Value) -> Answer {
+    bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(body).await
+}
+
+/// Asks for a code to that phone and binds it.
+async fn bound(bundle: &Bundle, member: &Member, phone: &str) -> Answer {
+    let (_, code) = bundle.ask_by_sms(Some(member), phone).await;
+    bind(bundle, member, &json!({ "message": code, "phone": phone })).await.ok()
+}
+
+async fn without_phone(bundle: &Bundle) -> Member {
+    bundle.member_with(json!({ "password": OLD_PASSWORD })).await
+}
+
+#[tokio::test]
+async fn the_documents_two_calls_bind_a_phone() {
+    let bundle = Bundle::start().await;
+    let member = without_phone(&bundle).await;
+
+    let call = bundle.call(Method::GET, SEND_CODE).session(&member.token);
+    let sent = call.query(&[("phone", NEW_PHONE)]).send().await.documented(200);
+    assert_eq!((sent.body["expiresIn"].as_u64(), sent.body["resendIn"].as_u64()), (Some(300), Some(120)));
+    assert_eq!(sent.headers["authorization"], format!("Bearer {}", sent.token()));
+    let code = bundle.code_to("+8613912345678").await;
+    assert_eq!(code.len(), 6);
+
+    let call = bundle.call(Method::PUT, BIND_PHONE).session(sent.token());
+    let answer = call.form(&[("message", &code), ("phone", NEW_PHONE)]).await.documented(201);
+    assert_eq!(answer.headers["authorization"], format!("Bearer {}", answer.token()));
+    let shown = bundle.shown(&member).await;
+    assert_eq!(shown["phone"], "+8613912345678");
+    assert_eq!(shown["audit"][0]["action"], "phone-bound");
+    assert_eq!(bundle.owner("phone#+8613912345678").await, Some(member.id));
+}
+
+#[tokio::test]
+async fn a_replaced_phone_is_free_again_and_the_new_one_takes_its_place() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    bound(&bundle, &member, NEW_PHONE).await;
+    let shown = bundle.shown(&member).await;
+    assert_eq!(shown["phone"], "+8613912345678");
+    assert_eq!(shown["audit"][0]["action"], "phone-replaced");
+    assert_eq!(bundle.owner("phone#+8613912345678").await.as_ref(), Some(&member.id));
+
+    let other = without_phone(&bundle).await;
+    bound(&bundle, &other, PHONE).await;
+    assert_eq!(bundle.owner("phone#+8613627140483").await, Some(other.id));
+    // What the member has elsewhere stays theirs.
+    assert_eq!(bundle.owner("email#li@example.com").await, Some(member.id));
+}
+
+#[tokio::test]
+async fn a_recovery_code_goes_to_the_new_phone_and_no_longer_to_the_old_one() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    bound(&bundle, &member, NEW_PHONE).await;
+    bundle.age("phone#", 120).await;
+    let codes = bundle.stack.messages().iter().filter(|message| message.code.is_some()).count();
+    for phone in [PHONE, NEW_PHONE] {
+        bundle.call(Method::GET, SEND_CODE).query(&[("phone", phone)]).send().await.ok();
+    }
+    bundle.settled().await;
+    let messages = bundle.stack.messages();
+    let sent: Vec<_> = messages.iter().filter(|message| message.code.is_some()).collect();
+    assert_eq!(sent.len(), codes + 1, "{sent:#?}");
+    assert_eq!(sent[0].to, e164(NEW_PHONE));
+}
+
+#[tokio::test]
+async fn every_session_outlives_another_phone() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let elsewhere = bundle.logged_in(&member, 86_400).await;
+    let renewed = bound(&bundle, &member, NEW_PHONE).await;
+    assert_eq!(bundle.shown(&member).await["credentialVersion"], 1);
+    for token in [&elsewhere.token, &member.token, renewed.token()] {
+        let call = bundle.call(Method::PUT, BIND_PHONE).session(token);
+        assert_eq!(call.json(&json!({})).await.refusal(), (400, "{MESSAGE}_REQUIRED"));
+    }
+}
+
+#[tokio::test]
+async fn the_old_phone_the_new_one_and_the_mail_address_are_told() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    bound(&bundle, &member, NEW_PHONE).await;
+    for to in [&e164(PHONE), &e164(NEW_PHONE), EMAIL] {
+        assert_eq!(bundle.notices_to(to).await.len(), 1, "{to}");
+    }
+}
+
+#[tokio::test]
+async fn a_phone_is_the_same_however_it_is_typed() {
+    let bundle = Bundle::start().await;
+    let member = without_phone(&bundle).await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
+    bind(&bundle, &member, &json!({ "message": code, "phone": "+86 139-1234-5678" })).await.ok();
+    assert_eq!(bundle.shown(&member).await["phone"], "+8613912345678");
+}
+
+#[tokio::test]
+async fn each_refusal_names_its_parameter_and_binds_nothing() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
+    assert_eq!(bundle.call(Method::PUT, BIND_PHONE).send().await.refusal(), (401, "INVALID_TOKEN"));
+    let bad = wrong(&code);
+    for (body, expected) in [
+        (json!({}), "{MESSAGE}_REQUIRED"),
+        (json!({ "phone": NEW_PHONE, "message": " " }), "{MESSAGE}_REQUIRED"),
+        (json!({ "message": code }), "{PHONE}_REQUIRED"),
+        (json!({ "message": code, "phone": "hello" }), "{PHONE}_NOT_VALID"),
+        (json!({ "message": code, "phone": "+12025550123" }), "{PHONE}_NOT_VALID"),
+        (json!({ "message": bad, "phone": NEW_PHONE, "verification": "forged" }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "message": bad, "phone": NEW_PHONE, "verification": verification }), "{CODE}_NOT_VALID"),
+        (json!({ "message": bad, "phone": NEW_PHONE }), "{CODE}_NOT_VALID"),
+        (json!({ "message": "no digits", "phone": NEW_PHONE }), "{CODE}_NOT_VALID"),
+        (json!({ "message": code, "phone": OTHER_PHONE }), "{CODE}_NOT_VALID"),
+    ] {
+        assert_eq!(bind(&bundle, &member, &body).await.refusal(), (400, expected), "{body}");
+    }
+    assert_eq!(bundle.shown(&member).await["phone"], "+8613627140483");
+    bind(&bundle, &member, &json!({ "message": code, "phone": NEW_PHONE, "verification": verification }))
+        .await
+        .ok();
+}
+
+#[tokio::test]
+async fn each_refusal_of_a_code_names_its_parameter_and_sends_nothing() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (member, nobody, forged) = (Some(member.token.as_str()), None, Some("a.b.c"));
+    for (session, query, expected) in [
+        (member, vec![], (400, "{PHONE}_REQUIRED")),
+        (nobody, vec![], (400, "{PHONE}_REQUIRED")),
+        (member, vec![("phone", "1362714048")], (400, "{PHONE}_NOT_VALID")),
+        (nobody, vec![("phone", "+12025550123")], (400, "{PHONE}_NOT_VALID")),
+        (member, vec![("phone", PHONE), ("purpose", "else")], (400, "BODY_NOT_VALID")),
+        (member, vec![("phone", NEW_PHONE), ("purpose", "pay")], (400, "USER_PHONE_NOT_MATCH")),
+        (nobody, vec![("phone", PHONE), ("purpose", "bind")], (401, "INVALID_TOKEN")),
+        (nobody, vec![("phone", PHONE), ("purpose", "pay")], (401, "INVALID_TOKEN")),
+        (forged, vec![("phone", PHONE)], (401, "INVALID_TOKEN")),
+        (forged, vec![("phone", PHONE), ("purpose", "recover")], (401, "INVALID_TOKEN")),
+    ] {
+        let call = bundle.call(Method::GET, SEND_CODE);
+        let call = if let Some(token) = session { call.session(token) } else { call };
+        assert_eq!(call.query(&query).send().await.refusal(), expected, "{query:?}");
+    }
+    bundle.settled().await;
+    assert_eq!(bundle.stack.messages(), []);
+}
+
+#[tokio::test]
+async fn the_next_code_to_a_phone_waits_for_120_seconds_whoever_asks_and_whatever_for() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let other = bundle.other_member().await;
+    bundle.ask_by_sms(Some(&member), PHONE).await;
+    for (who, purpose) in [(Some(&member), "pay"), (Some(&member), "bind"), (Some(&other), "bind"), (None, "recover")] {
+        let call = bundle.call(Method::GET, SEND_CODE).of(who);
+        let refused = call.query(&[("phone", PHONE), ("purpose", purpose)]).send().await;
+        assert_eq!(refused.refusal(), (429, "SEND_MESSAGE_FREQUENTLY"), "{purpose}");
+        let seconds = refused.body["retryAfter"].as_u64().unwrap();
+        assert!((100..=120).contains(&seconds), "{seconds}");
+        assert_eq!(refused.headers["retry-after"], seconds.to_string());
+    }
+    bundle.settled().await;
+    assert_eq!(bundle.stack.messages().len(), 1, "a refused send costs no message");
+    bundle.age("phone#", 120).await;
+    bundle.ask_by_sms(Some(&member), PHONE).await;
+}
+
+#[tokio::test]
+async fn a_verification_that_is_sent_along_must_be_the_codes_own() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let other = bundle.other_member().await;
+    let (of_an_earlier_code, _) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
+    let (of_another_purpose, _) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let (of_another_phone, _) = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await;
+    let (of_a_mail, _) = bundle.ask_by_mail(Some(&member), EMAIL).await;
+    bundle.age("phone#", 120).await;
+    let (of_another_member, _) = bundle.ask_by_sms(Some(&other), NEW_PHONE).await;
+    let of_a_recovery = bundle.ask_by_sms(None, PHONE).await;
+    let a_grant = bundle.grant(&of_a_recovery).await;
+    bundle.age("phone#", 120).await;
+    let (phone_info, _) = bundle.ask(&member).await;
+    let (its_own, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
+    for verification in [
+        &of_an_earlier_code,
+        &of_another_purpose,
+        &of_another_phone,
+        &of_a_mail,
+        &of_another_member,
+        &of_a_recovery.0,
+        &a_grant,
+        &phone_info,
+        &its_own[1..],
+        &its_own.to_lowercase(),
+    ] {
+        let body = json!({ "message": code, "phone": NEW_PHONE, "verification": verification });
+        let refused = bind(&bundle, &member, &body).await;
+        assert_eq!(refused.refusal(), (400, "{VERIFICATION}_NOT_VALID"), "{verification}");
+    }
+    bind(&bundle, &member, &json!({ "message": code, "phone": NEW_PHONE, "verification": its_own })).await.ok();
+}
+
+#[tokio::test]
+async fn a_browsers_leftover_cookie_is_no_obstacle() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
+    let call = bundle.call(Method::PUT, BIND_PHONE).session(&member.token);
+    let body = json!({ "message": code, "phone": NEW_PHONE });
+    call.header("Cookie", "verification=of-yesterday").json(&body).await.ok();
+}
+
+#[tokio::test]
+async fn a_code_of_another_purpose_or_for_another_member_is_refused() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let other = bundle.other_member().await;
+    let try_to_bind = async |code: &str, phone: &str| {
+        let refused = bind(&bundle, &member, &json!({ "message": code, "phone": phone })).await;
+        assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"), "{phone}");
+    };
+    let (_, to_change_the_password) = bundle.ask(&member).await;
+    try_to_bind(&to_change_the_password, PHONE).await;
+    bundle.age("phone#", 120).await;
+    let (_, to_reset_the_pay_password) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    try_to_bind(&to_reset_the_pay_password, PHONE).await;
+    bundle.age("phone#", 120).await;
+    let (_, to_recover) = bundle.ask_by_sms(None, OTHER_PHONE).await;
+    try_to_bind(&to_recover, OTHER_PHONE).await;
+    let (_, of_the_other) = bundle.ask_by_sms(Some(&other), NEW_PHONE).await;
+    try_to_bind(&of_the_other, NEW_PHONE).await;
+    bind(&bundle, &other, &json!({ "message": of_the_other, "phone": NEW_PHONE })).await.ok();
+}
+
+#[tokio::test]
+async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_at() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
+    let body = |code: &str| json!({ "message": code, "phone": NEW_PHONE });
+    for left in (0..5).rev() {
+        let refused = bind(&bundle, &member, &body(wrong(&code))).await;
+        assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+        assert_eq!(refused.body["attemptsLeft"], left);
+    }
+    let refused = bind(&bundle, &member, &body(&code)).await;
+    assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+    assert!((1..=120).contains(&refused.body["retryAfter"].as_u64().unwrap()), "{}", refused.text);
+    assert_eq!(bundle.shown(&member).await["phone"], "+8613627140483");
+}
+
+#[tokio::test]
+async fn a_code_is_good_for_300_seconds_and_once() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
+    bundle.age("code#", 300).await;
+    let body = json!({ "message": code, "phone": NEW_PHONE });
+    assert_eq!(bind(&bundle, &member, &body).await.refusal(), (400, "{CODE}_NOT_VALID"));
+    bundle.age("phone#", 120).await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
+    bundle.age("code#", 290).await;
+    let body = json!({ "message": code, "phone": NEW_PHONE });
+    bind(&bundle, &member, &body).await.ok();
+    assert_eq!(bind(&bundle, &member, &body).await.refusal(), (400, "{CODE}_NOT_VALID"));
+}
+
+#[tokio::test]
+async fn an_old_login_replaces_a_phone_by_the_password_alone() {
+    let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "2")]).await;
+    let member = bundle.member().await;
+    let old = bundle.logged_in(&member, 901).await;
+    let (_, code) = bundle.ask_by_sms(Some(&old), NEW_PHONE).await;
+    // As often as a code takes tries, and more: it is not tried at all.
+    for message in [wrong(&code), wrong(&code), wrong(&code), &code, &code, &code] {
+        let refused = bind(&bundle, &old, &json!({ "message": message, "phone": NEW_PHONE })).await;
+        assert_eq!(refused.refusal(), (403, "REAUTHENTICATION_REQUIRED"));
+    }
+    let mut body = json!({ "message": code, "phone": NEW_PHONE, "password": "wrong" });
+    assert_eq!(bind(&bundle, &old, &body).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
+    body["password"] = json!(OLD_PASSWORD);
+    bind(&bundle, &old, &body).await.ok();
+    assert_eq!(bundle.shown(&member).await["phone"], "+8613912345678");
+}
+
+#[tokio::test]
+async fn wrong_passwords_beside_a_code_are_counted_as_everywhere() {
+    let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "2")]).await;
+    let old = bundle.logged_in(&bundle.member().await, 901).await;
+    let (_, code) = bundle.ask_by_sms(Some(&old), NEW_PHONE).await;
+    let mut body = json!({ "message": code, "phone": NEW_PHONE, "password": "wrong" });
+    for _ in 0..2 {
+        assert_eq!(bind(&bundle, &old, &body).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
+    }
+    body["password"] = json!(OLD_PASSWORD);
+    assert_eq!(bind(&bundle, &old, &body).await.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+    bundle.age("failures#", 900).await;
+    bind(&bundle, &old, &body).await.ok();
+}
+
+#[tokio::test]
+async fn a_login_of_the_last_15_minutes_needs_no_password() {
+    let bundle = Bundle::start().await;
+    let recent = bundle.logged_in(&bundle.member().await, 870).await;
+    bound(&bundle, &recent, NEW_PHONE).await;
+}
+
+#[tokio::test]
+async fn an_old_login_binds_the_first_phone_and_the_same_one_again() {
+    let bundle = Bundle::start().await;
+    let old = bundle.logged_in(&without_phone(&bundle).await, 86_400).await;
+    bound(&bundle, &old, NEW_PHONE).await;
+    bundle.age("phone#", 120).await;
+    let call = bundle.call(Method::GET, SEND_CODE).session(&old.token);
+    call.query(&[("phone", NEW_PHONE), ("purpose", "bind")]).send().await.ok();
+    let code = bundle.code_to(&e164(NEW_PHONE)).await;
+    bind(&bundle, &old, &json!({ "message": code, "phone": NEW_PHONE })).await.ok();
+    assert_eq!(bundle.shown(&old).await["phone"], "+8613912345678");
+    assert_eq!(bundle.owner("phone#+8613912345678").await, Some(old.id));
+}
+
+#[tokio::test]
+async fn only_who_proves_to_hold_a_phone_is_told_that_another_member_has_it() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let other = bundle.other_member().await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await;
+    let body = |code: &str| json!({ "message": code, "phone": OTHER_PHONE });
+    let refused = bind(&bundle, &member, &body(wrong(&code))).await;
+    assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+    assert_eq!(bind(&bundle, &member, &body(&code)).await.refusal(), (409, "PHONE_IN_USE"));
+    assert_eq!(bundle.owner("phone#+8613800138000").await.as_ref(), Some(&other.id));
+
+    // As soon as the other member gives the phone up, the same code binds it.
+    bound(&bundle, &other, NEW_PHONE).await;
+    bind(&bundle, &member, &body(&code)).await.ok();
+    assert_eq!(bundle.owner("phone#+8613800138000").await, Some(member.id));
+}
+
+#[tokio::test]
+async fn of_40_who_want_one_phone_at_once_one_gets_it() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let other = bundle.other_member().await;
+    bundle.ask_by_sms(Some(&other), NEW_PHONE).await;
+    bundle.age("phone#", 120).await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
+    // Two members bind it, and the login service creates a third who has it.
+    let answers = at_once(40, async |number| match number % 4 {
+        0 => {
+            let new = json!({ "phone": NEW_PHONE });
+            bundle.call(Method::POST, "/_local/members").json(&new).await
+        }
+        1 => bind(&bundle, &other, &json!({ "message": code, "phone": NEW_PHONE })).await,
+        _ => bind(&bundle, &member, &json!({ "message": code, "phone": NEW_PHONE })).await,
+    })
+    .await;
+    let winners: Vec<_> = answers.iter().filter(|answer| answer.status.is_success()).collect();
+    assert_eq!(winners.len(), 1, "{answers:#?}");
+    for answer in answers.iter().filter(|answer| !answer.status.is_success()) {
+        let expected = [(400, "{CODE}_NOT_VALID"), (429, "TOO_MANY_ATTEMPTS"), (409, "PHONE_IN_USE")];
+        assert!(expected.contains(&answer.refusal()), "{answer:?}");
+    }
+    let owner = bundle.owner("phone#+8613912345678").await.unwrap();
+    let created = winners[0].body["id"].as_str();
+    assert_eq!(owner, created.unwrap_or(&member.id));
+    let expected = if created.is_some() { e164(PHONE) } else { e164(NEW_PHONE) };
+    assert_eq!(bundle.shown(&member).await["phone"], expected);
+    assert_eq!(bundle.shown(&other).await["phone"], e164(OTHER_PHONE));
+}
+
+#[tokio::test]
+async fn of_40_right_tries_at_once_one_wins() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
+    let body = json!({ "message": code, "phone": NEW_PHONE });
+    let answers = at_once(40, async |_| bind(&bundle, &member, &body).await).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
+    assert_eq!(bundle.shown(&member).await["audit"].as_array().unwrap().len(), 1);
+    assert_eq!(bundle.owner("phone#+8613912345678").await, Some(member.id));
+}
+
+#[tokio::test]
+async fn a_phone_that_was_just_bound_is_the_members_in_every_other_call() {
+    let bundle = Bundle::start().await;
+    let member = without_phone(&bundle).await;
+    bound(&bundle, &member, NEW_PHONE).await;
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PHONE });
+    let call = bundle.call(Method::PUT, CHANGE).session(&member.token);
+    assert_eq!(call.json(&body).await.refusal(), (400, "{NEW_PASSWORD}_NOT_VALID"));
+    bundle.age("phone#", 120).await;
+    bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();
+    let messages = bundle.sent_to(&e164(NEW_PHONE)).await;
+    assert_eq!(messages.iter().filter(|message| message.code.is_some()).count(), 2, "{messages:#?}");
+}

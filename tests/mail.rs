@@ -1,0 +1,396 @@
+//! 发送邮件, 验证邮件: a mail address is bound by the code or the link that was sent to it.
+
+use crate::{
+    bundle::{
+        Answer, Bundle, EMAIL, Jar, Member, NEW_PASSWORD, OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, RECOVERY, SEND_MAIL,
+        VERIFY_MAIL, at_once, e164, wrong,
+    },
+    proxy::Proxy,
+};
+use local::Channel;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const NEW_EMAIL: &str = "li.lei@example.org";
+/// What a browser says that it takes.
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+async fn verify(bundle: &Bundle, (verification, code): &(String, String)) -> Answer {
+    let body = json!({ "verification": verification, "code": code });
+    bundle.call(Method::POST, VERIFY_MAIL).json(&body).await
+}
+
+/// Asks for a mail to that address and verifies it.
+async fn bound(bundle: &Bundle, member: &Member, email: &str) {
+    verify(bundle, &bundle.ask_by_mail(Some(member), email).await).await.ok();
+}
+
+async fn without_email(bundle: &Bundle) -> Member {
+    bundle.member_with(json!({ "phone": PHONE, "password": OLD_PASSWORD })).await
+}
+
+/// The path and query of the link in the newest mail.
+fn link(bundle: &Bundle) -> String {
+    let link = bundle.stack.messages()[0].link.clone().expect("a link was sent");
+    let path = link.strip_prefix(bundle.stack.url()).unwrap_or_else(|| panic!("{link}"));
+    assert!(path.starts_with("/web/userservice/security/verifyMail?"), "{link}");
+    path.to_owned()
+}
+
+/// A page as a browser opens it.
+async fn open(bundle: &Bundle, path: &str, language: &str) -> Answer {
+    let call = bundle.call(Method::GET, path).header("Accept", BROWSER);
+    let page = call.header("Accept-Language", language).send().await;
+    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8", "{}", page.text);
+    assert_eq!(page.headers["cache-control"], "no-store");
+    page
+}
+
+/// The value of a hidden field of the page's form.
+fn hidden(page: &Answer, name: &str) -> String {
+    let inputs = page.text.split("<input").skip(1).filter_map(|input| input.split('>').next());
+    let mut fields = inputs.filter(|input| input.contains(&format!("name=\"{name}\"")));
+    let (Some(input), None) = (fields.next(), fields.next()) else { panic!("{}", page.text) };
+    assert!(input.contains("type=\"hidden\""), "{input}");
+    let value = input.split("value=\"").nth(1).and_then(|value| value.split('"').next()).unwrap();
+    [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")]
+        .iter()
+        .fold(value.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
+}
+
+/// Presses the page's one button.
+async fn press(bundle: &Bundle, page: &Answer, jar: &Jar, language: &str) -> Answer {
+    // Relative to the page's own path, so that the stage before it stays.
+    assert!(page.text.contains("action=\"verifyMail\"") && page.text.contains("method=\"post\""), "{}", page.text);
+    let form = [("verification", hidden(page, "verification")), ("code", hidden(page, "code"))];
+    let form = [(form[0].0, form[0].1.as_str()), (form[1].0, form[1].1.as_str())];
+    let call = bundle.call(Method::POST, VERIFY_MAIL).cookies(jar).header("Accept", BROWSER);
+    let answer = call.header("Accept-Language", language).form(&form).await;
+    assert_eq!(answer.headers["content-type"], "text/html; charset=utf-8", "{}", answer.text);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    answer
+}
+
+#[tokio::test]
+async fn a_person_opens_the_link_and_presses_the_button_and_a_scanner_before_them_did_no_harm() {
+    let bundle = Bundle::start().await;
+    let member = without_email(&bundle).await;
+    let call = bundle.call(Method::POST, SEND_MAIL).session(&member.token);
+    let sent = call.form(&[("email", NEW_EMAIL)]).await.documented(200);
+    assert_eq!((sent.body["expiresIn"].as_u64(), sent.body["resendIn"].as_u64()), (Some(600), Some(120)));
+    assert_eq!(sent.headers["authorization"], format!("Bearer {}", sent.token()));
+
+    let path = link(&bundle);
+    let before = bundle.items().await;
+    for _ in 0..2 {
+        assert_eq!(open(&bundle, &path, "zh-CN").await.status, 200);
+        bundle.call(Method::HEAD, &path).send().await;
+        // Whatever it says that it takes.
+        let scanned = bundle.call(Method::GET, &path).header("Accept", "*/*").send().await;
+        assert_eq!(scanned.status, 200);
+    }
+    assert_eq!(bundle.items().await, before);
+    assert_eq!(bundle.shown(&member).await["email"], Value::Null);
+
+    let page = open(&bundle, &path, "zh-CN").await;
+    assert_eq!(hidden(&page, "verification"), sent.verification());
+    let done = press(&bundle, &page, &Jar::new(), "zh-CN").await;
+    assert_eq!(done.status, 200, "{}", done.text);
+    let shown = bundle.shown(&member).await;
+    assert_eq!((&shown["email"], &shown["credentialVersion"]), (&json!(NEW_EMAIL), &json!(1)));
+    assert_eq!(shown["audit"][0]["action"], "email-bound");
+    assert_eq!(bundle.owner("email#li.lei@example.org").await, Some(member.id));
+}
+
+#[tokio::test]
+async fn an_app_verifies_with_the_code_as_documented() {
+    let bundle = Bundle::start().await;
+    let member = without_email(&bundle).await;
+    let asked = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    assert_eq!(asked.1.len(), 6);
+    verify(&bundle, &asked).await.documented(200);
+    assert_eq!(bundle.shown(&member).await["email"], NEW_EMAIL);
+}
+
+#[tokio::test]
+async fn a_mail_has_code_and_link_in_the_language_of_who_asked() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    for (who, address) in [(Some(&member), NEW_EMAIL), (None, EMAIL)] {
+        for language in ["en", "zh-CN"] {
+            let call = bundle.call(Method::POST, SEND_MAIL).of(who).header("Accept-Language", language);
+            call.json(&json!({ "email": address })).await.ok();
+            let mail = bundle.sent_to(address).await.remove(0);
+            assert_eq!(mail.channel, Channel::Mail);
+            let (code, link) = (mail.code.unwrap(), mail.link.unwrap());
+            assert_eq!(code.len(), 6);
+            let text = mail.text.replace(&link, "").replace(&code, "");
+            assert!(!text.contains('<'), "it is plain text: {text}");
+            assert_eq!(text.is_ascii(), language == "en", "{text}");
+            assert!(text.contains(if language == "en" { "code" } else { "验证码" }), "{text}");
+            assert!(text.contains("10"), "it says for how many minutes: {text}");
+            bundle.age("email#", 120).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_page_is_small_and_holds_one_form_one_button_and_no_script_in_either_language() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    let path = link(&bundle);
+    let chinese = open(&bundle, &path, "zh-CN").await;
+    let english = open(&bundle, &path, "en").await;
+    for (page, language) in [(&chinese, "zh-CN"), (&english, "en")] {
+        let text = &page.text;
+        assert!(text.len() < 4096, "{} bytes", text.len());
+        assert!(text.contains(&format!("lang=\"{language}\"")), "{text}");
+        let count = |tag: &str| text.matches(tag).count();
+        assert_eq!((count("<form"), count("<button"), count("<input")), (1, 1, 2), "{text}");
+        for forbidden in ["<script", "<img", "<link", "<iframe", "http://", "https://", "javascript:"] {
+            assert!(!text.contains(forbidden), "{text}");
+        }
+    }
+    assert!(english.text.is_ascii() && !chinese.text.is_ascii(), "{}", english.text);
+    // The default language, and the one that is asked for first.
+    assert_eq!(open(&bundle, &path, "fr").await.text, chinese.text);
+    assert_eq!(open(&bundle, &path, "en-GB,zh;q=0.5").await.text, english.text);
+}
+
+#[tokio::test]
+async fn the_page_escapes_what_it_is_given() {
+    let bundle = Bundle::start().await;
+    for given in ["'\"><script>alert(1)</script>", "\" autofocus onfocus=\"alert(1)", "&quot;&#39;<!--", "</form>"] {
+        let call = bundle.call(Method::GET, VERIFY_MAIL).header("Accept", BROWSER);
+        let page = call.query(&[("verification", given), ("code", given)]).send().await;
+        assert_eq!(page.status, 200, "{}", page.text);
+        let text = &page.text;
+        let count = |tag: &str| text.matches(tag).count();
+        let tags = (count("<form"), count("</form>"), count("<input"), count("<script"), count("<!--"));
+        assert_eq!(tags, (1, 1, 2, 0, 0), "{text}");
+        assert!(!text.contains(" onfocus=\""), "{text}");
+        assert_eq!((hidden(&page, "verification"), hidden(&page, "code")), (given.to_owned(), given.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_lost_its_end_gets_a_page_that_says_so() {
+    let bundle = Bundle::start().await;
+    for query in ["", "?verification=a", "?code=123456", "?verification=&code=123456"] {
+        let page = open(&bundle, &format!("{VERIFY_MAIL}{query}"), "en").await;
+        assert_eq!(page.status, 400, "{}", page.text);
+        assert_eq!(page.text.matches("<form").count(), 0, "{}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn a_button_that_is_pressed_too_late_or_twice_gets_a_page_that_says_so() {
+    let bundle = Bundle::start().await;
+    let member = without_email(&bundle).await;
+    bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    let page = open(&bundle, &link(&bundle), "en").await;
+    assert_eq!(press(&bundle, &page, &Jar::new(), "en").await.status, 200);
+    let english = press(&bundle, &page, &Jar::new(), "en").await;
+    let chinese = press(&bundle, &page, &Jar::new(), "zh-CN").await;
+    for (answer, language) in [(&english, "en"), (&chinese, "zh-CN")] {
+        assert_eq!(answer.status, 400, "{}", answer.text);
+        assert!(answer.text.contains(&format!("lang=\"{language}\"")), "{}", answer.text);
+    }
+    assert!(english.text.contains("The code is wrong or has expired."), "{}", english.text);
+    assert!(chinese.text.contains("验证码错误或已过期"), "{}", chinese.text);
+}
+
+#[tokio::test]
+async fn each_refusal_of_a_mail_names_its_parameter_and_sends_nothing() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    for who in [None, Some(&member)] {
+        for (body, expected) in [
+            (json!({}), "{EMAIL}_REQUIRED"),
+            (json!({ "email": " " }), "{EMAIL}_REQUIRED"),
+            (json!({ "email": "li" }), "{EMAIL}_NOT_VALID"),
+            (json!({ "email": "Li <li@example.com>" }), "{EMAIL}_NOT_VALID"),
+            (json!({ "email": "li@example.com,wu@example.com" }), "{EMAIL}_NOT_VALID"),
+            (json!({ "email": "li@example.com\r\nBcc: wu@example.com" }), "{EMAIL}_NOT_VALID"),
+        ] {
+            let refused = bundle.call(Method::POST, SEND_MAIL).of(who).json(&body).await;
+            assert_eq!(refused.refusal(), (400, expected), "{body}");
+        }
+    }
+    bundle.settled().await;
+    assert_eq!(bundle.stack.messages(), []);
+}
+
+#[tokio::test]
+async fn the_next_mail_to_an_address_waits_for_120_seconds() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    bundle.ask_by_mail(Some(&member), EMAIL).await;
+    for who in [Some(&member), None] {
+        let refused = bundle.call(Method::POST, SEND_MAIL).of(who).json(&json!({ "email": EMAIL })).await;
+        assert_eq!(refused.refusal(), (429, "SEND_MESSAGE_FREQUENTLY"));
+        let seconds = refused.body["retryAfter"].as_u64().unwrap();
+        assert!((100..=120).contains(&seconds), "{seconds}");
+    }
+    bundle.settled().await;
+    assert_eq!(bundle.stack.messages().len(), 1);
+    bundle.age("email#", 120).await;
+    bundle.ask_by_mail(None, EMAIL).await;
+}
+
+#[tokio::test]
+async fn each_refusal_to_verify_names_its_parameter_and_binds_nothing() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (to_bind_a_phone, _) = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await;
+    let (to_reset, _) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    bundle.age("phone#", 120).await;
+    let (to_recover, _) = bundle.ask_by_sms(None, PHONE).await;
+    bundle.age("phone#", 120).await;
+    let (phone_info, _) = bundle.ask(&member).await;
+    let (to_recover_by_mail, _) = bundle.ask_by_mail(None, EMAIL).await;
+    let (verification, code) = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    let bad = wrong(&code);
+    for (body, expected) in [
+        (json!({}), "{VERIFICATION}_REQUIRED"),
+        (json!({ "code": code }), "{VERIFICATION}_REQUIRED"),
+        (json!({ "verification": verification }), "{CODE}_REQUIRED"),
+        (json!({ "verification": "forged", "code": code }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "verification": verification.to_lowercase(), "code": code }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "verification": phone_info, "code": code }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "verification": to_bind_a_phone, "code": code }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "verification": to_reset, "code": code }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "verification": to_recover, "code": code }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "verification": to_recover_by_mail, "code": code }), "{CODE}_NOT_VALID"),
+        (json!({ "verification": verification, "code": bad }), "{CODE}_NOT_VALID"),
+    ] {
+        let refused = bundle.call(Method::POST, VERIFY_MAIL).json(&body).await;
+        assert_eq!(refused.refusal(), (400, expected), "{body}");
+    }
+    let with_a_bad_session = bundle.call(Method::POST, VERIFY_MAIL).session("a.b.c");
+    let body = json!({ "verification": verification, "code": code });
+    assert_eq!(with_a_bad_session.json(&body).await.refusal(), (401, "INVALID_TOKEN"));
+    assert_eq!(bundle.shown(&member).await["email"], EMAIL);
+    verify(&bundle, &(verification, code)).await.ok();
+}
+
+#[tokio::test]
+async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_at() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    for who in [Some(&member), None] {
+        let (verification, code) = bundle.ask_by_mail(who, EMAIL).await;
+        for left in (0..5).rev() {
+            let refused = verify(&bundle, &(verification.clone(), wrong(&code).to_owned())).await;
+            assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+            assert_eq!(refused.body["attemptsLeft"], left);
+        }
+        let refused = verify(&bundle, &(verification, code)).await;
+        assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+        bundle.age("email#", 120).await;
+    }
+}
+
+#[tokio::test]
+async fn a_code_is_good_for_600_seconds_and_once() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let asked = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    bundle.age("code#", 600).await;
+    let refused = verify(&bundle, &asked).await;
+    assert_eq!((refused.refusal(), &refused.body["attemptsLeft"]), ((400, "{CODE}_NOT_VALID"), &json!(0)));
+    bundle.age("email#", 120).await;
+    let asked = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    bundle.age("code#", 580).await;
+    verify(&bundle, &asked).await.ok();
+    assert_eq!(verify(&bundle, &asked).await.refusal(), (400, "{CODE}_NOT_VALID"));
+}
+
+#[tokio::test]
+async fn an_address_that_another_member_has_is_refused_to_who_proved_to_read_its_mail() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let other = bundle.other_member().await;
+    let asked = bundle.ask_by_mail(Some(&member), OTHER_EMAIL).await;
+    assert_eq!(verify(&bundle, &asked).await.refusal(), (409, "EMAIL_IN_USE"));
+    let page = open(&bundle, &link(&bundle), "en").await;
+    let answer = press(&bundle, &page, &Jar::new(), "en").await;
+    assert_eq!(answer.status, 409);
+    assert!(answer.text.contains("This mail address is bound to another account."), "{}", answer.text);
+    assert_eq!(bundle.owner("email#wu@example.com").await, Some(other.id));
+    assert_eq!(bundle.shown(&member).await["email"], EMAIL);
+}
+
+#[tokio::test]
+async fn a_replaced_address_is_free_again_and_all_three_are_told() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    bound(&bundle, &member, NEW_EMAIL).await;
+    let shown = bundle.shown(&member).await;
+    assert_eq!((&shown["email"], &shown["audit"][0]["action"]), (&json!(NEW_EMAIL), &json!("email-replaced")));
+    assert_eq!(bundle.owner("email#li.lei@example.org").await.as_ref(), Some(&member.id));
+    for to in [EMAIL, NEW_EMAIL, &e164(PHONE)] {
+        assert_eq!(bundle.notices_to(to).await.len(), 1, "{to}");
+    }
+    bundle.age("email#", 120).await;
+    // No recovery by the old address any more.
+    let before = bundle.sent_to(EMAIL).await.len();
+    bundle.call(Method::POST, SEND_MAIL).json(&json!({ "email": EMAIL })).await.ok();
+    assert_eq!(bundle.sent_to(EMAIL).await.len(), before);
+    let other = bundle.member_with(json!({})).await;
+    bundle.age("email#", 120).await;
+    bound(&bundle, &other, EMAIL).await;
+    assert_eq!(bundle.owner("email#li@example.com").await, Some(other.id));
+}
+
+#[tokio::test]
+async fn the_address_that_is_bound_already_can_be_verified_again() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    bound(&bundle, &member, EMAIL).await;
+    assert_eq!(bundle.shown(&member).await["email"], EMAIL);
+    assert_eq!(bundle.owner("email#li@example.com").await, Some(member.id));
+}
+
+#[tokio::test]
+async fn of_40_verifications_at_once_one_binds() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let asked = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    let answers = at_once(40, async |_| verify(&bundle, &asked).await).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
+    assert_eq!(bundle.shown(&member).await["audit"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn who_forgot_the_password_presses_the_button_and_goes_on_in_the_same_browser() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let mut jar = Jar::new();
+    jar.keep(&bundle.call(Method::POST, SEND_MAIL).cookies(&jar).form(&[("email", EMAIL)]).await.ok());
+    bundle.settled().await;
+    let page = open(&bundle, &link(&bundle), "zh-CN").await;
+    let done = press(&bundle, &page, &jar, "zh-CN").await;
+    assert_eq!(done.status, 200, "{}", done.text);
+    jar.keep(&done);
+    let grant = jar.verification().unwrap();
+    assert_eq!(grant.len(), 43);
+    assert_eq!(done.cookie(), (grant, "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=600"));
+    let call = bundle.call(Method::PUT, RECOVERY).cookies(&jar);
+    call.form(&[("email", EMAIL), ("passwordFirst", NEW_PASSWORD)]).await.documented(201);
+    assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn a_provider_that_refuses_is_told_to_a_member_who_may_ask_again_at_once() {
+    let (proxy, setting) = Proxy::before("AWS_ENDPOINT_URL_SESV2").await;
+    let bundle = Bundle::with(&[setting.pair()]).await;
+    let member = bundle.member().await;
+    for _ in 0..2 {
+        let call = bundle.call(Method::POST, SEND_MAIL).session(&member.token);
+        assert_eq!(call.json(&json!({ "email": NEW_EMAIL })).await.refusal(), (500, "SEND_MESSAGE_ERROR"));
+    }
+    assert_eq!(proxy.requests().len(), 2, "one try each: a retry could be a second mail");
+    assert!(bundle.stack.log_lines().iter().all(|line| !line.text.contains(NEW_EMAIL)));
+}

@@ -1,0 +1,446 @@
+//! 忘记密码第一步, 忘记密码第二步: a forgotten login password, recovered by whoever holds the phone or the mailbox.
+
+use crate::bundle::{
+    Answer, BIND_PHONE, Bundle, CHANGE, EMAIL, Jar, Member, NEW_PASSWORD, OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE,
+    PHONE, RECOVERY, SEND_CODE, SEND_MAIL, VERIFY_MAIL, at_once, wrong,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+async fn verify(bundle: &Bundle, body: &Value) -> Answer {
+    bundle.call(Method::POST, RECOVERY).json(body).await
+}
+
+async fn recover(bundle: &Bundle, body: &Value) -> Answer {
+    bundle.call(Method::PUT, RECOVERY).json(body).await
+}
+
+/// A grant for the member who has that phone.
+async fn granted(bundle: &Bundle, phone: &str) -> String {
+    bundle.grant(&bundle.ask_by_sms(None, phone).await).await
+}
+
+#[tokio::test]
+async fn a_browser_recovers_it_by_sms_with_the_documented_parameters_alone() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let mut jar = Jar::new();
+    let send = bundle.call(Method::GET, SEND_CODE).cookies(&jar).query(&[("phone", PHONE)]);
+    let sent = send.send().await.documented(200);
+    assert_eq!((sent.body["expiresIn"].as_u64(), sent.body["resendIn"].as_u64()), (Some(300), Some(120)));
+    let expected = (sent.verification(), "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=300");
+    assert_eq!(sent.cookie(), expected);
+    jar.keep(&sent);
+
+    let code = bundle.code_to("+8613627140483").await;
+    let first_step = bundle.call(Method::POST, RECOVERY).cookies(&jar);
+    let verified = first_step.form(&[("message", &code)]).await.documented(201);
+    assert_eq!(verified.body["expiresIn"], 600);
+    let expected = (verified.verification(), "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=600");
+    assert_eq!(verified.cookie(), expected);
+    jar.keep(&verified);
+    let grant = jar.verification().unwrap();
+    assert!(grant.len() == 43 && grant.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+
+    let second_step = bundle.call(Method::PUT, RECOVERY).cookies(&jar);
+    let recovered = second_step.form(&[("phone", PHONE), ("passwordFirst", NEW_PASSWORD)]).await;
+    assert_eq!((recovered.status.as_u16(), recovered.text.as_str()), (201, r#"{"code":"201","msg":"success","data":"success"}"#));
+    assert_eq!(recovered.cookie().1, "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=0");
+    jar.keep(&recovered);
+    assert_eq!(jar.verification(), None);
+    assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn an_app_recovers_it_by_sms_with_parameters_alone() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let verified = verify(&bundle, &json!({ "message": code, "verification": verification })).await;
+    let grant = verified.documented(201).verification().to_owned();
+    let body = json!({
+        "phone": PHONE, "passwordFirst": NEW_PASSWORD, "passwordSecond": NEW_PASSWORD, "verification": grant,
+    });
+    recover(&bundle, &body).await.documented(201);
+    assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn a_parameter_stands_before_the_cookie() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let cookie = "verification=of-yesterday";
+    let body = json!({ "message": code, "verification": verification });
+    let verified = bundle.call(Method::POST, RECOVERY).header("Cookie", cookie).json(&body).await.ok();
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": verified.verification() });
+    bundle.call(Method::PUT, RECOVERY).header("Cookie", cookie).json(&body).await.ok();
+    assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn a_browser_recovers_it_by_mail() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let mut jar = Jar::new();
+    let sent = bundle.call(Method::POST, SEND_MAIL).cookies(&jar).form(&[("email", EMAIL)]).await.documented(200);
+    assert_eq!((sent.body["expiresIn"].as_u64(), sent.body["resendIn"].as_u64()), (Some(600), Some(120)));
+    let expected = (sent.verification(), "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=600");
+    assert_eq!(sent.cookie(), expected);
+    jar.keep(&sent);
+    let code = bundle.code_to(EMAIL).await;
+    let form = [("verification", sent.verification()), ("code", &code)];
+    let verified = bundle.call(Method::POST, VERIFY_MAIL).cookies(&jar).form(&form).await.documented(200);
+    assert_eq!(verified.body["expiresIn"], 600);
+    let expected = (verified.verification(), "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=600");
+    assert_eq!(verified.cookie(), expected);
+    jar.keep(&verified);
+    assert_eq!(jar.verification().unwrap().len(), 43);
+    let second_step = bundle.call(Method::PUT, RECOVERY).cookies(&jar);
+    let recovered = second_step.form(&[("email", EMAIL), ("passwordFirst", NEW_PASSWORD)]).await.documented(201);
+    jar.keep(&recovered);
+    assert_eq!(jar.verification(), None);
+    assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn an_app_recovers_it_by_mail_with_parameters_alone() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let grant = bundle.grant_by_mail(&bundle.ask_by_mail(None, EMAIL).await).await;
+    let body = json!({ "email": "li@EXAMPLE.com", "passwordFirst": NEW_PASSWORD, "verification": grant });
+    recover(&bundle, &body).await.documented(201);
+    assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn every_session_is_over_and_nobody_is_logged_in() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let elsewhere = bundle.logged_in(&member, 60).await;
+    let grant = granted(&bundle, PHONE).await;
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    // Not even who was logged in while they recovered it.
+    let recovered = bundle.call(Method::PUT, RECOVERY).session(&member.token).json(&body).await.documented(201);
+    assert_eq!((&recovered.body["token"], recovered.headers.get("authorization")), (&Value::Null, None));
+    for session in [&member, &elsewhere] {
+        let call = bundle.call(Method::PUT, CHANGE).session(&session.token);
+        assert_eq!(call.json(&json!({})).await.refusal(), (401, "INVALID_TOKEN"));
+    }
+    let shown = bundle.shown(&member).await;
+    assert_eq!(shown["credentialVersion"], 2);
+    let actions: Vec<_> = shown["audit"].as_array().unwrap().iter().map(|record| &record["action"]).collect();
+    assert_eq!(actions, ["password-recovered"]);
+}
+
+#[tokio::test]
+async fn a_session_that_is_sent_along_must_be_good() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let verify = json!({ "message": code, "verification": verification });
+    let mail = json!({ "email": EMAIL });
+    for (method, path, body) in [(Method::POST, RECOVERY, &verify), (Method::POST, SEND_MAIL, &mail)] {
+        let refused = bundle.call(method, path).session("a.b.c").json(body).await;
+        assert_eq!(refused.refusal(), (401, "INVALID_TOKEN"), "{path}");
+    }
+    let grant = bundle.grant(&(verification, code)).await;
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    let refused = bundle.call(Method::PUT, RECOVERY).session("a.b.c").json(&body).await;
+    assert_eq!(refused.refusal(), (401, "INVALID_TOKEN"));
+    recover(&bundle, &body).await.ok();
+}
+
+#[tokio::test]
+async fn each_refusal_of_the_first_step_names_its_parameter() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let to_bind = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await.0;
+    let to_bind_mail = bundle.ask_by_mail(Some(&member), OTHER_EMAIL).await.0;
+    let by_mail = bundle.ask_by_mail(None, EMAIL).await.0;
+    let phone_info = bundle.ask(&member).await.0;
+    bundle.age("phone#", 120).await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let bad = wrong(&code);
+    for (body, expected) in [
+        (json!({}), "{MESSAGE}_REQUIRED"),
+        (json!({ "verification": verification }), "{MESSAGE}_REQUIRED"),
+        (json!({ "message": code }), "{VERIFICATION}_REQUIRED"),
+        (json!({ "message": code, "verification": "forged" }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "message": code, "verification": verification.to_uppercase() }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "message": code, "verification": &verification[..verification.len() - 4] }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "message": code, "verification": phone_info }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "message": code, "verification": to_bind }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "message": code, "verification": to_bind_mail }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "message": code, "verification": by_mail }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "message": code, "verification": "A".repeat(43) }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "message": bad, "verification": verification }), "{CODE}_NOT_VALID"),
+    ] {
+        assert_eq!(verify(&bundle, &body).await.refusal(), (400, expected), "{body}");
+    }
+    verify(&bundle, &json!({ "message": code, "verification": verification })).await.ok();
+}
+
+#[tokio::test]
+async fn a_token_of_another_deployment_is_refused() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let elsewhere = Bundle::start().await;
+    elsewhere.member().await;
+    let (_, code) = bundle.ask_by_sms(None, PHONE).await;
+    let (foreign, _) = elsewhere.ask_by_sms(None, PHONE).await;
+    let refused = verify(&bundle, &json!({ "message": code, "verification": foreign })).await;
+    assert_eq!(refused.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
+}
+
+#[tokio::test]
+async fn each_refusal_of_the_second_step_names_its_parameter_and_never_costs_the_grant() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    bundle.other_member().await;
+    let (token, code) = bundle.ask_by_sms(None, PHONE).await;
+    let grant = bundle.grant(&(token.clone(), code)).await;
+    let others = granted(&bundle, OTHER_PHONE).await;
+    let by_mail = bundle.grant_by_mail(&bundle.ask_by_mail(None, EMAIL).await).await;
+    bundle.age("phone#", 120).await;
+    let to_reset_the_pay_password = bundle.grant(&bundle.ask_by_sms(Some(&member), PHONE).await).await;
+    let good = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    let with = |parameter: &str, value: Value| {
+        let mut body = good.clone();
+        body[parameter] = value;
+        body
+    };
+    let mut for_the_address = with("email", json!(EMAIL));
+    for_the_address["phone"] = Value::Null;
+    let mut by_mail_for_another_address = with("verification", json!(by_mail));
+    by_mail_for_another_address["phone"] = Value::Null;
+    by_mail_for_another_address["email"] = json!(OTHER_EMAIL);
+    let mut no_address = for_the_address.clone();
+    no_address["email"] = json!("li@");
+    for (body, expected) in [
+        (json!({}), "{PHONE}_REQUIRED"),
+        (with("phone", Value::Null), "{PHONE}_REQUIRED"),
+        (with("phone", json!("hello")), "{PHONE}_NOT_VALID"),
+        (no_address, "{EMAIL}_NOT_VALID"),
+        (with("passwordFirst", json!(" ")), "{NEW_PASSWORD}_REQUIRED"),
+        (with("passwordSecond", json!("026128")), "{NEW_PASSWORD}_NOT_VALID"),
+        (with("passwordFirst", json!("12345")), "{NEW_PASSWORD}_NOT_VALID"),
+        (with("passwordFirst", json!("password")), "{NEW_PASSWORD}_NOT_VALID"),
+        (with("passwordFirst", json!("x".repeat(129))), "{NEW_PASSWORD}_NOT_VALID"),
+        (with("passwordFirst", json!(PHONE)), "{NEW_PASSWORD}_NOT_VALID"),
+        (with("passwordFirst", json!("Li@Example.com")), "{NEW_PASSWORD}_NOT_VALID"),
+        (with("verification", Value::Null), "{VERIFICATION}_REQUIRED"),
+        (with("verification", json!("forged")), "{VERIFICATION}_NOT_VALID"),
+        (with("verification", json!("A".repeat(43))), "{VERIFICATION}_NOT_VALID"),
+        (with("verification", json!(token)), "{VERIFICATION}_NOT_VALID"),
+        (with("verification", json!(others)), "{VERIFICATION}_NOT_VALID"),
+        (with("verification", json!(by_mail)), "{VERIFICATION}_NOT_VALID"),
+        (with("verification", json!(to_reset_the_pay_password)), "{VERIFICATION}_NOT_VALID"),
+        (with("phone", json!(OTHER_PHONE)), "{VERIFICATION}_NOT_VALID"),
+        (for_the_address, "{VERIFICATION}_NOT_VALID"),
+        (by_mail_for_another_address, "{VERIFICATION}_NOT_VALID"),
+    ] {
+        assert_eq!(recover(&bundle, &body).await.refusal(), (400, expected), "{body}");
+    }
+    assert!(bundle.has_password(&member, OLD_PASSWORD).await);
+    recover(&bundle, &good).await.ok();
+    assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn a_grant_works_once() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let grant = granted(&bundle, PHONE).await;
+    let body = |password: &str| json!({ "phone": PHONE, "passwordFirst": password, "verification": grant });
+    recover(&bundle, &body(NEW_PASSWORD)).await.ok();
+    let again = recover(&bundle, &body("another-password")).await;
+    assert_eq!(again.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
+    assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn a_grant_is_good_for_600_seconds_even_if_it_was_not_swept() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let grant = granted(&bundle, PHONE).await;
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    bundle.age("grant#", 600).await;
+    assert_eq!(recover(&bundle, &body).await.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
+    bundle.age("phone#", 120).await;
+    let grant = granted(&bundle, PHONE).await;
+    bundle.age("grant#", 580).await;
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    recover(&bundle, &body).await.ok();
+}
+
+#[tokio::test]
+async fn a_grant_ends_with_the_phone_that_it_was_given_for() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let grant = granted(&bundle, PHONE).await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await;
+    let body = json!({ "message": code, "phone": OTHER_PHONE });
+    bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    assert_eq!(recover(&bundle, &body).await.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
+    assert!(bundle.has_password(&member, OLD_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn of_40_recoveries_at_once_one_wins() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let grant = granted(&bundle, PHONE).await;
+    let answers = at_once(40, async |number| {
+        let password = format!("new-password-{number}");
+        let body = json!({ "phone": PHONE, "passwordFirst": password, "verification": grant });
+        recover(&bundle, &body).await
+    })
+    .await;
+    let winners: Vec<_> = (0..40).filter(|number| answers[*number].status.is_success()).collect();
+    assert_eq!(winners.len(), 1, "{answers:#?}");
+    let losers = answers.iter().filter(|answer| answer.refusal() == (400, "{VERIFICATION}_NOT_VALID"));
+    assert_eq!(losers.count(), 39, "{answers:#?}");
+    assert!(bundle.has_password(&member, &format!("new-password-{}", winners[0])).await);
+}
+
+#[tokio::test]
+async fn of_40_right_codes_at_once_one_becomes_a_grant() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let body = json!({ "message": code, "verification": verification });
+    let answers = at_once(40, async |_| verify(&bundle, &body).await).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
+    assert_eq!(verify(&bundle, &body).await.refusal(), (400, "{CODE}_NOT_VALID"));
+}
+
+#[tokio::test]
+async fn of_40_wrong_codes_at_once_five_are_looked_at() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let body = json!({ "message": wrong(&code), "verification": verification });
+    let answers = at_once(40, async |_| verify(&bundle, &body).await).await;
+    let count = |expected| answers.iter().filter(|answer| answer.refusal() == expected).count();
+    assert_eq!(count((400, "{CODE}_NOT_VALID")), 5, "{answers:#?}");
+    assert_eq!(count((429, "TOO_MANY_ATTEMPTS")), 35);
+}
+
+#[tokio::test]
+async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_at() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let body = |code: &str| json!({ "message": code, "verification": verification });
+    for left in (0..5).rev() {
+        let refused = verify(&bundle, &body(wrong(&code))).await;
+        assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+        assert_eq!(refused.body["attemptsLeft"], left);
+    }
+    let refused = verify(&bundle, &body(&code)).await;
+    assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+    let seconds = refused.body["retryAfter"].as_u64().unwrap();
+    assert!((1..=120).contains(&seconds), "until another code may be asked for: {seconds}");
+    assert_eq!(refused.headers["retry-after"], seconds.to_string());
+}
+
+#[tokio::test]
+async fn a_code_is_good_for_300_seconds_even_if_it_was_not_swept() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    bundle.age("code#", 300).await;
+    let refused = verify(&bundle, &json!({ "message": code, "verification": verification })).await;
+    assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+    assert_eq!(refused.body["attemptsLeft"], 0);
+}
+
+#[tokio::test]
+async fn a_code_is_good_in_the_hands_alone_that_asked_for_it_and_others_cannot_use_it_up() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (of_another_flow, earlier_code) = bundle.ask_by_sms(None, PHONE).await;
+    bundle.age("phone#", 120).await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    for message in [&earlier_code, &code, &code, &code, &code, &code, &code] {
+        let refused = verify(&bundle, &json!({ "message": message, "verification": of_another_flow })).await;
+        assert_eq!(refused.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
+    }
+    let grant = bundle.grant(&(verification, code)).await;
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    recover(&bundle, &body).await.ok();
+    assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn failures_of_a_day_are_counted_across_flows_and_right_ones_are_not() {
+    let bundle = Bundle::with(&[("FAILURES_PER_DAY", "3"), ("SENDS_PER_HOUR", "100")]).await;
+    bundle.member().await;
+    // Right tries, whose count is given back.
+    for _ in 0..4 {
+        granted(&bundle, PHONE).await;
+        bundle.age("phone#", 120).await;
+    }
+    for left in [2, 1, 0] {
+        let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+        let refused = verify(&bundle, &json!({ "message": wrong(&code), "verification": verification })).await;
+        assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+        assert_eq!(refused.body["attemptsLeft"], left);
+        bundle.age("phone#", 120).await;
+    }
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let body = json!({ "message": code, "verification": verification });
+    let refused = verify(&bundle, &body).await;
+    assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+    assert!((86_000..=86_400).contains(&refused.body["retryAfter"].as_u64().unwrap()), "{}", refused.text);
+    bundle.age("failures#", 86_400).await;
+    verify(&bundle, &body).await.ok();
+}
+
+#[tokio::test]
+async fn failures_of_one_purpose_leave_the_others_alone() {
+    let bundle = Bundle::with(&[("FAILURES_PER_DAY", "1")]).await;
+    let member = bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let refused = verify(&bundle, &json!({ "message": wrong(&code), "verification": verification })).await;
+    assert_eq!((refused.refusal(), &refused.body["attemptsLeft"]), ((400, "{CODE}_NOT_VALID"), &json!(0)));
+    bundle.grant_by_mail(&bundle.ask_by_mail(None, EMAIL).await).await;
+    bundle.age("phone#", 120).await;
+    bundle.grant(&bundle.ask_by_sms(Some(&member), PHONE).await).await;
+}
+
+#[tokio::test]
+async fn a_members_question_for_a_recovery_code_is_answered_as_nobodys() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let call = bundle.call(Method::GET, SEND_CODE).session(&member.token);
+    let sent = call.query(&[("phone", PHONE), ("purpose", "recover")]).send().await.documented(200);
+    let asked = (sent.verification().to_owned(), bundle.code_to("+8613627140483").await);
+    let grant = bundle.grant(&asked).await;
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    recover(&bundle, &body).await.ok();
+}
+
+#[tokio::test]
+async fn who_is_gone_recovers_nothing() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let grant = granted(&bundle, PHONE).await;
+    bundle.remove(&member).await;
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    assert_eq!(recover(&bundle, &body).await.refusal(), (400, "USER_NOT_FOUND"));
+    assert_eq!(bundle.item(&format!("member#{}", member.id), "member").await, Value::Null);
+}
+
+/// The member whose password was set by a recovery logs in with it; here that means changing it.
+#[tokio::test]
+async fn a_member_who_never_had_a_password_gets_one() {
+    let bundle = Bundle::start().await;
+    let member: Member = bundle.member_with(json!({ "phone": PHONE })).await;
+    let grant = granted(&bundle, PHONE).await;
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    recover(&bundle, &body).await.ok();
+    assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}

@@ -1,0 +1,233 @@
+//! Nobody who is not logged in learns whether a phone or a mail address has a member.
+
+use crate::{
+    bundle::{Answer, Bundle, Call, EMAIL, OTHER_EMAIL, OTHER_PHONE, PHONE, RECOVERY, SEND_CODE, SEND_MAIL, VERIFY_MAIL, wrong},
+    proxy::Proxy,
+};
+use reqwest::{Method, header::HeaderName};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// The two ways to recover: what is asked, and with what the code comes back.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Sms,
+    Mail,
+}
+
+impl Way {
+    /// Where the member of every bundle here is reached, and as long a destination that nobody has.
+    fn destinations(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Sms => (PHONE, OTHER_PHONE),
+            Self::Mail => (EMAIL, OTHER_EMAIL),
+        }
+    }
+
+    /// What the keys of its destinations begin with.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Sms => "phone#",
+            Self::Mail => "email#",
+        }
+    }
+
+    fn ask(self, bundle: &Bundle, destination: &str) -> Call {
+        match self {
+            Self::Sms => bundle.call(Method::GET, SEND_CODE).query(&[("phone", destination)]),
+            Self::Mail => bundle.call(Method::POST, SEND_MAIL).query(&[("email", destination)]),
+        }
+    }
+
+    async fn guess(self, bundle: &Bundle, sent: &Answer, code: &str) -> Answer {
+        let (path, parameter) = match self {
+            Self::Sms => (RECOVERY, "message"),
+            Self::Mail => (VERIFY_MAIL, "code"),
+        };
+        let body = json!({ "verification": sent.verification(), parameter: code });
+        bundle.call(Method::POST, path).json(&body).await
+    }
+}
+
+/// All that somebody sees of an answer, but for what is random, and for the seconds that passed meanwhile.
+fn seen(answer: &Answer) -> Value {
+    let mut body = answer.body.clone();
+    if let Some(verification) = body["verification"].as_str() {
+        body["verification"] = json!(verification.len());
+    }
+    if let Some(seconds) = body["retryAfter"].as_u64() {
+        assert_eq!(answer.headers["retry-after"], seconds.to_string());
+        body["retryAfter"] = Value::Null;
+        body["msg"] = Value::Null;
+    }
+    let names: Vec<_> = answer.headers.keys().map(HeaderName::as_str).collect();
+    let cookies = answer.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
+    let cookies: Vec<_> = cookies.map(|cookie| (cookie.len(), cookie.split_once("; ").unwrap().1)).collect();
+    json!({
+        "status": answer.status.as_u16(), "headers": names, "cookies": cookies, "body": body,
+        "content-type": answer.headers["content-type"].to_str().unwrap(),
+    })
+}
+
+#[tokio::test]
+async fn every_answer_is_the_same_step_by_step() {
+    for way in [Way::Sms, Way::Mail] {
+        let bundle = Bundle::start().await;
+        bundle.member().await;
+        let (known, unknown) = way.destinations();
+        let first = [way.ask(&bundle, known).send().await.ok(), way.ask(&bundle, unknown).send().await.ok()];
+        assert_eq!(seen(&first[0]), seen(&first[1]), "{way:?}");
+        let again = [way.ask(&bundle, known).send().await, way.ask(&bundle, unknown).send().await];
+        assert_eq!(again[0].refusal(), (429, "SEND_MESSAGE_FREQUENTLY"));
+        assert_eq!(seen(&again[0]), seen(&again[1]), "{way:?}");
+        bundle.settled().await;
+        let bad = wrong(&bundle.code());
+        for guess in 1..=6 {
+            let answers = [way.guess(&bundle, &first[0], bad).await, way.guess(&bundle, &first[1], bad).await];
+            let expected = if guess == 6 { (429, "TOO_MANY_ATTEMPTS") } else { (400, "{CODE}_NOT_VALID") };
+            assert_eq!(answers[0].refusal(), expected, "{way:?}, guess {guess}");
+            assert_eq!(seen(&answers[0]), seen(&answers[1]), "{way:?}, guess {guess}");
+        }
+        // And once more, with the failures of the day on record and another flow.
+        bundle.age(way.prefix(), 120).await;
+        let second = [way.ask(&bundle, known).send().await.ok(), way.ask(&bundle, unknown).send().await.ok()];
+        assert_eq!(seen(&second[0]), seen(&second[1]), "{way:?}");
+        bundle.settled().await;
+        let bad = wrong(&bundle.code());
+        let answers = [way.guess(&bundle, &second[0], bad).await, way.guess(&bundle, &second[1], bad).await];
+        assert_eq!(seen(&answers[0]), seen(&answers[1]), "{way:?}");
+        let answers = [way.guess(&bundle, &first[0], bad).await, way.guess(&bundle, &first[1], bad).await];
+        assert_eq!(seen(&answers[0]), seen(&answers[1]), "{way:?}, a flow that was replaced");
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_ended_ended_for_both() {
+    for way in [Way::Sms, Way::Mail] {
+        let bundle = Bundle::start().await;
+        bundle.member().await;
+        let (known, unknown) = way.destinations();
+        let sent = [way.ask(&bundle, known).send().await.ok(), way.ask(&bundle, unknown).send().await.ok()];
+        bundle.age("code#", 600).await;
+        let code = bundle.code();
+        let answers = [way.guess(&bundle, &sent[0], &code).await, way.guess(&bundle, &sent[1], &code).await];
+        assert_eq!(answers[0].refusal(), (400, "{CODE}_NOT_VALID"));
+        assert_eq!(seen(&answers[0]), seen(&answers[1]), "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_guess_before_the_code_was_sent_is_answered_as_any_other() {
+    for way in [Way::Sms, Way::Mail] {
+        let bundle = Bundle::start().await;
+        bundle.member().await;
+        let (known, unknown) = way.destinations();
+        for destination in [known, unknown] {
+            let sent = way.ask(&bundle, destination).send().await.ok();
+            let guessed = way.guess(&bundle, &sent, "no digits").await;
+            assert_eq!((guessed.refusal(), &guessed.body["attemptsLeft"]), ((400, "{CODE}_NOT_VALID"), &json!(4)));
+        }
+        // Nor does it cost the member the code.
+        bundle.settled().await;
+        assert_eq!(bundle.stack.messages().len(), 1, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_known_destination_gets_a_message() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    for way in [Way::Sms, Way::Mail] {
+        let (known, unknown) = way.destinations();
+        way.ask(&bundle, unknown).send().await.ok();
+        way.ask(&bundle, known).send().await.ok();
+    }
+    bundle.settled().await;
+    let mut recipients: Vec<_> = bundle.stack.messages().into_iter().map(|message| message.to).collect();
+    recipients.sort();
+    assert_eq!(recipients, ["+8613627140483", EMAIL]);
+}
+
+#[tokio::test]
+async fn the_store_is_asked_the_same_for_both() {
+    let (proxy, setting) = Proxy::before("AWS_ENDPOINT_URL_DYNAMODB").await;
+    let bundle = Bundle::with(&[setting.pair()]).await;
+    proxy.pass_to(bundle.stack.dynamodb_url());
+    bundle.member().await;
+    bundle.call(Method::GET, "/_local/health").send().await.ok();
+    proxy.requests();
+    for way in [Way::Sms, Way::Mail] {
+        let (known, unknown) = way.destinations();
+        let mut guesses = Vec::new();
+        // The one transaction is the call's. What follows is the queue's, which looks for an owner in its own time.
+        for (destination, queue) in
+            [(known, vec!["GetItem", "UpdateItem", "UpdateItem"]), (unknown, vec!["GetItem"])]
+        {
+            let sent = way.ask(&bundle, destination).send().await.ok();
+            bundle.settled().await;
+            assert_eq!(proxy.requests(), [&["TransactWriteItems"], queue.as_slice()].concat(), "{destination}");
+            way.guess(&bundle, &sent, "no digits").await;
+            guesses.push(proxy.requests());
+        }
+        assert_eq!(guesses[0], ["UpdateItem", "UpdateItem"]);
+        assert_eq!(guesses[0], guesses[1], "{way:?}");
+    }
+}
+
+/// Coarse on purpose: it would find a hash or a message on one of the two sides, on any machine.
+#[tokio::test]
+async fn the_time_is_the_same_for_both() {
+    const ROUNDS: usize = 15;
+    let bundle = Bundle::with(&[("SOURCE_SENDS_PER_HOUR", "1000")]).await;
+    for way in [Way::Sms, Way::Mail] {
+        let destination = |number: usize| match way {
+            Way::Sms => format!("138001380{number:02}"),
+            Way::Mail => format!("member-{number:02}@example.com"),
+        };
+        let mut took = [Vec::new(), Vec::new()];
+        for number in 0..=ROUNDS {
+            // Even ones are known.
+            let new = match way {
+                Way::Sms => json!({ "phone": destination(2 * number) }),
+                Way::Mail => json!({ "email": destination(2 * number) }),
+            };
+            bundle.member_with(new).await;
+            for (side, took) in took.iter_mut().enumerate() {
+                let call = way.ask(&bundle, &destination(2 * number + side));
+                let start = Instant::now();
+                call.send().await.ok();
+                // The first of each side starts a process.
+                if number > 0 {
+                    took.push(start.elapsed());
+                }
+                bundle.settled().await;
+            }
+        }
+        let [known, unknown] = took.map(median);
+        assert!(known < unknown * 2 && unknown < known * 2, "{way:?}: {known:?} and {unknown:?}");
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+#[tokio::test]
+async fn a_member_who_binds_learns_no_more_until_they_prove_to_hold_it() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member_with(json!({})).await;
+    bundle.member().await;
+    for way in [Way::Sms, Way::Mail] {
+        let (taken, free) = way.destinations();
+        let mut answers = Vec::new();
+        for destination in [taken, free] {
+            let mut sent = way.ask(&bundle, destination).session(&member.token).send().await.ok();
+            sent.body["token"] = json!(null);
+            answers.push(sent);
+        }
+        assert_eq!(seen(&answers[0]), seen(&answers[1]), "{way:?}");
+    }
+    bundle.settled().await;
+    assert_eq!(bundle.stack.messages().len(), 4);
+}
