@@ -1,0 +1,114 @@
+//! Every endpoint once, in the order of one member's life.
+
+use crate::bundle::{
+    Answer, BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, PHONE, RECOVERY, RESET_PAY_PASSWORD, SEND, SEND_CODE,
+    SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, e164,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// How parameters go.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    Json,
+    Form,
+    Query,
+}
+
+pub struct Journey<'a> {
+    bundle: &'a Bundle,
+    form: Form,
+    session: Option<String>,
+    /// What was sent and answered that is nobody's business.
+    pub secrets: Vec<String>,
+    /// Every text that was ever kept in the table.
+    pub kept: Vec<String>,
+}
+
+impl<'a> Journey<'a> {
+    /// Goes through it; every call must succeed.
+    pub async fn new(bundle: &'a Bundle, form: Form) -> Self {
+        let (first, second, third, fourth) = ("password-one", "密码 & 密码=2+2", "password %25 3", "password-four");
+        let member = bundle.member_with(json!({ "password": first })).await;
+        let mut this =
+            Self { bundle, form, session: Some(member.token.clone()), secrets: Vec::new(), kept: Vec::new() };
+
+        this.call(Method::GET, SEND_CODE, &[("phone", PHONE), ("purpose", "bind")]).await;
+        let code = this.code(&e164(PHONE)).await;
+        this.call(Method::PUT, BIND_PHONE, &[("message", &code), ("phone", PHONE)]).await;
+
+        bundle.age("phone#", 120).await;
+        let sent = this.call(Method::POST, SEND, &[("time", "1")]).await;
+        let (phone_info, code) = (sent.body["result"].as_str().unwrap().to_owned(), this.code(&e164(PHONE)).await);
+        this.secrets.push(phone_info.clone());
+        let parameters = [("phoneInfo", &*phone_info), ("code", &*code), ("newPassword", second)];
+        this.call(Method::POST, CHANGE_BY_MESSAGE, &parameters).await;
+        this.call(Method::PUT, CHANGE, &[("oldPassword", second), ("newPasswordFirst", third)]).await;
+
+        this.call(Method::PUT, SET_PAY_PASSWORD, &[("payPasswordFirst", "739154")]).await;
+        let parameters = [("oldPassword", "739154"), ("payPasswordFirst", "085826")];
+        this.call(Method::PUT, UPDATE_PAY_PASSWORD, &parameters).await;
+        bundle.age("phone#", 120).await;
+        this.call(Method::GET, SEND_CODE, &[("phone", PHONE)]).await;
+        let code = this.code(&e164(PHONE)).await;
+        let parameters = [("phone", PHONE), ("message", &code), ("payPasswordFirst", "639184")];
+        this.call(Method::PUT, RESET_PAY_PASSWORD, &parameters).await;
+
+        let sent = this.call(Method::POST, SEND_MAIL, &[("email", EMAIL)]).await;
+        let (verification, code) = (sent.verification().to_owned(), this.code(EMAIL).await);
+        let parameters = [("verification", &*verification), ("code", &*code)];
+        this.call(Method::GET, VERIFY_MAIL, &parameters).await;
+        this.call(Method::POST, VERIFY_MAIL, &parameters).await;
+
+        this.session = None;
+        bundle.age("phone#", 120).await;
+        let sent = this.call(Method::GET, SEND_CODE, &[("phone", PHONE)]).await;
+        let (verification, code) = (sent.verification().to_owned(), this.code(&e164(PHONE)).await);
+        let parameters = [("verification", &*verification), ("message", &*code)];
+        let granted = this.call(Method::POST, RECOVERY, &parameters).await;
+        let parameters =
+            [("phone", PHONE), ("passwordFirst", fourth), ("verification", granted.verification())];
+        this.call(Method::PUT, RECOVERY, &parameters).await;
+
+        bundle.settled().await;
+        assert!(bundle.has_password(&member, fourth).await);
+        this
+    }
+
+    async fn code(&mut self, to: &str) -> String {
+        let code = self.bundle.code_to(to).await;
+        self.secrets.push(code.clone());
+        code
+    }
+
+    async fn call(&mut self, method: Method, path: &str, parameters: &[(&str, &str)]) -> Answer {
+        let call = self.bundle.call(method.clone(), path);
+        let call = if let Some(session) = &self.session { call.session(session) } else { call };
+        let answer = match self.form {
+            Form::Json => call.json(&parameters.iter().copied().collect()).await,
+            Form::Form => call.form(parameters).await,
+            Form::Query => call.query(parameters).send().await,
+        };
+        assert!(answer.status.is_success(), "{:?} {method} {path}: {}", self.form, answer.text);
+        self.secrets.extend(parameters.iter().filter(|(_, value)| value.len() > 4).map(|(_, value)| (*value).to_owned()));
+        for field in ["token", "verification"] {
+            self.secrets.extend(answer.body[field].as_str().map(str::to_owned));
+        }
+        if let Some(session) = answer.body["token"].as_str() {
+            self.session = Some(session.to_owned());
+        }
+        for item in self.bundle.items().await {
+            texts(&item, &mut self.kept);
+        }
+        answer
+    }
+}
+
+fn texts(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.parse::<f64>().is_err() => found.push(text.clone()),
+        Value::Array(values) => values.iter().for_each(|value| texts(value, found)),
+        Value::Object(values) => values.values().for_each(|value| texts(value, found)),
+        _ => (),
+    }
+}

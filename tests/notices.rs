@@ -1,0 +1,378 @@
+//! What a member is told after a change, at every address, and what delivers it.
+
+use crate::{
+    bundle::{
+        Answer, BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD, PHONE,
+        PIN, RECOVERY, RESET_PAY_PASSWORD, SEND_CODE, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, e164, wrong,
+    },
+    proxy::Proxy,
+};
+use local::Message;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const NEW_PHONE: &str = "13912345678";
+const NEW_EMAIL: &str = "li.lei@example.org";
+
+async fn put(bundle: &Bundle, path: &str, member: &Member, body: &Value) -> Answer {
+    bundle.call(Method::PUT, path).session(&member.token).json(body).await.ok()
+}
+
+/// What was told of one change, and forgets what came before it.
+struct Told<'a> {
+    bundle: &'a Bundle,
+    before: usize,
+}
+
+impl Told<'_> {
+    async fn next(&mut self) -> Vec<Message> {
+        self.bundle.settled().await;
+        let messages = self.bundle.stack.messages();
+        let new = messages.len() - std::mem::replace(&mut self.before, messages.len());
+        messages.into_iter().take(new).filter(|message| message.code.is_none()).collect()
+    }
+
+    /// Who was told, and that nobody was told twice.
+    async fn at(&mut self, what: &str, mut expected: Vec<&str>) {
+        let mut to: Vec<_> = self.next().await.into_iter().map(|message| message.to).collect();
+        to.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(to, expected, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn each_change_is_told_at_every_address() {
+    let bundle = Bundle::start().await;
+    let mut member = bundle.member().await;
+    let mut told = Told { bundle: &bundle, before: 0 };
+    let phone = e164(PHONE);
+    let everywhere = || vec![phone.as_str(), EMAIL];
+
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    member.token = put(&bundle, CHANGE, &member, &body).await.token().to_owned();
+    told.at("the password changed", everywhere()).await;
+
+    let (phone_info, code) = bundle.ask(&member).await;
+    let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": OLD_PASSWORD });
+    let call = bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token);
+    member.token = call.json(&body).await.ok().token().to_owned();
+    told.at("the password changed by message", everywhere()).await;
+
+    put(&bundle, SET_PAY_PASSWORD, &member, &json!({ "payPasswordFirst": PIN })).await;
+    told.at("the pay password set", everywhere()).await;
+
+    put(&bundle, UPDATE_PAY_PASSWORD, &member, &json!({ "oldPassword": PIN, "payPasswordFirst": NEW_PIN })).await;
+    told.at("the pay password changed", everywhere()).await;
+
+    bundle.age("phone#", 120).await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    put(&bundle, RESET_PAY_PASSWORD, &member, &json!({ "phone": PHONE, "message": code })).await;
+    told.at("the pay password reset", everywhere()).await;
+
+    let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
+    put(&bundle, BIND_PHONE, &member, &json!({ "message": code, "phone": NEW_PHONE })).await;
+    let new_phone = e164(NEW_PHONE);
+    told.at("the phone replaced", vec![&phone, &new_phone, EMAIL]).await;
+
+    let (verification, code) = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    let body = json!({ "verification": verification, "code": code });
+    bundle.call(Method::POST, VERIFY_MAIL).json(&body).await.ok();
+    told.at("the mail address replaced", vec![&new_phone, EMAIL, NEW_EMAIL]).await;
+
+    bundle.age("phone#", 120).await;
+    let grant = bundle.grant(&bundle.ask_by_sms(None, NEW_PHONE).await).await;
+    told.at("nothing yet", vec![]).await;
+    let body = json!({ "phone": NEW_PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
+    told.at("the password recovered", vec![&new_phone, NEW_EMAIL]).await;
+
+    bundle.age("email#", 120).await;
+    let grant = bundle.grant_by_mail(&bundle.ask_by_mail(None, NEW_EMAIL).await).await;
+    let body = json!({ "email": NEW_EMAIL, "passwordFirst": OLD_PASSWORD, "verification": grant });
+    bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
+    told.at("the password recovered by mail", vec![&new_phone, NEW_EMAIL]).await;
+}
+
+#[tokio::test]
+async fn the_first_phone_and_the_first_address_are_told_at_both() {
+    let bundle = Bundle::start().await;
+    let mut told = Told { bundle: &bundle, before: 0 };
+    let member = bundle.member_with(json!({ "email": EMAIL })).await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    put(&bundle, BIND_PHONE, &member, &json!({ "message": code, "phone": PHONE })).await;
+    told.at("a phone bound", vec![&e164(PHONE), EMAIL]).await;
+
+    let member = bundle.member_with(json!({ "phone": NEW_PHONE })).await;
+    let (verification, code) = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    let body = json!({ "verification": verification, "code": code });
+    bundle.call(Method::POST, VERIFY_MAIL).json(&body).await.ok();
+    told.at("a mail address bound", vec![&e164(NEW_PHONE), NEW_EMAIL]).await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_to_nobody() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    for body in [
+        json!({ "oldPassword": "wrong", "newPasswordFirst": NEW_PASSWORD }),
+        json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": "short" }),
+    ] {
+        bundle.call(Method::PUT, CHANGE).session(&member.token).json(&body).await.refusal();
+    }
+    bundle.settled().await;
+    assert_eq!(bundle.stack.messages(), []);
+}
+
+#[tokio::test]
+async fn a_notice_says_what_when_from_where_and_what_to_do_in_the_language_of_the_change() {
+    let bundle = Bundle::start().await;
+    let mut member = bundle.member().await;
+    let mut told = Told { bundle: &bundle, before: 0 };
+    let mut passwords = [OLD_PASSWORD, NEW_PASSWORD];
+    for (language, what, by_sms, by_mail) in [
+        ("en", "login password was changed", "Not you? Recover your password", "If this was not you"),
+        ("zh-CN", "登录密码已修改", "如非本人操作，请立即找回密码", "如非本人操作"),
+    ] {
+        let body = json!({ "oldPassword": passwords[0], "newPasswordFirst": passwords[1] });
+        let call = bundle.call(Method::PUT, CHANGE).session(&member.token).header("Accept-Language", language);
+        // Where the caller says they are does not count.
+        let call = call.header("X-Forwarded-For", "203.0.113.9").header("User-Agent", "the member's app");
+        member.token = call.json(&body).await.ok().token().to_owned();
+        passwords.swap(0, 1);
+        assert_eq!(told.next().await.len(), 2);
+        // Once more, of a time that is known here.
+        let mut notices = queued(&bundle).await;
+        notices.retain(|notice| notice["language"]["S"] == language);
+        for notice in &mut notices {
+            notice["at"]["N"] = json!("1774343702");
+        }
+        assert_eq!(deliver(&bundle, &event("INSERT", &notices)).await, None);
+        let messages = told.next().await;
+        assert_eq!(messages.len(), 2);
+        for Message { to, text, .. } in messages {
+            let what_to_do = if to == EMAIL { by_mail } else { by_sms };
+            for part in [what, "2026-03-24 09:15 UTC", "127.0.0.1", what_to_do] {
+                assert!(text.contains(part), "{part} is missing: {text}");
+            }
+            assert_eq!(text.is_ascii(), language == "en", "{text}");
+            // An SMS is short.
+            assert_eq!(text.contains("the member's app"), to == EMAIL, "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_phone_or_an_address_that_was_replaced_is_not_told_the_new_one() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
+    put(&bundle, BIND_PHONE, &member, &json!({ "message": code, "phone": NEW_PHONE })).await;
+    let asked = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    let body = json!({ "verification": asked.0, "code": asked.1 });
+    bundle.call(Method::POST, VERIFY_MAIL).json(&body).await.ok();
+    for to in [&e164(PHONE), EMAIL] {
+        let notices = bundle.notices_to(to).await;
+        assert!(!notices.is_empty());
+        for notice in notices {
+            assert!(!notice.text.contains(NEW_PHONE) && !notice.text.contains(NEW_EMAIL), "{}", notice.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_refuses_no_change_and_is_asked_again() {
+    let (sns, setting) = Proxy::before("AWS_ENDPOINT_URL_SNS").await;
+    let bundle = Bundle::with(&[setting.pair()]).await;
+    let member = bundle.member().await;
+    sns.refuse(2);
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    put(&bundle, CHANGE, &member, &body).await;
+    bundle.settled().await;
+    let requests = sns.bodies();
+    assert_eq!(requests.len(), 3, "{requests:?}");
+    assert!(requests.iter().all(|request| request == &requests[0]), "{requests:?}");
+    // What was delivered meanwhile is not delivered again.
+    assert_eq!(bundle.notices_to(EMAIL).await.len(), 1);
+    assert!(bundle.stack.log_lines().iter().all(|line| !line.text.contains(PHONE)));
+}
+
+#[tokio::test]
+async fn a_provider_that_never_takes_a_notice_does_not_hold_up_the_others_for_ever() {
+    let (_sns, setting) = Proxy::before("AWS_ENDPOINT_URL_SNS").await;
+    let bundle = Bundle::with(&[setting.pair()]).await;
+    let member = bundle.member().await;
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    put(&bundle, CHANGE, &member, &body).await;
+    assert_eq!(bundle.notices_to(EMAIL).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_recovery_code_whose_first_sends_were_refused_arrives_and_works() {
+    let (ses, setting) = Proxy::before("AWS_ENDPOINT_URL_SESV2").await;
+    let bundle = Bundle::with(&[setting.pair()]).await;
+    bundle.member().await;
+    ses.refuse(2);
+    let sent = bundle.call(Method::POST, crate::bundle::SEND_MAIL).json(&json!({ "email": EMAIL })).await.ok();
+    bundle.settled().await;
+    let mails: Vec<Value> = ses.bodies().iter().map(|body| serde_json::from_str(body).unwrap()).collect();
+    assert_eq!(mails.len(), 3);
+    let text = mails[2]["Content"]["Simple"]["Body"]["Text"]["Data"].as_str().unwrap();
+    let code = text.lines().find(|line| line.len() == 6).unwrap();
+    bundle.grant_by_mail(&(sent.verification().to_owned(), code.to_owned())).await;
+}
+
+/// The stream's event of these items, as Lambda hands it over.
+fn event(name: &str, items: &[Value]) -> Value {
+    let record = |(number, item): (usize, &Value)| {
+        json!({
+            "eventID": format!("{number:032x}"), "eventName": name, "eventVersion": "1.1",
+            "eventSource": "aws:dynamodb", "awsRegion": "us-east-1",
+            "dynamodb": {
+                "ApproximateCreationDateTime": 1_774_343_702, "Keys": { "pk": item["pk"], "sk": item["sk"] },
+                "NewImage": item, "SequenceNumber": sequence_number(number), "SizeBytes": 350,
+                "StreamViewType": "NEW_IMAGE",
+            },
+            "eventSourceARN": "arn:aws:dynamodb:us-east-1:123456789012:table/t/stream/2026-03-24T08:00:00.000",
+        })
+    };
+    json!({ "Records": items.iter().enumerate().map(record).collect::<Vec<_>>() })
+}
+
+fn sequence_number(number: usize) -> String {
+    format!("44215845000000000174504390{number:02}")
+}
+
+/// What waits or waited in the queue.
+async fn queued(bundle: &Bundle) -> Vec<Value> {
+    bundle.settled().await;
+    let items = bundle.items().await.into_iter();
+    items.filter(|item| item["pk"]["S"].as_str().unwrap().starts_with("notice#")).collect()
+}
+
+/// Hands an event over past the stream, and answers the first that failed.
+async fn deliver(bundle: &Bundle, event: &Value) -> Option<String> {
+    let answer = bundle.invoke("deliver-notices", event).await;
+    assert!(!answer.headers.contains_key("x-amz-function-error"), "{}", answer.text);
+    let failures = answer.body["batchItemFailures"].as_array().unwrap_or_else(|| panic!("{}", answer.text));
+    assert!(failures.len() <= 1, "{}", answer.text);
+    failures.first().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn a_notice_that_is_delivered_twice_is_read_twice_and_no_more() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    put(&bundle, CHANGE, &member, &body).await;
+    let notices = queued(&bundle).await;
+    assert_eq!(notices.len(), 2);
+    let (before, shown) = (bundle.stack.messages(), bundle.shown(&member).await);
+    assert_eq!(deliver(&bundle, &event("INSERT", &notices)).await, None);
+    for message in bundle.stack.messages() {
+        assert!(before.iter().any(|first| (&first.to, &first.text) == (&message.to, &message.text)), "{message:?}");
+    }
+    assert_eq!(bundle.shown(&member).await, shown);
+}
+
+#[tokio::test]
+async fn a_code_that_is_delivered_twice_is_sent_once_and_stays_good() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let asked = bundle.ask_by_sms(None, PHONE).await;
+    let notices = queued(&bundle).await;
+    assert_eq!(notices.len(), 1);
+    for _ in 0..2 {
+        assert_eq!(deliver(&bundle, &event("INSERT", &notices)).await, None);
+    }
+    assert_eq!(bundle.stack.messages().len(), 1);
+    bundle.grant(&asked).await;
+    // Nor does a duplicate bring a spent code back.
+    assert_eq!(deliver(&bundle, &event("INSERT", &notices)).await, None);
+    assert_eq!(bundle.stack.messages().len(), 1);
+    let body = json!({ "verification": asked.0, "message": asked.1 });
+    let again = bundle.call(Method::POST, RECOVERY).json(&body).await;
+    assert_eq!(again.refusal(), (400, "{CODE}_NOT_VALID"));
+}
+
+#[tokio::test]
+async fn a_code_that_is_delivered_again_takes_no_more_tries_and_harms_no_later_one() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let first = queued(&bundle).await;
+    for _ in 0..5 {
+        let body = json!({ "verification": verification, "message": wrong(&code) });
+        bundle.call(Method::POST, RECOVERY).json(&body).await.refusal();
+    }
+    assert_eq!(deliver(&bundle, &event("INSERT", &first)).await, None);
+    let body = json!({ "verification": verification, "message": code });
+    let refused = bundle.call(Method::POST, RECOVERY).json(&body).await;
+    assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+
+    bundle.age("phone#", 120).await;
+    let later = bundle.ask_by_sms(None, PHONE).await;
+    assert_eq!(deliver(&bundle, &event("INSERT", &first)).await, None);
+    assert_eq!(bundle.stack.messages().len(), 2);
+    bundle.grant(&later).await;
+}
+
+#[tokio::test]
+async fn a_code_that_ended_before_it_could_be_sent_is_not_sent() {
+    let bundle = Bundle::start().await;
+    let unknown = bundle.call(Method::GET, SEND_CODE).query(&[("phone", PHONE)]).send().await.ok();
+    let notices = queued(&bundle).await;
+    // Now somebody has the phone, and the notice is handed over again: first in time, then too late.
+    bundle.member().await;
+    let ended = notices[0]["valid_until"]["N"].as_str().unwrap().parse::<u64>().unwrap() - 300;
+    let mut late = notices.clone();
+    late[0]["valid_until"]["N"] = json!(ended.to_string());
+    assert_eq!(deliver(&bundle, &event("INSERT", &late)).await, None);
+    assert_eq!(bundle.stack.messages(), []);
+    assert_eq!(deliver(&bundle, &event("INSERT", &notices)).await, None);
+    bundle.grant(&(unknown.verification().to_owned(), bundle.code())).await;
+}
+
+#[tokio::test]
+async fn a_batch_ends_with_the_first_that_fails() {
+    let (sns, setting) = Proxy::before("AWS_ENDPOINT_URL_SNS").await;
+    let bundle = Bundle::with(&[setting.pair()]).await;
+    let member = bundle.member().await;
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    put(&bundle, CHANGE, &member, &body).await;
+    let notices = queued(&bundle).await;
+    let (by_mail, by_sms): (Vec<_>, Vec<_>) =
+        notices.into_iter().partition(|notice| notice["destination"]["S"].as_str().unwrap().starts_with("email#"));
+    let batch = [&by_mail[0], &by_sms[0], &by_mail[0], &by_sms[0]].map(Clone::clone);
+    let mails = bundle.stack.messages().len();
+    sns.requests();
+    assert_eq!(deliver(&bundle, &event("INSERT", &batch)).await, Some(sequence_number(1)));
+    assert_eq!((bundle.stack.messages().len(), sns.requests().len()), (mails + 1, 1));
+}
+
+#[tokio::test]
+async fn what_is_no_new_notice_calls_nobody() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    put(&bundle, CHANGE, &member, &body).await;
+    assert_eq!(queued(&bundle).await.len(), 2);
+    bundle.age("notice#", 1).await;
+    bundle.settled().await;
+    assert_eq!(bundle.stack.messages().len(), 2, "a notice that is written again is no new one");
+    assert_eq!(bundle.stack.log_lines().len(), 0, "{:?}", bundle.stack.log_lines());
+}
+
+#[tokio::test]
+async fn an_event_of_another_kind_sends_nothing_and_harms_nothing() {
+    let bundle = Bundle::start().await;
+    for event in [json!({ "Records": [] }), json!({}), json!([]), json!(null), json!({ "source": "aws.scheduler" })] {
+        let answer = bundle.invoke("deliver-notices", &event).await;
+        assert!(!answer.headers.contains_key("x-amz-function-error"), "{event}: {}", answer.text);
+    }
+    let mut broken = event("INSERT", &[json!({ "pk": { "S": "notice#1" }, "sk": { "S": "notice" } })]);
+    assert_eq!(deliver(&bundle, &broken).await, Some(sequence_number(0)), "it is not lost unseen");
+    broken["Records"] = json!([]);
+    assert_eq!(deliver(&bundle, &broken).await, None);
+    assert_eq!(bundle.stack.messages(), []);
+}
