@@ -1,7 +1,7 @@
 //! How long a function takes from the start of its process to its first question for an event, and how
 //! much memory it then has, beside a bare `lambda_http` hello measured in turn. Linux only.
 //!
-//! `cargo run --release -p local --example startup`
+//! `cargo run -p local --example startup` builds what it measures as it deploys.
 
 use std::{
     env,
@@ -20,10 +20,10 @@ const ROUNDS: usize = 60;
 fn main() -> Result<(), Box<dyn Error>> {
     build(&["--package", "functions", "--bins"])?;
     build(&["--package", "shared", "--example", "hello"])?;
-    let examples = env::current_exe()?;
-    let examples = examples.parent().ok_or("no folder of examples")?;
-    let binaries = examples.parent().ok_or("no folder of binaries")?;
-    let mut programs = vec![examples.join("hello")];
+    // This program is target/debug/examples/startup.
+    let this = env::current_exe()?;
+    let binaries = this.ancestors().nth(3).ok_or("no target folder")?.join("release");
+    let mut programs = vec![binaries.join("examples/hello")];
     let template = local::Template::load(&root().join("template.yaml"))?;
     programs.extend(template.functions.iter().map(|function| binaries.join(&function.binary)));
 

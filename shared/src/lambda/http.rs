@@ -14,7 +14,7 @@ use cookie::Cookie;
 use lambda_http::{
     Adapter, Body, LambdaEvent, RequestExt, Response,
     http::{
-        HeaderMap, HeaderValue, StatusCode,
+        HeaderMap, HeaderValue, Method, StatusCode,
         header::{
             ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, AsHeaderName, CACHE_CONTROL, CONTENT_SECURITY_POLICY,
             CONTENT_TYPE, COOKIE, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, USER_AGENT,
@@ -85,7 +85,7 @@ where
         .and_then(Language::of_header)
         .unwrap_or(app.settings.default_language);
     let shape = match envelope {
-        Envelope::MemberOrPage if asks_for_html(event.headers()) => Shape::Page,
+        Envelope::MemberOrPage if asks_for_page(&event) => Shape::Page,
         envelope => Shape::Json(envelope),
     };
     let origin = origin(&event);
@@ -111,9 +111,10 @@ enum Shape {
     Page,
 }
 
-/// A browser that follows a link or sends a form says so; a program does not.
-fn asks_for_html(headers: &HeaderMap) -> bool {
-    header(headers, ACCEPT).is_some_and(|accept| accept.contains("text/html"))
+/// A link is followed by GET, and a browser that sends a form says what it takes; a program does neither.
+fn asks_for_page(event: &lambda_http::Request) -> bool {
+    event.method() == Method::GET
+        || header(event.headers(), ACCEPT).is_some_and(|accept| accept.contains("text/html"))
 }
 
 /// What the handler sees of an event.

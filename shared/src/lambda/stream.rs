@@ -21,7 +21,8 @@ struct Record {
 #[serde(rename_all = "PascalCase")]
 struct View {
     sequence_number: String,
-    new_image: serde_dynamo::Item,
+    /// Absent where an item was removed.
+    new_image: Option<serde_dynamo::Item>,
 }
 
 /// Answers as `ReportBatchItemFailures` has it (AWS Lambda Developer Guide, "Reporting batch item
@@ -38,6 +39,7 @@ where
         return json!({ "batchItemFailures": [] });
     };
     for Record { dynamodb: View { sequence_number, new_image } } in records {
+        let Some(new_image) = new_image else { continue };
         let delivery = async {
             let notice =
                 serde_dynamo::from_item(new_image).map_err(|_| Error::internal("the item is no notice"))?;
