@@ -2,10 +2,11 @@
 
 use crate::bundle::{
     Answer, BIND_PHONE, Bundle, CHANGE, EMAIL, Member, OLD_PASSWORD, OTHER_PHONE, PHONE, SEND, SEND_CODE,
-    at_once, e164, wrong,
+    e164, wrong,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::password::{Password, PasswordPolicy};
 
 const NEW_PHONE: &str = "13912345678";
 
@@ -32,6 +33,8 @@ async fn the_documents_two_calls_bind_a_phone() {
     let sent = call.query(&[("phone", NEW_PHONE)]).send().await.documented(200);
     assert_eq!((sent.body["expiresIn"].as_u64(), sent.body["resendIn"].as_u64()), (Some(300), Some(120)));
     assert_eq!(sent.headers["authorization"], format!("Bearer {}", sent.token()));
+    let cookie = (sent.verification(), "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=300");
+    assert_eq!(sent.cookie(), cookie);
     let code = bundle.code_to("+8613912345678").await;
     assert_eq!(code.len(), 6);
 
@@ -168,7 +171,9 @@ async fn the_next_code_to_a_phone_waits_for_120_seconds_whoever_asks_and_whateve
     let member = bundle.member().await;
     let other = bundle.other_member().await;
     bundle.ask_by_sms(Some(&member), PHONE).await;
-    for (who, purpose) in [(Some(&member), "pay"), (Some(&member), "bind"), (Some(&other), "bind"), (None, "recover")] {
+    for (who, purpose) in
+        [(Some(&member), "pay"), (Some(&member), "bind"), (Some(&other), "bind"), (None, "recover")]
+    {
         let call = bundle.call(Method::GET, SEND_CODE).of(who);
         let refused = call.query(&[("phone", PHONE), ("purpose", purpose)]).send().await;
         assert_eq!(refused.refusal(), (429, "SEND_MESSAGE_FREQUENTLY"), "{purpose}");
@@ -214,7 +219,9 @@ async fn a_verification_that_is_sent_along_must_be_the_codes_own() {
         let refused = bind(&bundle, &member, &body).await;
         assert_eq!(refused.refusal(), (400, "{VERIFICATION}_NOT_VALID"), "{verification}");
     }
-    bind(&bundle, &member, &json!({ "message": code, "phone": NEW_PHONE, "verification": its_own })).await.ok();
+    bind(&bundle, &member, &json!({ "message": code, "phone": NEW_PHONE, "verification": its_own }))
+        .await
+        .ok();
 }
 
 #[tokio::test]
@@ -316,6 +323,24 @@ async fn wrong_passwords_beside_a_code_are_counted_as_everywhere() {
 }
 
 #[tokio::test]
+async fn a_password_that_was_kept_at_a_lower_cost_is_kept_at_todays_once_it_was_right() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let policy = PasswordPolicy { min_code_points: 6, memory_kib: 7 * 1024, passes: 1 };
+    let hash = policy.hash(&bundle.keys(), &Password::existing(OLD_PASSWORD)).unwrap();
+    let pk = format!("member#{}", member.id);
+    let mut item = bundle.item(&pk, "member").await;
+    item["password"]["S"] = json!(hash.as_str());
+    bundle.dynamodb("PutItem", json!({ "Item": item })).await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
+    let body = json!({ "message": code, "phone": NEW_PHONE, "password": OLD_PASSWORD });
+    bind(&bundle, &member, &body).await.ok();
+    let kept = bundle.item(&pk, "member").await["password"]["S"].as_str().unwrap().to_owned();
+    assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1,"), "{kept}");
+    assert!(bundle.has_password(&member, OLD_PASSWORD).await);
+}
+
+#[tokio::test]
 async fn a_login_of_the_last_15_minutes_needs_no_password() {
     let bundle = Bundle::start().await;
     let recent = bundle.logged_in(&bundle.member().await, 870).await;
@@ -347,6 +372,10 @@ async fn only_who_proves_to_hold_a_phone_is_told_that_another_member_has_it() {
     assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
     assert_eq!(bind(&bundle, &member, &body(&code)).await.refusal(), (409, "PHONE_IN_USE"));
     assert_eq!(bundle.owner("phone#+8613800138000").await.as_ref(), Some(&other.id));
+    // Of what is made in one transaction nothing was made.
+    let shown = bundle.shown(&member).await;
+    assert_eq!((&shown["phone"], &shown["audit"]), (&json!("+8613627140483"), &json!([])));
+    assert_eq!(bundle.notices_to(EMAIL).await, []);
 
     // As soon as the other member gives the phone up, the same code binds it.
     bound(&bundle, &other, NEW_PHONE).await;
@@ -363,15 +392,16 @@ async fn of_40_who_want_one_phone_at_once_one_gets_it() {
     bundle.age("phone#", 120).await;
     let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
     // Two members bind it, and the login service creates a third who has it.
-    let answers = at_once(40, async |number| match number % 4 {
-        0 => {
-            let new = json!({ "phone": NEW_PHONE });
-            bundle.call(Method::POST, "/_local/members").json(&new).await
-        }
-        1 => bind(&bundle, &other, &json!({ "message": code, "phone": NEW_PHONE })).await,
-        _ => bind(&bundle, &member, &json!({ "message": code, "phone": NEW_PHONE })).await,
-    })
-    .await;
+    let answers = bundle
+        .at_once("bind-phone", 40, async |number| match number % 4 {
+            0 => {
+                let new = json!({ "phone": NEW_PHONE });
+                bundle.call(Method::POST, "/_local/members").json(&new).await
+            }
+            1 => bind(&bundle, &other, &json!({ "message": code, "phone": NEW_PHONE })).await,
+            _ => bind(&bundle, &member, &json!({ "message": code, "phone": NEW_PHONE })).await,
+        })
+        .await;
     let winners: Vec<_> = answers.iter().filter(|answer| answer.status.is_success()).collect();
     assert_eq!(winners.len(), 1, "{answers:#?}");
     for answer in answers.iter().filter(|answer| !answer.status.is_success()) {
@@ -387,12 +417,35 @@ async fn of_40_who_want_one_phone_at_once_one_gets_it() {
 }
 
 #[tokio::test]
+async fn two_phones_at_once_leave_the_member_with_one_and_the_other_free() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let phones = [NEW_PHONE, OTHER_PHONE];
+    let codes = [
+        bundle.ask_by_sms(Some(&member), NEW_PHONE).await.1,
+        bundle.ask_by_sms(Some(&member), OTHER_PHONE).await.1,
+    ];
+    let answers = bundle
+        .at_once("bind-phone", 10, async |number| {
+            let body = json!({ "message": codes[number % 2], "phone": phones[number % 2] });
+            bind(&bundle, &member, &body).await
+        })
+        .await;
+    assert!(answers.iter().any(|answer| answer.status.is_success()), "{answers:#?}");
+    let shown = bundle.shown(&member).await;
+    for phone in [PHONE, NEW_PHONE, OTHER_PHONE].map(e164) {
+        let owner = bundle.owner(&format!("phone#{phone}")).await;
+        assert_eq!(owner.is_some(), shown["phone"] == phone, "{phone}: {shown}");
+    }
+}
+
+#[tokio::test]
 async fn of_40_right_tries_at_once_one_wins() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
     let body = json!({ "message": code, "phone": NEW_PHONE });
-    let answers = at_once(40, async |_| bind(&bundle, &member, &body).await).await;
+    let answers = bundle.at_once("bind-phone", 40, async |_| bind(&bundle, &member, &body).await).await;
     assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
     assert_eq!(bundle.shown(&member).await["audit"].as_array().unwrap().len(), 1);
     assert_eq!(bundle.owner("phone#+8613912345678").await, Some(member.id));

@@ -1,5 +1,6 @@
 //! A bundle under test: the local stack with the functions that cargo just built.
 
+use futures_util::future::join_all;
 use local::{Message, Options, Stack};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -7,6 +8,7 @@ use shared::{clock::Timestamp, keys::Keys, session, settings::Settings};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 pub const SEND: &str = "/v1/user/sendChangePasswordMessage";
@@ -177,6 +179,11 @@ impl Bundle {
         Call(self.http.request(method, format!("{}{path}", self.stack.url())))
     }
 
+    /// The functions' keys.
+    pub fn keys(&self) -> Keys {
+        Keys::parse(self.stack.keys()).unwrap()
+    }
+
     /// The member with a session of a login that was so many seconds ago.
     pub async fn logged_in(&self, member: &Member, seconds_ago: u64) -> Member {
         let environment = BTreeMap::from([
@@ -187,11 +194,10 @@ impl Bundle {
             ("AWS_SECRET_ACCESS_KEY", "local"),
         ]);
         let settings = Settings::read(|name| environment.get(name).map(|&value| value.to_owned())).unwrap();
-        let keys = Keys::parse(self.stack.keys()).unwrap();
         let id = serde_json::from_value(json!(member.id)).unwrap();
         let version = self.shown(member).await["credentialVersion"].as_u64().unwrap();
         let auth_time = Timestamp(Timestamp::now().0 - seconds_ago);
-        let token = session::issue(&keys, &settings, id, version, auth_time).unwrap();
+        let token = session::issue(&self.keys(), &settings, id, version, auth_time).unwrap();
         Member { id: member.id.clone(), token }
     }
 
@@ -331,6 +337,23 @@ impl Bundle {
         assert!(aged > 0, "nothing begins with {prefix}");
     }
 
+    /// Makes `count` calls to a function at once. A process for each is started before, so that starting them
+    /// does not put the calls in a row. One test at a time: with more processes than these, a machine of few
+    /// cores keeps one of them waiting for longer than the functions wait for an answer.
+    #[expect(clippy::await_holding_lock, reason = "every test has a thread of its own")]
+    pub async fn at_once<F: Future<Output = Answer>>(
+        &self,
+        function: &str,
+        count: usize,
+        call: impl Fn(usize) -> F,
+    ) -> Vec<Answer> {
+        static TURN: Mutex<()> = Mutex::new(());
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let ping = json!({ "source": "aws.scheduler" });
+        join_all((0..count).map(|_| self.invoke(function, &ping))).await;
+        join_all((0..count).map(call)).await
+    }
+
     /// Invokes a function directly, as the AWS CLI does.
     pub async fn invoke(&self, function: &str, event: &Value) -> Answer {
         self.call(Method::POST, &format!("/2015-03-31/functions/{function}/invocations")).json(event).await
@@ -390,11 +413,6 @@ impl Call {
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Answer { status, headers, text, body }
     }
-}
-
-/// Runs `count` calls at once.
-pub async fn at_once<F: Future<Output = Answer>>(count: usize, call: impl Fn(usize) -> F) -> Vec<Answer> {
-    futures_util::future::join_all((0..count).map(call)).await
 }
 
 /// A Chinese number as it is kept.

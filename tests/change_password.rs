@@ -1,6 +1,6 @@
 //! 用户修改密码: the login password changed by the old one.
 
-use crate::bundle::{Bundle, CHANGE, Member, NEW_PASSWORD, OLD_PASSWORD, at_once};
+use crate::bundle::{Bundle, CHANGE, Member, NEW_PASSWORD, OLD_PASSWORD};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ async fn ten_wrong_in_a_row_lock_this_sessions_checks_for_15_minutes() {
     let member = bundle.member().await;
     let bad = json!({ "oldPassword": "wrong", "newPasswordFirst": NEW_PASSWORD });
     let good = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
-    let answers = at_once(15, async |_| change(&bundle, &member, &bad).await).await;
+    let answers = bundle.at_once("change-password", 15, async |_| change(&bundle, &member, &bad).await).await;
     assert_eq!(
         answers.iter().filter(|answer| answer.refusal() == (400, "{OLD_PASSWORD}_NOT_VALID")).count(),
         10
@@ -102,12 +102,13 @@ async fn the_right_password_ends_the_row() {
 async fn of_8_changes_at_once_one_wins() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let answers = at_once(8, async |number| {
-        let body =
-            json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": format!("new-password-{number}") });
-        change(&bundle, &member, &body).await
-    })
-    .await;
+    let answers = bundle
+        .at_once("change-password", 8, async |number| {
+            let body =
+                json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": format!("new-password-{number}") });
+            change(&bundle, &member, &body).await
+        })
+        .await;
     assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
     let losers = answers.iter().filter(|answer| answer.refusal() == (401, "INVALID_TOKEN"));
     assert_eq!(losers.count(), 7, "{answers:#?}");

@@ -1,8 +1,6 @@
 //! The first document: the login password changed by SMS, while logged in.
 
-use crate::bundle::{
-    Bundle, CHANGE_BY_MESSAGE, Member, NEW_PASSWORD, OLD_PASSWORD, PHONE, SEND, at_once, wrong,
-};
+use crate::bundle::{Bundle, CHANGE_BY_MESSAGE, Member, NEW_PASSWORD, OLD_PASSWORD, PHONE, SEND, wrong};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -222,7 +220,7 @@ async fn of_40_right_tries_at_once_one_wins() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;
-    let answers = at_once(40, async |number| {
+    let answers = bundle.at_once("change-password-by-message", 40, async |number| {
         let body =
             json!({ "phoneInfo": phone_info, "code": code, "newPassword": format!("new-password-{number}") });
         change(&bundle, &member, &body).await
@@ -243,7 +241,9 @@ async fn of_40_wrong_tries_at_once_five_are_looked_at() {
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;
     let body = json!({ "phoneInfo": phone_info, "code": wrong(&code), "newPassword": NEW_PASSWORD });
-    let answers = at_once(40, async |_| change(&bundle, &member, &body).await).await;
+    let answers = bundle
+        .at_once("change-password-by-message", 40, async |_| change(&bundle, &member, &body).await)
+        .await;
     let count = |expected| answers.iter().filter(|answer| answer.refusal() == expected).count();
     assert_eq!(count((400, "{CODE}_NOT_VALID")), 5, "{answers:#?}");
     assert_eq!(count((429, "TOO_MANY_ATTEMPTS")), 35);
@@ -253,9 +253,12 @@ async fn of_40_wrong_tries_at_once_five_are_looked_at() {
 async fn of_40_sends_at_once_one_leaves() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let answers =
-        at_once(40, async |_| bundle.call(Method::POST, SEND).session(&member.token).send().await).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1);
+    let answers = bundle
+        .at_once("send-change-password-message", 40, async |_| {
+            bundle.call(Method::POST, SEND).session(&member.token).send().await
+        })
+        .await;
+    assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
     assert_eq!(
         answers.iter().filter(|answer| answer.refusal() == (400, "SEND_MESSAGE_FREQUENTLY")).count(),
         39
@@ -301,7 +304,7 @@ async fn a_member_without_a_phone_is_asked_for_one() {
 }
 
 #[tokio::test]
-async fn a_change_is_recorded_and_a_notice_is_queued() {
+async fn a_change_is_recorded_and_the_member_is_told() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;
@@ -323,14 +326,7 @@ async fn a_change_is_recorded_and_a_notice_is_queued() {
     assert_eq!(record["user_agent"], "the member's app");
     assert_eq!(record["request_id"], changed.headers["x-request-id"].to_str().unwrap());
 
-    let mut destinations = Vec::new();
-    for item in bundle.items().await {
-        if item["pk"]["S"].as_str().unwrap().starts_with("notice#") {
-            assert_eq!(item["action"]["S"], "password-changed-by-message");
-            assert_eq!(item["language"]["S"], "en");
-            destinations.push(item["destination"]["S"].as_str().unwrap().to_owned());
-        }
+    for to in ["+8613627140483", "li@example.com"] {
+        assert_eq!(bundle.notices_to(to).await.len(), 1, "{to}");
     }
-    destinations.sort();
-    assert_eq!(destinations, ["email#li@example.com", "phone#+8613627140483"]);
 }

@@ -1,24 +1,50 @@
 //! Events: every kind of gateway, pings, and whatever else reaches a function.
 
-use crate::bundle::{Answer, Bundle, Member, NEW_PASSWORD, OLD_PASSWORD, root};
+use crate::bundle::{Answer, Bundle, EMAIL, Member, NEW_PASSWORD, OLD_PASSWORD, PHONE, root};
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
 
-const FUNCTIONS: [&str; 3] =
-    ["send-change-password-message", "change-password-by-message", "change-password"];
+/// Each with the status of its success and of its refusal.
+const FUNCTIONS: [(&str, u16, u16); 12] = [
+    ("send-change-password-message", 200, 401),
+    ("change-password-by-message", 200, 401),
+    ("change-password", 201, 401),
+    ("send-code", 200, 400),
+    ("bind-phone", 201, 401),
+    ("set-pay-password", 201, 401),
+    ("reset-pay-password", 201, 401),
+    ("update-pay-password", 201, 401),
+    ("verify-recovery-code", 201, 400),
+    ("recover-password", 201, 400),
+    ("send-mail", 200, 400),
+    ("verify-mail", 200, 400),
+];
 
 /// `events/<function>/<case>.json`
 fn event(function: &str, case: &str) -> String {
     fs::read_to_string(root().join("events").join(function).join(format!("{case}.json"))).unwrap()
 }
 
+/// Invokes a function with an event of its folder.
+async fn invoke(bundle: &Bundle, function: &str, case: &str) -> Answer {
+    bundle.invoke(function, &serde_json::from_str(&event(function, case)).unwrap()).await
+}
+
 /// The placeholders of an event, filled in for this member. A code is asked for where one is needed.
-async fn filled(bundle: &Bundle, member: &Member, event: &str) -> Value {
-    let (phone_info, code) =
-        if event.contains("PHONE_INFO") { bundle.ask(member).await } else { (String::new(), String::new()) };
-    let text = event
+async fn filled(bundle: &Bundle, member: &Member, function: &str, case: &str) -> Value {
+    let (token, code) = match function {
+        "change-password-by-message" => bundle.ask(member).await,
+        "bind-phone" => bundle.ask_by_sms(Some(member), "13727140484").await,
+        "reset-pay-password" => bundle.ask_by_sms(Some(member), PHONE).await,
+        "verify-recovery-code" => bundle.ask_by_sms(None, PHONE).await,
+        "recover-password" => (bundle.grant(&bundle.ask_by_sms(None, PHONE).await).await, String::new()),
+        "verify-mail" => bundle.ask_by_mail(Some(member), EMAIL).await,
+        _ => (String::new(), String::new()),
+    };
+    let text = event(function, case)
         .replace("CODE", &code)
-        .replace("PHONE_INFO", &phone_info)
+        .replace("PHONE_INFO", &token)
+        .replace("VERIFICATION", &token)
         .replace("SESSION_TOKEN", &member.token);
     serde_json::from_str(&text).unwrap()
 }
@@ -28,26 +54,51 @@ fn status(answer: &Answer) -> &Value {
     &answer.body["statusCode"]
 }
 
+/// A bundle and the member whom the events are about.
+async fn with_member(function: &str) -> (Bundle, Member) {
+    let bundle = Bundle::start().await;
+    let mut member = json!({ "phone": PHONE, "password": "password-of-old" });
+    if ["update-pay-password", "reset-pay-password"].contains(&function) {
+        member["payPassword"] = json!("739154");
+    }
+    let member = bundle.member_with(member).await;
+    (bundle, member)
+}
+
 #[tokio::test]
 async fn every_event_file_is_answered_as_its_name_says() {
-    for function in FUNCTIONS {
+    for (function, success, refusal) in FUNCTIONS {
         for case in ["success", "http-api"] {
-            let bundle = Bundle::start().await;
-            let member = bundle
-                .member_with(json!({ "phone": crate::bundle::PHONE, "password": "password-of-old" }))
-                .await;
-            let event = filled(&bundle, &member, &event(function, case)).await;
+            let (bundle, member) = with_member(function).await;
+            let event = filled(&bundle, &member, function, case).await;
             let answer = bundle.invoke(function, &event).await;
-            let expected = if function == "change-password" { 201 } else { 200 };
-            assert_eq!(status(&answer), expected, "{function} {case}: {}", answer.text);
+            assert_eq!(status(&answer), success, "{function} {case}: {}", answer.text);
         }
         let bundle = Bundle::start().await;
-        let refused =
-            bundle.invoke(function, &serde_json::from_str(&event(function, "refusal")).unwrap()).await;
-        assert_eq!(status(&refused), 401, "{function}: {}", refused.text);
-        let warm = bundle.invoke(function, &serde_json::from_str(&event(function, "warm-up")).unwrap()).await;
-        assert_eq!(warm.text, r#"{"warm":true}"#, "{function}");
+        let refused = invoke(&bundle, function, "refusal").await;
+        assert_eq!(status(&refused), refusal, "{function}: {}", refused.text);
+        assert_eq!(invoke(&bundle, function, "warm-up").await.text, r#"{"warm":true}"#, "{function}");
     }
+}
+
+#[tokio::test]
+async fn the_event_of_a_link_that_is_opened_is_answered_with_a_page() {
+    let (bundle, member) = with_member("verify-mail").await;
+    let event = filled(&bundle, &member, "verify-mail", "page").await;
+    let answer = bundle.invoke("verify-mail", &event).await;
+    assert_eq!(status(&answer), 200, "{}", answer.text);
+    assert_eq!(answer.body["multiValueHeaders"]["content-type"], json!(["text/html; charset=utf-8"]));
+}
+
+#[tokio::test]
+async fn the_events_of_the_stream_are_delivered() {
+    let bundle = Bundle::start().await;
+    for case in ["changed", "empty"] {
+        let delivered = invoke(&bundle, "deliver-notices", case).await;
+        assert_eq!(delivered.text, r#"{"batchItemFailures":[]}"#, "{case}");
+    }
+    let recipients: Vec<_> = bundle.stack.messages().into_iter().map(|message| message.to).collect();
+    assert_eq!(recipients, ["+8613627140483"]);
 }
 
 #[test]
@@ -56,7 +107,8 @@ fn there_are_no_event_files_but_those() {
     for function in fs::read_dir(root().join("events")).unwrap() {
         found.extend(fs::read_dir(function.unwrap().path()).unwrap().map(|file| file.unwrap().path()));
     }
-    assert_eq!(found.len(), FUNCTIONS.len() * 4, "{found:?}");
+    let (a_link_that_is_opened, of_the_stream) = (1, 2);
+    assert_eq!(found.len(), FUNCTIONS.len() * 4 + a_link_that_is_opened + of_the_stream, "{found:?}");
 }
 
 /// The refusal of a change without a session, asked for through `event`.

@@ -1,15 +1,15 @@
 //! Every endpoint once, in the order of one member's life.
 
 use crate::bundle::{
-    Answer, BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, PHONE, RECOVERY, RESET_PAY_PASSWORD, SEND, SEND_CODE,
-    SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, e164,
+    Answer, BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, PHONE, RECOVERY, RESET_PAY_PASSWORD, SEND,
+    SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, e164,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// How parameters go.
 #[derive(Clone, Copy, Debug)]
-pub enum Form {
+pub enum Carrier {
     Json,
     Form,
     Query,
@@ -17,7 +17,7 @@ pub enum Form {
 
 pub struct Journey<'a> {
     bundle: &'a Bundle,
-    form: Form,
+    carrier: Carrier,
     session: Option<String>,
     /// What was sent and answered that is nobody's business.
     pub secrets: Vec<String>,
@@ -26,12 +26,18 @@ pub struct Journey<'a> {
 }
 
 impl<'a> Journey<'a> {
-    /// Goes through it; every call must succeed.
-    pub async fn new(bundle: &'a Bundle, form: Form) -> Self {
-        let (first, second, third, fourth) = ("password-one", "密码 & 密码=2+2", "password %25 3", "password-four");
+    /// Lives it; every call must succeed.
+    pub async fn of(bundle: &'a Bundle, carrier: Carrier) -> Self {
+        let (first, second, third, fourth) =
+            ("password-one", "密码 & 密码=2+2", "password %25 3", "password-four");
         let member = bundle.member_with(json!({ "password": first })).await;
-        let mut this =
-            Self { bundle, form, session: Some(member.token.clone()), secrets: Vec::new(), kept: Vec::new() };
+        let mut this = Self {
+            bundle,
+            carrier,
+            session: Some(member.token.clone()),
+            secrets: Vec::new(),
+            kept: Vec::new(),
+        };
 
         this.call(Method::GET, SEND_CODE, &[("phone", PHONE), ("purpose", "bind")]).await;
         let code = this.code(&e164(PHONE)).await;
@@ -39,7 +45,8 @@ impl<'a> Journey<'a> {
 
         bundle.age("phone#", 120).await;
         let sent = this.call(Method::POST, SEND, &[("time", "1")]).await;
-        let (phone_info, code) = (sent.body["result"].as_str().unwrap().to_owned(), this.code(&e164(PHONE)).await);
+        let (phone_info, code) =
+            (sent.body["result"].as_str().unwrap().to_owned(), this.code(&e164(PHONE)).await);
         this.secrets.push(phone_info.clone());
         let parameters = [("phoneInfo", &*phone_info), ("code", &*code), ("newPassword", second)];
         this.call(Method::POST, CHANGE_BY_MESSAGE, &parameters).await;
@@ -84,13 +91,15 @@ impl<'a> Journey<'a> {
     async fn call(&mut self, method: Method, path: &str, parameters: &[(&str, &str)]) -> Answer {
         let call = self.bundle.call(method.clone(), path);
         let call = if let Some(session) = &self.session { call.session(session) } else { call };
-        let answer = match self.form {
-            Form::Json => call.json(&parameters.iter().copied().collect()).await,
-            Form::Form => call.form(parameters).await,
-            Form::Query => call.query(parameters).send().await,
+        let answer = match self.carrier {
+            Carrier::Json => call.json(&parameters.iter().copied().collect::<Value>()).await,
+            Carrier::Form => call.form(parameters).await,
+            Carrier::Query => call.query(parameters).send().await,
         };
-        assert!(answer.status.is_success(), "{:?} {method} {path}: {}", self.form, answer.text);
-        self.secrets.extend(parameters.iter().filter(|(_, value)| value.len() > 4).map(|(_, value)| (*value).to_owned()));
+        assert!(answer.status.is_success(), "{:?} {method} {path}: {}", self.carrier, answer.text);
+        self.secrets.extend(
+            parameters.iter().filter(|(_, value)| value.len() > 4).map(|(_, value)| (*value).to_owned()),
+        );
         for field in ["token", "verification"] {
             self.secrets.extend(answer.body[field].as_str().map(str::to_owned));
         }

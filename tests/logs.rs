@@ -1,7 +1,11 @@
 //! Nothing that a request carries reaches a log.
 
 use crate::{
-    bundle::{Bundle, CHANGE, CHANGE_BY_MESSAGE, NEW_PASSWORD, OLD_PASSWORD, PHONE},
+    bundle::{
+        Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, NEW_PASSWORD, OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE,
+        PHONE, RECOVERY, SEND_CODE, SEND_MAIL, VERIFY_MAIL,
+    },
+    journey::{Carrier, Journey},
     proxy::Proxy,
 };
 use reqwest::Method;
@@ -76,4 +80,91 @@ async fn a_provider_that_refuses_is_logged_without_the_number_and_the_member_may
             .any(|line| line.text.contains("SEND_MESSAGE_ERROR") && line.text.contains("InvalidParameter"))
     );
     assert!(lines.iter().all(|line| !line.text.contains(PHONE)));
+}
+
+#[tokio::test]
+async fn no_call_logs_or_keeps_a_code_password_token_or_session() {
+    // Ten digits are not a part of something else by chance.
+    let bundle = Bundle::with(&[("CODE_LENGTH", "10")]).await;
+    let Journey { secrets, kept, .. } = Journey::of(&bundle, Carrier::Json).await;
+    assert!(secrets.len() > 40 && kept.len() > 500, "{} and {}", secrets.len(), kept.len());
+    for secret in &secrets {
+        for line in bundle.stack.log_lines() {
+            assert!(!line.text.contains(secret), "{secret} is in {}", line.text);
+        }
+        for text in kept.iter().filter(|_| ![PHONE, EMAIL].contains(&secret.as_str())) {
+            assert!(!text.contains(secret), "{secret} is kept in {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn providers_that_refuse_every_message_are_logged_without_whom_it_was_for() {
+    let (_sns, sms) = Proxy::before("AWS_ENDPOINT_URL_SNS").await;
+    let (_ses, mail) = Proxy::before("AWS_ENDPOINT_URL_SESV2").await;
+    let bundle = Bundle::with(&[sms.pair(), mail.pair()]).await;
+    let member = bundle.member().await;
+    // A code that a member asks for, one that nobody asks for, and a notice, each by both ways.
+    for (who, phone, email) in [(Some(&member), OTHER_PHONE, OTHER_EMAIL), (None, PHONE, EMAIL)] {
+        let by_sms = bundle.call(Method::GET, SEND_CODE).of(who).query(&[("phone", phone)]).send().await;
+        let by_mail = bundle.call(Method::POST, SEND_MAIL).of(who).json(&json!({ "email": email })).await;
+        let expected = if who.is_some() { 500 } else { 200 };
+        assert_eq!((by_sms.status.as_u16(), by_mail.status.as_u16()), (expected, expected));
+    }
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    bundle.call(Method::PUT, CHANGE).session(&member.token).json(&body).await.ok();
+    bundle.settled().await;
+    let lines = bundle.stack.log_lines();
+    for function in ["send-code", "send-mail", "deliver-notices"] {
+        let logged =
+            |line: &&local::LogLine| line.function == function && line.text.contains("SEND_MESSAGE_ERROR");
+        assert!(lines.iter().any(|line| logged(&line)), "{function}: {lines:#?}");
+    }
+    for line in lines {
+        for secret in [PHONE, OTHER_PHONE, EMAIL, OTHER_EMAIL, OLD_PASSWORD, NEW_PASSWORD, &member.token] {
+            assert!(!line.text.contains(secret), "{secret} is in {}", line.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_broken_in_the_store_is_logged_without_what_was_asked() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let asked = [bundle.ask_by_sms(None, PHONE).await, bundle.ask_by_mail(None, EMAIL).await];
+    for item in bundle.items().await {
+        let pk = item["pk"]["S"].as_str().unwrap();
+        if pk.starts_with("code#") || pk.starts_with("member#") {
+            let mut broken = item.clone();
+            broken["valid_until"] = json!({ "S": "the-broken-item" });
+            broken["revision"] = json!({ "S": "the-broken-item" });
+            bundle.dynamodb("PutItem", json!({ "Item": broken })).await;
+        }
+    }
+    let by_sms = json!({ "verification": asked[0].0, "message": asked[0].1 });
+    let by_mail = json!({ "verification": asked[1].0, "code": asked[1].1 });
+    let bind = json!({ "phone": OTHER_PHONE });
+    let mut ids = Vec::new();
+    for (who, method, path, body) in [
+        (None, Method::POST, RECOVERY, by_sms),
+        (None, Method::POST, VERIFY_MAIL, by_mail),
+        (Some(&member), Method::GET, SEND_CODE, bind),
+    ] {
+        let failed = bundle.call(method, path).of(who).json(&body).await;
+        assert_eq!(failed.refusal(), (500, "INTERNAL_SERVER_ERROR"), "{path}");
+        ids.push(failed.headers["x-request-id"].to_str().unwrap().to_owned());
+    }
+    let lines = bundle.stack.log_lines();
+    for id in ids {
+        assert!(
+            lines.iter().any(|line| line.text.contains(&id)),
+            "the cause is in the log under the request id"
+        );
+    }
+    let codes = asked.iter().flat_map(|(verification, code)| [verification.as_str(), code]);
+    for secret in codes.chain([PHONE, OTHER_PHONE, EMAIL, &member.token, "the-broken-item"]) {
+        for line in &lines {
+            assert!(!line.text.contains(secret), "{secret} is in {}", line.text);
+        }
+    }
 }

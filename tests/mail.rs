@@ -2,8 +2,8 @@
 
 use crate::{
     bundle::{
-        Answer, Bundle, EMAIL, Jar, Member, NEW_PASSWORD, OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, RECOVERY, SEND_MAIL,
-        VERIFY_MAIL, at_once, e164, wrong,
+        Answer, Bundle, EMAIL, Jar, Member, NEW_PASSWORD, OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE,
+        RECOVERY, SEND_MAIL, VERIFY_MAIL, e164, wrong,
     },
     proxy::Proxy,
 };
@@ -43,6 +43,10 @@ async fn open(bundle: &Bundle, path: &str, language: &str) -> Answer {
     let page = call.header("Accept-Language", language).send().await;
     assert_eq!(page.headers["content-type"], "text/html; charset=utf-8", "{}", page.text);
     assert_eq!(page.headers["cache-control"], "no-store");
+    // Its address holds the code, and its button is not to be pressed through another site's frame.
+    assert_eq!(page.headers["referrer-policy"], "no-referrer");
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
     page
 }
 
@@ -61,7 +65,11 @@ fn hidden(page: &Answer, name: &str) -> String {
 /// Presses the page's one button.
 async fn press(bundle: &Bundle, page: &Answer, jar: &Jar, language: &str) -> Answer {
     // Relative to the page's own path, so that the stage before it stays.
-    assert!(page.text.contains("action=\"verifyMail\"") && page.text.contains("method=\"post\""), "{}", page.text);
+    assert!(
+        page.text.contains("action=\"verifyMail\"") && page.text.contains("method=\"post\""),
+        "{}",
+        page.text
+    );
     let form = [("verification", hidden(page, "verification")), ("code", hidden(page, "code"))];
     let form = [(form[0].0, form[0].1.as_str()), (form[1].0, form[1].1.as_str())];
     let call = bundle.call(Method::POST, VERIFY_MAIL).cookies(jar).header("Accept", BROWSER);
@@ -85,9 +93,6 @@ async fn a_person_opens_the_link_and_presses_the_button_and_a_scanner_before_the
     for _ in 0..2 {
         assert_eq!(open(&bundle, &path, "zh-CN").await.status, 200);
         bundle.call(Method::HEAD, &path).send().await;
-        // Whatever it says that it takes.
-        let scanned = bundle.call(Method::GET, &path).header("Accept", "*/*").send().await;
-        assert_eq!(scanned.status, 200);
     }
     assert_eq!(bundle.items().await, before);
     assert_eq!(bundle.shown(&member).await["email"], Value::Null);
@@ -159,9 +164,29 @@ async fn the_page_is_small_and_holds_one_form_one_button_and_no_script_in_either
 }
 
 #[tokio::test]
+async fn a_link_shows_the_page_to_whatever_opens_it() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    let path = link(&bundle);
+    for accept in ["*/*", "application/json", "image/avif,image/webp"] {
+        let page = bundle.call(Method::GET, &path).header("Accept", accept).send().await;
+        assert_eq!(
+            (page.status.as_u16(), page.text.matches("<form").count()),
+            (200, 1),
+            "{accept}: {}",
+            page.text
+        );
+        assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+    }
+}
+
+#[tokio::test]
 async fn the_page_escapes_what_it_is_given() {
     let bundle = Bundle::start().await;
-    for given in ["'\"><script>alert(1)</script>", "\" autofocus onfocus=\"alert(1)", "&quot;&#39;<!--", "</form>"] {
+    for given in
+        ["'\"><script>alert(1)</script>", "\" autofocus onfocus=\"alert(1)", "&quot;&#39;<!--", "</form>"]
+    {
         let call = bundle.call(Method::GET, VERIFY_MAIL).header("Accept", BROWSER);
         let page = call.query(&[("verification", given), ("code", given)]).send().await;
         assert_eq!(page.status, 200, "{}", page.text);
@@ -170,7 +195,10 @@ async fn the_page_escapes_what_it_is_given() {
         let tags = (count("<form"), count("</form>"), count("<input"), count("<script"), count("<!--"));
         assert_eq!(tags, (1, 1, 2, 0, 0), "{text}");
         assert!(!text.contains(" onfocus=\""), "{text}");
-        assert_eq!((hidden(&page, "verification"), hidden(&page, "code")), (given.to_owned(), given.to_owned()));
+        assert_eq!(
+            (hidden(&page, "verification"), hidden(&page, "code")),
+            (given.to_owned(), given.to_owned())
+        );
     }
 }
 
@@ -328,7 +356,10 @@ async fn a_replaced_address_is_free_again_and_all_three_are_told() {
     let member = bundle.member().await;
     bound(&bundle, &member, NEW_EMAIL).await;
     let shown = bundle.shown(&member).await;
-    assert_eq!((&shown["email"], &shown["audit"][0]["action"]), (&json!(NEW_EMAIL), &json!("email-replaced")));
+    assert_eq!(
+        (&shown["email"], &shown["audit"][0]["action"]),
+        (&json!(NEW_EMAIL), &json!("email-replaced"))
+    );
     assert_eq!(bundle.owner("email#li.lei@example.org").await.as_ref(), Some(&member.id));
     for to in [EMAIL, NEW_EMAIL, &e164(PHONE)] {
         assert_eq!(bundle.notices_to(to).await.len(), 1, "{to}");
@@ -358,7 +389,7 @@ async fn of_40_verifications_at_once_one_binds() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let asked = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
-    let answers = at_once(40, async |_| verify(&bundle, &asked).await).await;
+    let answers = bundle.at_once("verify-mail", 40, async |_| verify(&bundle, &asked).await).await;
     assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
     assert_eq!(bundle.shown(&member).await["audit"].as_array().unwrap().len(), 1);
 }

@@ -3,12 +3,19 @@
 
 #![cfg(test)]
 
+mod bind_phone;
 mod bundle;
 mod change_password;
 mod change_password_by_message;
 mod events;
+mod journey;
 mod logs;
+mod mail;
+mod notices;
+mod pay_password;
 mod proxy;
+mod recovery;
 mod requests;
+mod silence;
 mod store_requests;
 mod wiring;

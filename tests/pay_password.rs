@@ -1,16 +1,33 @@
 //! 设置支付密码, 修改支付密码, 重置支付密码: the payment PIN.
 
 use crate::bundle::{
-    Answer, BIND_PHONE, Bundle, CHANGE, Jar, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD, OTHER_PHONE, PHONE, PIN,
-    RECOVERY, RESET_PAY_PASSWORD, SEND_CODE, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, at_once, wrong,
+    Answer, BIND_PHONE, Bundle, CHANGE, Jar, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD, OTHER_PHONE, PHONE,
+    PIN, RECOVERY, RESET_PAY_PASSWORD, SEND_CODE, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, wrong,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Each breaks one rule: 6 digits, not one repeated, no run, no part of the phone number.
 const UNACCEPTABLE: [&str; 19] = [
-    "12345", "1234567", "73915a", "7391 4", "７３９１５４", "-73915", "+73915", "000000", "777777", "123456", "012345", "456789",
-    "987654", "543210", "654321", "136271", "362714", "714048", "140483",
+    "12345",
+    "1234567",
+    "73915a",
+    "7391 4",
+    "７３９１５４",
+    "-73915",
+    "+73915",
+    "000000",
+    "777777",
+    "123456",
+    "012345",
+    "456789",
+    "987654",
+    "543210",
+    "654321",
+    "136271",
+    "362714",
+    "714048",
+    "140483",
 ];
 
 async fn set(bundle: &Bundle, member: &Member, body: &Value) -> Answer {
@@ -28,7 +45,8 @@ async fn reset(bundle: &Bundle, member: &Member, body: &Value) -> Answer {
 
 /// A member with a pay password.
 async fn payer(bundle: &Bundle) -> Member {
-    let member = json!({ "phone": PHONE, "email": "li@example.com", "password": OLD_PASSWORD, "payPassword": PIN });
+    let member =
+        json!({ "phone": PHONE, "email": "li@example.com", "password": OLD_PASSWORD, "payPassword": PIN });
     bundle.member_with(member).await
 }
 
@@ -152,8 +170,11 @@ async fn of_40_first_ones_at_once_one_is_set() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let pin = |number: usize| format!("7391{:02}", number + 10);
-    let answers =
-        at_once(40, async |number| set(&bundle, &member, &json!({ "payPasswordFirst": pin(number) })).await).await;
+    let answers = bundle
+        .at_once("set-pay-password", 40, async |number| {
+            set(&bundle, &member, &json!({ "payPasswordFirst": pin(number) })).await
+        })
+        .await;
     let winners: Vec<_> = (0..40).filter(|number| answers[*number].status.is_success()).collect();
     assert_eq!(winners.len(), 1, "{answers:#?}");
     for answer in answers.iter().filter(|answer| !answer.status.is_success()) {
@@ -202,11 +223,12 @@ async fn five_wrong_in_a_row_lock_it_for_three_hours_on_every_session() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let elsewhere = bundle.logged_in(&member, 3_600).await;
-    let answers = at_once(12, async |number| {
-        let who = if number % 2 == 0 { &member } else { &elsewhere };
-        update(&bundle, who, "111111", NEW_PIN).await
-    })
-    .await;
+    let answers = bundle
+        .at_once("update-pay-password", 12, async |number| {
+            let who = if number % 2 == 0 { &member } else { &elsewhere };
+            update(&bundle, who, "111111", NEW_PIN).await
+        })
+        .await;
     let count = |expected| answers.iter().filter(|answer| answer.refusal() == expected).count();
     assert_eq!(count((400, "{OLD_PASSWORD}_NOT_VALID")), 5, "{answers:#?}");
     assert_eq!(count((429, "TOO_MANY_ATTEMPTS")), 7);
@@ -254,7 +276,9 @@ async fn a_reset_works_during_the_lock_and_ends_it() {
     let member = payer(&bundle).await;
     fail(&bundle, &member, 5).await;
     let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
-    reset(&bundle, &member, &json!({ "phone": PHONE, "message": code, "payPasswordFirst": NEW_PIN })).await.ok();
+    reset(&bundle, &member, &json!({ "phone": PHONE, "message": code, "payPasswordFirst": NEW_PIN }))
+        .await
+        .ok();
     update(&bundle, &member, NEW_PIN, PIN).await.ok();
 }
 
@@ -264,7 +288,9 @@ async fn a_reset_unsets_it_or_sets_another_and_does_not_mind_if_none_is_set() {
     let member = payer(&bundle).await;
     for (new, set) in [(None, false), (None, false), (Some(NEW_PIN), true), (Some(PIN), true)] {
         let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
-        reset(&bundle, &member, &json!({ "phone": PHONE, "message": code, "payPasswordFirst": new })).await.ok();
+        reset(&bundle, &member, &json!({ "phone": PHONE, "message": code, "payPasswordFirst": new }))
+            .await
+            .ok();
         assert_eq!(has_one(&bundle, &member).await, set, "{new:?}");
         bundle.age("phone#", 120).await;
     }
@@ -294,7 +320,9 @@ async fn each_refusal_to_reset_it_names_its_parameter_and_changes_nothing() {
         assert_eq!(reset(&bundle, &member, &body).await.refusal(), (400, expected), "{body}");
     }
     assert!(has_one(&bundle, &member).await);
-    reset(&bundle, &member, &json!({ "phone": PHONE, "message": code, "verification": verification })).await.ok();
+    reset(&bundle, &member, &json!({ "phone": PHONE, "message": code, "verification": verification }))
+        .await
+        .ok();
 }
 
 #[tokio::test]
@@ -357,7 +385,11 @@ async fn a_grant_stands_in_for_the_code() {
     let body = json!({ "phone": PHONE, "verification": grant, "payPasswordFirst": NEW_PIN });
     reset(&bundle, &member, &body).await.documented(201);
     update(&bundle, &member, NEW_PIN, PIN).await.ok();
-    assert_eq!(reset(&bundle, &member, &body).await.refusal(), (400, "{VERIFICATION}_NOT_VALID"), "it works once");
+    assert_eq!(
+        reset(&bundle, &member, &body).await.refusal(),
+        (400, "{VERIFICATION}_NOT_VALID"),
+        "it works once"
+    );
 }
 
 #[tokio::test]
@@ -371,7 +403,8 @@ async fn a_browser_resets_it_with_the_documented_parameters_alone() {
     let verify = bundle.call(Method::POST, RECOVERY).cookies(&jar);
     jar.keep(&verify.form(&[("message", &code)]).await.ok());
     let call = bundle.call(Method::PUT, RESET_PAY_PASSWORD).session(&member.token).cookies(&jar);
-    call.form(&[("phone", PHONE)]).await.documented(201);
+    jar.keep(&call.form(&[("phone", PHONE)]).await.documented(201));
+    assert_eq!(jar.verification(), None, "what was spent is sent no more");
     assert!(!has_one(&bundle, &member).await);
 }
 
@@ -427,7 +460,8 @@ async fn of_40_resets_at_once_one_wins() {
     let member = payer(&bundle).await;
     let grant = granted(&bundle, &member, PHONE).await;
     let body = json!({ "phone": PHONE, "verification": grant });
-    let answers = at_once(40, async |_| reset(&bundle, &member, &body).await).await;
+    let answers =
+        bundle.at_once("reset-pay-password", 40, async |_| reset(&bundle, &member, &body).await).await;
     assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
     let losers = answers.iter().filter(|answer| answer.refusal() == (400, "{VERIFICATION}_NOT_VALID"));
     assert_eq!(losers.count(), 39, "{answers:#?}");

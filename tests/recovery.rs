@@ -1,8 +1,8 @@
 //! 忘记密码第一步, 忘记密码第二步: a forgotten login password, recovered by whoever holds the phone or the mailbox.
 
 use crate::bundle::{
-    Answer, BIND_PHONE, Bundle, CHANGE, EMAIL, Jar, Member, NEW_PASSWORD, OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE,
-    PHONE, RECOVERY, SEND_CODE, SEND_MAIL, VERIFY_MAIL, at_once, wrong,
+    Answer, BIND_PHONE, Bundle, CHANGE, EMAIL, Jar, Member, NEW_PASSWORD, OLD_PASSWORD, OTHER_EMAIL,
+    OTHER_PHONE, PHONE, RECOVERY, SEND_CODE, SEND_MAIL, VERIFY_MAIL, wrong,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -25,8 +25,8 @@ async fn a_browser_recovers_it_by_sms_with_the_documented_parameters_alone() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let mut jar = Jar::new();
-    let send = bundle.call(Method::GET, SEND_CODE).cookies(&jar).query(&[("phone", PHONE)]);
-    let sent = send.send().await.documented(200);
+    let call = bundle.call(Method::GET, SEND_CODE).cookies(&jar).query(&[("phone", PHONE)]);
+    let sent = call.send().await.documented(200);
     assert_eq!((sent.body["expiresIn"].as_u64(), sent.body["resendIn"].as_u64()), (Some(300), Some(120)));
     let expected = (sent.verification(), "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=300");
     assert_eq!(sent.cookie(), expected);
@@ -40,11 +40,16 @@ async fn a_browser_recovers_it_by_sms_with_the_documented_parameters_alone() {
     assert_eq!(verified.cookie(), expected);
     jar.keep(&verified);
     let grant = jar.verification().unwrap();
-    assert!(grant.len() == 43 && grant.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+    assert!(
+        grant.len() == 43 && grant.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    );
 
     let second_step = bundle.call(Method::PUT, RECOVERY).cookies(&jar);
     let recovered = second_step.form(&[("phone", PHONE), ("passwordFirst", NEW_PASSWORD)]).await;
-    assert_eq!((recovered.status.as_u16(), recovered.text.as_str()), (201, r#"{"code":"201","msg":"success","data":"success"}"#));
+    assert_eq!(
+        (recovered.status.as_u16(), recovered.text.as_str()),
+        (201, r#"{"code":"201","msg":"success","data":"success"}"#)
+    );
     assert_eq!(recovered.cookie().1, "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=0");
     jar.keep(&recovered);
     assert_eq!(jar.verification(), None);
@@ -73,7 +78,8 @@ async fn a_parameter_stands_before_the_cookie() {
     let cookie = "verification=of-yesterday";
     let body = json!({ "message": code, "verification": verification });
     let verified = bundle.call(Method::POST, RECOVERY).header("Cookie", cookie).json(&body).await.ok();
-    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": verified.verification() });
+    let body =
+        json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": verified.verification() });
     bundle.call(Method::PUT, RECOVERY).header("Cookie", cookie).json(&body).await.ok();
     assert!(bundle.has_password(&member, NEW_PASSWORD).await);
 }
@@ -83,7 +89,8 @@ async fn a_browser_recovers_it_by_mail() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let mut jar = Jar::new();
-    let sent = bundle.call(Method::POST, SEND_MAIL).cookies(&jar).form(&[("email", EMAIL)]).await.documented(200);
+    let sent =
+        bundle.call(Method::POST, SEND_MAIL).cookies(&jar).form(&[("email", EMAIL)]).await.documented(200);
     assert_eq!((sent.body["expiresIn"].as_u64(), sent.body["resendIn"].as_u64()), (Some(600), Some(120)));
     let expected = (sent.verification(), "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=600");
     assert_eq!(sent.cookie(), expected);
@@ -97,7 +104,8 @@ async fn a_browser_recovers_it_by_mail() {
     jar.keep(&verified);
     assert_eq!(jar.verification().unwrap().len(), 43);
     let second_step = bundle.call(Method::PUT, RECOVERY).cookies(&jar);
-    let recovered = second_step.form(&[("email", EMAIL), ("passwordFirst", NEW_PASSWORD)]).await.documented(201);
+    let recovered =
+        second_step.form(&[("email", EMAIL), ("passwordFirst", NEW_PASSWORD)]).await.documented(201);
     jar.keep(&recovered);
     assert_eq!(jar.verification(), None);
     assert!(bundle.has_password(&member, NEW_PASSWORD).await);
@@ -114,6 +122,22 @@ async fn an_app_recovers_it_by_mail_with_parameters_alone() {
 }
 
 #[tokio::test]
+async fn codes_and_grants_live_as_long_as_the_settings_say() {
+    let settings = [("CODE_TTL_SECONDS", "61"), ("MAIL_CODE_TTL_SECONDS", "62"), ("GRANT_TTL_SECONDS", "63")];
+    let bundle = Bundle::with(&settings).await;
+    bundle.member().await;
+    let by_sms = bundle.call(Method::GET, SEND_CODE).query(&[("phone", PHONE)]).send().await.ok();
+    let by_mail = bundle.call(Method::POST, SEND_MAIL).json(&json!({ "email": EMAIL })).await.ok();
+    let code = bundle.code_to("+8613627140483").await;
+    let granted =
+        verify(&bundle, &json!({ "message": code, "verification": by_sms.verification() })).await.ok();
+    for (answer, seconds) in [(by_sms, 61), (by_mail, 62), (granted, 63)] {
+        assert_eq!(answer.body["expiresIn"], seconds);
+        assert!(answer.cookie().1.ends_with(&format!("; Max-Age={seconds}")), "{:?}", answer.cookie());
+    }
+}
+
+#[tokio::test]
 async fn every_session_is_over_and_nobody_is_logged_in() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
@@ -121,7 +145,8 @@ async fn every_session_is_over_and_nobody_is_logged_in() {
     let grant = granted(&bundle, PHONE).await;
     let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
     // Not even who was logged in while they recovered it.
-    let recovered = bundle.call(Method::PUT, RECOVERY).session(&member.token).json(&body).await.documented(201);
+    let recovered =
+        bundle.call(Method::PUT, RECOVERY).session(&member.token).json(&body).await.documented(201);
     assert_eq!((&recovered.body["token"], recovered.headers.get("authorization")), (&Value::Null, None));
     for session in [&member, &elsewhere] {
         let call = bundle.call(Method::PUT, CHANGE).session(&session.token);
@@ -168,7 +193,10 @@ async fn each_refusal_of_the_first_step_names_its_parameter() {
         (json!({ "message": code }), "{VERIFICATION}_REQUIRED"),
         (json!({ "message": code, "verification": "forged" }), "{VERIFICATION}_NOT_VALID"),
         (json!({ "message": code, "verification": verification.to_uppercase() }), "{VERIFICATION}_NOT_VALID"),
-        (json!({ "message": code, "verification": &verification[..verification.len() - 4] }), "{VERIFICATION}_NOT_VALID"),
+        (
+            json!({ "message": code, "verification": &verification[..verification.len() - 4] }),
+            "{VERIFICATION}_NOT_VALID",
+        ),
         (json!({ "message": code, "verification": phone_info }), "{VERIFICATION}_NOT_VALID"),
         (json!({ "message": code, "verification": to_bind }), "{VERIFICATION}_NOT_VALID"),
         (json!({ "message": code, "verification": to_bind_mail }), "{VERIFICATION}_NOT_VALID"),
@@ -292,12 +320,13 @@ async fn of_40_recoveries_at_once_one_wins() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let grant = granted(&bundle, PHONE).await;
-    let answers = at_once(40, async |number| {
-        let password = format!("new-password-{number}");
-        let body = json!({ "phone": PHONE, "passwordFirst": password, "verification": grant });
-        recover(&bundle, &body).await
-    })
-    .await;
+    let answers = bundle
+        .at_once("recover-password", 40, async |number| {
+            let password = format!("new-password-{number}");
+            let body = json!({ "phone": PHONE, "passwordFirst": password, "verification": grant });
+            recover(&bundle, &body).await
+        })
+        .await;
     let winners: Vec<_> = (0..40).filter(|number| answers[*number].status.is_success()).collect();
     assert_eq!(winners.len(), 1, "{answers:#?}");
     let losers = answers.iter().filter(|answer| answer.refusal() == (400, "{VERIFICATION}_NOT_VALID"));
@@ -311,7 +340,7 @@ async fn of_40_right_codes_at_once_one_becomes_a_grant() {
     bundle.member().await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
     let body = json!({ "message": code, "verification": verification });
-    let answers = at_once(40, async |_| verify(&bundle, &body).await).await;
+    let answers = bundle.at_once("verify-recovery-code", 40, async |_| verify(&bundle, &body).await).await;
     assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
     assert_eq!(verify(&bundle, &body).await.refusal(), (400, "{CODE}_NOT_VALID"));
 }
@@ -322,7 +351,7 @@ async fn of_40_wrong_codes_at_once_five_are_looked_at() {
     bundle.member().await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
     let body = json!({ "message": wrong(&code), "verification": verification });
-    let answers = at_once(40, async |_| verify(&bundle, &body).await).await;
+    let answers = bundle.at_once("verify-recovery-code", 40, async |_| verify(&bundle, &body).await).await;
     let count = |expected| answers.iter().filter(|answer| answer.refusal() == expected).count();
     assert_eq!(count((400, "{CODE}_NOT_VALID")), 5, "{answers:#?}");
     assert_eq!(count((429, "TOO_MANY_ATTEMPTS")), 35);
@@ -385,7 +414,8 @@ async fn failures_of_a_day_are_counted_across_flows_and_right_ones_are_not() {
     }
     for left in [2, 1, 0] {
         let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
-        let refused = verify(&bundle, &json!({ "message": wrong(&code), "verification": verification })).await;
+        let refused =
+            verify(&bundle, &json!({ "message": wrong(&code), "verification": verification })).await;
         assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
         assert_eq!(refused.body["attemptsLeft"], left);
         bundle.age("phone#", 120).await;

@@ -1,6 +1,13 @@
 //! What every call takes, and what every answer has.
 
-use crate::bundle::{Bundle, CHANGE, CHANGE_BY_MESSAGE, OLD_PASSWORD, SEND};
+use crate::{
+    bundle::{
+        BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, OLD_PASSWORD, OTHER_EMAIL, PHONE, PIN,
+        RECOVERY, RESET_PAY_PASSWORD, SEND, SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD,
+        VERIFY_MAIL, e164,
+    },
+    journey::{Carrier, Journey},
+};
 use reqwest::Method;
 use serde_json::json;
 use std::process::Command;
@@ -42,9 +49,77 @@ async fn json_form_and_query_work_alike_and_the_body_wins() {
 }
 
 #[tokio::test]
+async fn every_call_takes_its_parameters_as_json_as_a_form_and_in_the_query() {
+    for carrier in [Carrier::Json, Carrier::Form, Carrier::Query] {
+        Journey::of(&Bundle::start().await, carrier).await;
+    }
+}
+
+#[tokio::test]
+async fn every_answer_to_who_is_logged_in_renews_the_session() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let to_recover = bundle.ask_by_sms(None, PHONE).await;
+    let to_bind = bundle.ask_by_mail(Some(&member), OTHER_EMAIL).await;
+    bundle.age("phone#", 120).await;
+    // Those that need no session; the others' own flows look for it.
+    for (method, path, body) in [
+        (Method::POST, RECOVERY, json!({ "verification": to_recover.0, "message": to_recover.1 })),
+        (Method::POST, VERIFY_MAIL, json!({ "verification": to_bind.0, "code": to_bind.1 })),
+        (Method::POST, SEND_MAIL, json!({ "email": EMAIL })),
+        (Method::GET, SEND_CODE, json!({ "phone": PHONE, "purpose": "recover" })),
+    ] {
+        let answer = bundle.call(method, path).session(&member.token).json(&body).await.ok();
+        assert!(answer.body["token"].is_string(), "{path}: {}", answer.text);
+        assert_eq!(answer.headers["authorization"], format!("Bearer {}", answer.token()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_whose_member_is_gone_is_told_so_by_every_call() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    bundle.remove(&member).await;
+    for (method, path, body) in [
+        (Method::POST, SEND, json!({})),
+        (Method::GET, SEND_CODE, json!({ "phone": PHONE })),
+        (Method::PUT, BIND_PHONE, json!({ "message": "123456", "phone": PHONE })),
+        (Method::PUT, SET_PAY_PASSWORD, json!({ "payPasswordFirst": PIN })),
+        (Method::PUT, UPDATE_PAY_PASSWORD, json!({ "oldPassword": "258036", "payPasswordFirst": PIN })),
+        (Method::PUT, RESET_PAY_PASSWORD, json!({ "message": "123456", "phone": PHONE })),
+        (Method::POST, SEND_MAIL, json!({ "email": EMAIL })),
+    ] {
+        let refused = bundle.call(method, path).session(&member.token).json(&body).await;
+        assert_eq!(refused.refusal(), (400, "USER_NOT_FOUND"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_may_read_the_code_from_an_sms_where_the_domain_is_set() {
+    let bundle = Bundle::with(&[("WEB_OTP_DOMAIN", "shop.example.com")]).await;
+    let member = bundle.member().await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let text = bundle.sent_to(&e164(PHONE)).await.remove(0).text;
+    assert_eq!(text.lines().last(), Some(format!("@shop.example.com #{code}").as_str()), "{text}");
+}
+
+#[tokio::test]
 async fn a_bad_body_gets_its_symbol_in_its_familys_envelope() {
     let bundle = Bundle::start().await;
-    for (method, path) in [(Method::POST, CHANGE_BY_MESSAGE), (Method::PUT, CHANGE)] {
+    for (method, path) in [
+        (Method::POST, SEND),
+        (Method::POST, CHANGE_BY_MESSAGE),
+        (Method::PUT, CHANGE),
+        (Method::GET, SEND_CODE),
+        (Method::PUT, BIND_PHONE),
+        (Method::PUT, SET_PAY_PASSWORD),
+        (Method::PUT, RESET_PAY_PASSWORD),
+        (Method::PUT, UPDATE_PAY_PASSWORD),
+        (Method::POST, RECOVERY),
+        (Method::PUT, RECOVERY),
+        (Method::POST, SEND_MAIL),
+        (Method::POST, VERIFY_MAIL),
+    ] {
         let call = || bundle.call(method.clone(), path).header("content-type", "application/json");
         assert_eq!(call().body("[").await.refusal(), (400, "BODY_NOT_VALID"));
         assert_eq!(call().body(vec![0xff, 0xfe]).await.refusal(), (400, "BODY_NOT_VALID"));

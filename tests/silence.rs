@@ -1,7 +1,10 @@
 //! Nobody who is not logged in learns whether a phone or a mail address has a member.
 
 use crate::{
-    bundle::{Answer, Bundle, Call, EMAIL, OTHER_EMAIL, OTHER_PHONE, PHONE, RECOVERY, SEND_CODE, SEND_MAIL, VERIFY_MAIL, wrong},
+    bundle::{
+        Answer, Bundle, Call, EMAIL, OTHER_EMAIL, OTHER_PHONE, PHONE, RECOVERY, SEND_CODE, SEND_MAIL,
+        VERIFY_MAIL, wrong,
+    },
     proxy::Proxy,
 };
 use reqwest::{Method, header::HeaderName};
@@ -83,7 +86,8 @@ async fn every_answer_is_the_same_step_by_step() {
         bundle.settled().await;
         let bad = wrong(&bundle.code());
         for guess in 1..=6 {
-            let answers = [way.guess(&bundle, &first[0], bad).await, way.guess(&bundle, &first[1], bad).await];
+            let answers =
+                [way.guess(&bundle, &first[0], bad).await, way.guess(&bundle, &first[1], bad).await];
             let expected = if guess == 6 { (429, "TOO_MANY_ATTEMPTS") } else { (400, "{CODE}_NOT_VALID") };
             assert_eq!(answers[0].refusal(), expected, "{way:?}, guess {guess}");
             assert_eq!(seen(&answers[0]), seen(&answers[1]), "{way:?}, guess {guess}");
@@ -125,7 +129,10 @@ async fn a_guess_before_the_code_was_sent_is_answered_as_any_other() {
         for destination in [known, unknown] {
             let sent = way.ask(&bundle, destination).send().await.ok();
             let guessed = way.guess(&bundle, &sent, "no digits").await;
-            assert_eq!((guessed.refusal(), &guessed.body["attemptsLeft"]), ((400, "{CODE}_NOT_VALID"), &json!(4)));
+            assert_eq!(
+                (guessed.refusal(), &guessed.body["attemptsLeft"]),
+                ((400, "{CODE}_NOT_VALID"), &json!(4))
+            );
         }
         // Nor does it cost the member the code.
         bundle.settled().await;
@@ -165,7 +172,11 @@ async fn the_store_is_asked_the_same_for_both() {
         {
             let sent = way.ask(&bundle, destination).send().await.ok();
             bundle.settled().await;
-            assert_eq!(proxy.requests(), [&["TransactWriteItems"], queue.as_slice()].concat(), "{destination}");
+            assert_eq!(
+                proxy.requests(),
+                [&["TransactWriteItems"], queue.as_slice()].concat(),
+                "{destination}"
+            );
             way.guess(&bundle, &sent, "no digits").await;
             guesses.push(proxy.requests());
         }

@@ -1,14 +1,21 @@
 //! How many requests to DynamoDB an endpoint makes. ARCHITECTURE.md gives the same numbers.
 
 use crate::{
-    bundle::{Bundle, CHANGE, CHANGE_BY_MESSAGE, Member, NEW_PASSWORD, OLD_PASSWORD, SEND},
+    bundle::{
+        Answer, BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, Member, NEW_PASSWORD, NEW_PIN,
+        OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, SEND,
+        SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
+    },
     proxy::Proxy,
 };
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-#[tokio::test]
-async fn each_endpoint_makes_the_requests_that_architecture_md_says() {
+/// What the queue adds to a call of somebody who is not logged in: the owner read, the code kept, the sending noted.
+const DELIVERY: [&str; 3] = ["GetItem", "UpdateItem", "UpdateItem"];
+
+/// A bundle whose requests to DynamoDB are counted, with every function started.
+async fn counted() -> (Proxy, Bundle, Member) {
     let (proxy, setting) = Proxy::before("AWS_ENDPOINT_URL_DYNAMODB").await;
     let bundle = Bundle::with(&[setting.pair()]).await;
     proxy.pass_to(bundle.stack.dynamodb_url());
@@ -16,19 +23,96 @@ async fn each_endpoint_makes_the_requests_that_architecture_md_says() {
     // Every process opens its connection with one read; that belongs to no call.
     bundle.call(Method::GET, "/_local/health").send().await.ok();
     proxy.requests();
+    (proxy, bundle, member)
+}
+
+/// The requests since the last call of this, whoever made them.
+async fn made(proxy: &Proxy, bundle: &Bundle) -> Vec<String> {
+    bundle.settled().await;
+    proxy.requests()
+}
+
+async fn put(bundle: &Bundle, path: &str, member: &Member, body: &Value) -> Answer {
+    bundle.call(Method::PUT, path).session(&member.token).json(body).await.ok()
+}
+
+#[tokio::test]
+async fn each_password_endpoint_makes_the_requests_that_architecture_md_says() {
+    let (proxy, bundle, member) = counted().await;
 
     let (phone_info, code) = bundle.ask(&member).await;
-    assert_eq!(proxy.requests(), ["GetItem", "TransactWriteItems"]);
+    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "TransactWriteItems"]);
 
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     let changed = bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token).json(&body).await.ok();
-    assert_eq!(proxy.requests(), ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems"]);
+    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems"]);
 
     let renewed = Member { token: changed.token().to_owned(), ..member };
     let body = json!({ "oldPassword": NEW_PASSWORD, "newPasswordFirst": OLD_PASSWORD });
-    bundle.call(Method::PUT, CHANGE).session(&renewed.token).json(&body).await.ok();
-    assert_eq!(proxy.requests(), ["GetItem", "UpdateItem", "TransactWriteItems"]);
+    put(&bundle, CHANGE, &renewed, &body).await;
+    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "UpdateItem", "TransactWriteItems"]);
 
     bundle.call(Method::POST, SEND).send().await;
-    assert_eq!(proxy.requests(), [""; 0], "a call without a session costs nothing");
+    assert_eq!(made(&proxy, &bundle).await, [""; 0], "a call without a session costs nothing");
+}
+
+#[tokio::test]
+async fn each_phone_and_pay_password_endpoint_makes_the_requests_that_architecture_md_says() {
+    let (proxy, bundle, member) = counted().await;
+    let newcomer = bundle.member_with(json!({})).await;
+    proxy.requests();
+
+    let (_, code) = bundle.ask_by_sms(Some(&newcomer), OTHER_PHONE).await;
+    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "TransactWriteItems"]);
+
+    put(&bundle, BIND_PHONE, &newcomer, &json!({ "message": code, "phone": OTHER_PHONE })).await;
+    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems"]);
+
+    put(&bundle, SET_PAY_PASSWORD, &member, &json!({ "payPasswordFirst": PIN })).await;
+    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "TransactWriteItems"]);
+
+    put(&bundle, UPDATE_PAY_PASSWORD, &member, &json!({ "oldPassword": PIN, "payPasswordFirst": NEW_PIN }))
+        .await;
+    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "UpdateItem", "TransactWriteItems"]);
+
+    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    proxy.requests();
+    put(&bundle, RESET_PAY_PASSWORD, &member, &json!({ "phone": PHONE, "message": code })).await;
+    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems"]);
+
+    bundle.age("phone#", 120).await;
+    let asked = bundle.ask_by_sms(Some(&member), PHONE).await;
+    proxy.requests();
+    let grant = bundle.grant(&asked).await;
+    assert_eq!(made(&proxy, &bundle).await, ["UpdateItem", "UpdateItem", "TransactWriteItems"]);
+    put(&bundle, RESET_PAY_PASSWORD, &member, &json!({ "phone": PHONE, "verification": grant })).await;
+    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "GetItem", "TransactWriteItems"]);
+}
+
+#[tokio::test]
+async fn each_recovery_and_mail_endpoint_makes_the_requests_that_architecture_md_says() {
+    let (proxy, bundle, member) = counted().await;
+
+    let asked = bundle.ask_by_sms(None, PHONE).await;
+    assert_eq!(made(&proxy, &bundle).await, [&["TransactWriteItems"], &DELIVERY[..]].concat());
+    let grant = bundle.grant(&asked).await;
+    assert_eq!(made(&proxy, &bundle).await, ["UpdateItem", "UpdateItem", "TransactWriteItems"]);
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
+    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "GetItem", "TransactWriteItems"]);
+
+    let asked = bundle.ask_by_mail(None, EMAIL).await;
+    assert_eq!(made(&proxy, &bundle).await, [&["TransactWriteItems"], &DELIVERY[..]].concat());
+    bundle.grant_by_mail(&asked).await;
+    assert_eq!(made(&proxy, &bundle).await, ["UpdateItem", "UpdateItem", "TransactWriteItems"]);
+
+    let member = bundle.logged_in(&member, 0).await;
+    proxy.requests();
+    let (verification, code) = bundle.ask_by_mail(Some(&member), OTHER_EMAIL).await;
+    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "TransactWriteItems"]);
+    let query = [("verification", verification.as_str()), ("code", &code)];
+    bundle.call(Method::GET, VERIFY_MAIL).query(&query).send().await.ok();
+    assert_eq!(made(&proxy, &bundle).await, [""; 0], "the page costs nothing");
+    bundle.call(Method::POST, VERIFY_MAIL).query(&query).send().await.ok();
+    assert_eq!(made(&proxy, &bundle).await, ["UpdateItem", "UpdateItem", "GetItem", "TransactWriteItems"]);
 }

@@ -5,6 +5,9 @@ use local::Template;
 use shared::settings::Settings;
 use std::{collections::BTreeMap, fs};
 
+/// The function that the table's stream calls, and nobody else.
+const DELIVER: &str = "deliver-notices";
+
 /// Lines of the README's table: function, method, path.
 fn documented() -> Vec<(String, String, String)> {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
@@ -18,7 +21,9 @@ fn documented() -> Vec<(String, String, String)> {
                 return None;
             };
             let (method, path) = call.split_once(' ')?;
-            path.starts_with('/').then(|| (function.clone(), method.to_owned(), path.to_owned()))
+            let is_method = method.bytes().all(|byte| byte.is_ascii_uppercase());
+            (is_method && path.starts_with('/'))
+                .then(|| (function.clone(), method.to_owned(), path.to_owned()))
         })
         .collect()
 }
@@ -30,7 +35,9 @@ fn template() -> Template {
 #[test]
 fn readme_template_binaries_and_events_name_the_same_functions() {
     let documented = documented();
-    assert_eq!(documented.len(), 3, "{documented:?}");
+    let mut functions: Vec<_> = documented.iter().map(|(function, ..)| function.as_str()).collect();
+    functions.dedup();
+    assert_eq!((functions.len(), documented.len()), (12, 13), "{documented:?}");
     let mut wired: Vec<_> = template()
         .functions
         .iter()
@@ -47,7 +54,7 @@ fn readme_template_binaries_and_events_name_the_same_functions() {
     assert_eq!(wired, expected);
 
     let manifest = fs::read_to_string(root().join("functions/Cargo.toml")).unwrap();
-    for (function, ..) in &documented {
+    for function in functions.iter().chain(&[DELIVER]) {
         assert!(
             manifest.contains(&format!("name = \"{function}\"\npath = \"{function}.rs\"\ntest = false")),
             "{function}"
@@ -55,7 +62,8 @@ fn readme_template_binaries_and_events_name_the_same_functions() {
         assert!(root().join("functions").join(format!("{function}.rs")).is_file(), "{function}");
         assert!(root().join("events").join(function).is_dir(), "{function}");
     }
-    assert_eq!(manifest.matches("[[bin]]").count(), documented.len());
+    assert_eq!(manifest.matches("[[bin]]").count(), functions.len() + 1);
+    assert_eq!(template().functions.len(), functions.len() + 1);
 }
 
 #[test]
@@ -71,7 +79,13 @@ fn a_functions_logical_id_is_its_name_in_camel_case() {
         let camel: String =
             function.binary.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
         assert_eq!(function.logical_id, format!("{camel}Function"));
-        assert!(!function.schedules.is_empty(), "{} is never kept warm", function.binary);
+        let (routes, schedules) = (function.routes.len(), function.schedules.len());
+        if function.binary == DELIVER {
+            assert_eq!((routes, schedules, function.subscriptions.len()), (0, 0, 1));
+        } else {
+            assert!(routes > 0 && schedules == 1, "{} is never called or never kept warm", function.binary);
+            assert_eq!(function.subscriptions.len(), 0);
+        }
     }
 }
 
