@@ -12,6 +12,9 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
         return Reply::sent(sent, &app.keys);
     };
     let member = session.member()?;
+    if member.would_replace(&email) {
+        app.reauthenticate(&session, member, &request).await?;
+    }
     let sent = app.send_code(member.id, &email, Purpose::BindMail, request.language).await?;
     Ok(Reply::sent(sent, &app.keys)?.renewing(app.renewed(&session)?))
 }

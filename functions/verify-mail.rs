@@ -15,21 +15,22 @@ use shared::{
 use std::process::ExitCode;
 
 async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
-    app.session_if_sent(&request).await?;
+    let session = app.session_if_sent(&request).await?;
     let verification = request.required(Parameter::Verification)?;
     let code = request.required(Parameter::Code)?;
     if request.is_get() {
         return Ok(Reply::verified().showing(page::ask(verification, code, request.language)?));
     }
+    let session = session.map(|session| app.renewed(&session)).transpose()?;
     let asked = Token::open_verification(&app.keys, verification, &[BindMail, RecoverByMail])?;
     let code = app.try_code(&asked.destination, asked.purpose, Holder::Flow(asked.flow), code).await?;
     if code.binding.purpose == RecoverByMail {
         let grant = app.grant(&code).await?;
-        let reply = Reply::verified().granting(&grant, app.settings.grant_ttl_seconds);
+        let reply = Reply::verified().granting(&grant, app.settings.grant_ttl_seconds).renewing(session);
         return Ok(reply.showing(page::granted(request.language)?));
     }
     bind(app, &request, &code).await?;
-    Ok(Reply::verified().spending().showing(page::bound(request.language)?))
+    Ok(Reply::verified().spending().renewing(session).showing(page::bound(request.language)?))
 }
 
 async fn bind(app: &App, request: &Request, code: &RightCode) -> Result<(), Error> {

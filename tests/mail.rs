@@ -425,3 +425,23 @@ async fn a_provider_that_refuses_is_told_to_a_member_who_may_ask_again_at_once()
     assert_eq!(proxy.requests().len(), 2, "one try each: a retry could be a second mail");
     assert!(bundle.stack.log_lines().iter().all(|line| !line.text.contains(NEW_EMAIL)));
 }
+
+#[tokio::test]
+async fn an_old_login_replaces_an_address_by_the_password_alone() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let old = bundle.logged_in(&member, 901).await;
+    let ask = async |body: &Value| bundle.call(Method::POST, SEND_MAIL).session(&old.token).json(body).await;
+    let refused = ask(&json!({ "email": NEW_EMAIL })).await;
+    assert_eq!(refused.refusal(), (403, "REAUTHENTICATION_REQUIRED"));
+    let refused = ask(&json!({ "email": NEW_EMAIL, "password": "wrong" })).await;
+    assert_eq!(refused.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
+    assert!(bundle.sent_to(NEW_EMAIL).await.is_empty());
+    ask(&json!({ "email": NEW_EMAIL, "password": OLD_PASSWORD })).await.ok();
+    assert_eq!(bundle.sent_to(NEW_EMAIL).await.len(), 1);
+    // The address that is bound already, and the first of all, take neither.
+    ask(&json!({ "email": EMAIL })).await.ok();
+    let first = bundle.logged_in(&bundle.member_with(json!({})).await, 901).await;
+    let body = json!({ "email": "wu@example.com" });
+    bundle.call(Method::POST, SEND_MAIL).session(&first.token).json(&body).await.ok();
+}

@@ -7,7 +7,7 @@ use crate::{
     contact::{Destination, Phone},
     error::{Cause, Error},
     keys::Keys,
-    parameter::Field,
+    parameter::{Field, Parameter},
     password::{self, Password, PasswordHash, PasswordPolicy},
     pay_password,
     request::Request,
@@ -194,6 +194,24 @@ impl App {
             self.settings.password_lock_seconds,
         );
         self.check(failures, member.password.as_ref(), typed).await
+    }
+
+    /// Asks for a recent login, or the login `password` in its place, before a phone or a mail address
+    /// is replaced: with either, whoever found a session open could take the account over by a recovery.
+    ///
+    /// # Errors
+    /// [`Error::ReauthenticationRequired`], or as [`App::check_password`].
+    pub async fn reauthenticate(
+        &self,
+        session: &Session,
+        member: &Member,
+        request: &Request,
+    ) -> Result<Option<Right>, Error> {
+        if let Some(password) = request.optional(Parameter::Password) {
+            return self.check_password(session, member, password).await.map(Some);
+        }
+        let recent = session.claims.auth_time.plus(self.settings.reauthentication_seconds) > Timestamp::now();
+        if recent { Ok(None) } else { Err(Error::ReauthenticationRequired) }
     }
 
     /// Counts a try of the pay password, then compares.

@@ -165,16 +165,16 @@ pub fn change_by_sms(changed: &Changed) -> String {
 }
 
 /// Subject and paragraphs of the mail that tells of a change, the last being what to do if it was not them.
+/// Not the `User-Agent`: its text is the caller's, who may be the attacker.
 #[must_use]
 pub fn change_by_mail(changed: &Changed) -> (String, [String; 3]) {
     let (what, when, from) = (of_action(changed.action, changed.language), when(changed), from(changed));
-    let device = changed.origin.user_agent.as_deref();
     match changed.language {
         Chinese => (
             format!("安全提醒：{what}"),
             [
                 format!("您的{what}。"),
-                format!("时间：{when}；IP：{from}；设备：{}。", device.unwrap_or("未知")),
+                format!("时间：{when}；IP：{from}。"),
                 "如非本人操作，您的账户可能已被他人使用：请立即找回密码，并联系客服。".to_owned(),
             ],
         ),
@@ -182,7 +182,7 @@ pub fn change_by_mail(changed: &Changed) -> (String, [String; 3]) {
             format!("Security notice: your {what}"),
             [
                 format!("Your {what}."),
-                format!("When: {when}. From: {from}. Device: {}.", device.unwrap_or("unknown")),
+                format!("When: {when}. From: {from}."),
                 "If this was not you, somebody else may be using your account: recover your password at once, and contact support."
                     .to_owned(),
             ],
@@ -394,6 +394,6 @@ mod tests {
         );
         let (subject, paragraphs) = change_by_mail(&changed(Action::PayPasswordReset, English));
         assert_eq!(subject, "Security notice: your payment PIN was reset");
-        assert_eq!(paragraphs[1], "When: 2026-11-21 18:19 UTC. From: 203.0.113.255. Device: an app.");
+        assert_eq!(paragraphs[1], "When: 2026-11-21 18:19 UTC. From: 203.0.113.255.");
     }
 }
