@@ -32,9 +32,9 @@ TOKEN='{token}'
 #[must_use]
 pub fn calls(url: &str) -> String {
     format!(
-        r#"PHONE_INFO=$(curl -s -X POST {url}/v1/user/sendChangePasswordMessage -H "Authorization: Bearer $TOKEN" | tee /dev/stderr | grep -o '"result":"[^"]*' | cut -d'"' -f4)
-CODE=$(curl -s {url}/_local/messages | tee /dev/stderr | grep -o '"code":"[^"]*' | head -n 1 | cut -d'"' -f4)
-curl -s -X POST {url}/v1/user/changePasswordByMessage -H "Authorization: Bearer $TOKEN" --data-urlencode "phoneInfo=$PHONE_INFO" -d "code=$CODE" -d newPassword=026129
+        r#"PHONE_INFO=$(curl -sw '\n' -X POST {url}/v1/user/sendChangePasswordMessage -H "Authorization: Bearer $TOKEN" | tee /dev/stderr | grep -o '"result":"[^"]*' | cut -d'"' -f4)
+CODE=$(curl -sw '\n' {url}/_local/messages | tee /dev/stderr | grep -o '"code":"[^"]*' | head -n 1 | cut -d'"' -f4)
+curl -sw '\n' -X POST {url}/v1/user/changePasswordByMessage -H "Authorization: Bearer $TOKEN" --data-urlencode "phoneInfo=$PHONE_INFO" -d "code=$CODE" -d newPassword=026129
 "#
     )
 }
@@ -48,7 +48,7 @@ mod tests {
         let demo =
             Demo { id: "the-id".to_owned(), token: "the-token".to_owned(), phone: "13627140483".to_owned() };
         let text = welcome("http://127.0.0.1:3000", &demo);
-        assert_eq!(text.matches("curl -s").count(), 3);
+        assert_eq!(text.matches("curl -sw").count(), 3);
         assert!(text.contains("TOKEN='the-token'"), "{text}");
     }
 }
