@@ -58,9 +58,27 @@ impl Phone {
     ///
     /// # Errors
     /// [`NotValid`] where the stored text is no E.164 number.
-    pub fn parts(&self) -> Result<(String, String), NotValid> {
-        let number = phonenumber::parse(None, &self.0).map_err(|_| NotValid)?;
-        Ok((number.code().value().to_string(), number.national().to_string()))
+    pub fn parts(&self) -> Result<(&str, &str), NotValid> {
+        let digits = self.0.strip_prefix('+').ok_or(NotValid)?;
+        digits.split_at_checked(calling_code_length(digits)).ok_or(NotValid)
+    }
+}
+
+/// Digits of the calling code that a number begins with. Calling codes are a prefix code: in ITU-T
+/// E.164's list of assigned country codes the first two digits tell the length. Known here, because a
+/// number that is E.164 already needs none of the tables by which a typed one is read: they are a
+/// quarter of a function's size, and a third of what its start takes beyond a bare one's.
+fn calling_code_length(digits: &str) -> usize {
+    match digits.as_bytes() {
+        [b'1' | b'7', ..] => 1,
+        [b'2', b'0' | b'7', ..]
+        | [b'3', b'0'..=b'4' | b'6' | b'9', ..]
+        | [b'4', b'0' | b'1' | b'3'..=b'9', ..]
+        | [b'5', b'1'..=b'8', ..]
+        | [b'6', b'0'..=b'6', ..]
+        | [b'8', b'1' | b'2' | b'4' | b'6', ..]
+        | [b'9', b'0'..=b'5' | b'8', ..] => 2,
+        _ => 3,
     }
 }
 
@@ -181,14 +199,24 @@ mod tests {
         {
             assert_eq!(rules().parse(typed), Ok(expected.clone()), "{typed}");
         }
-        assert_eq!(expected.parts(), Ok(("86".to_owned(), "13627140483".to_owned())));
+        assert_eq!(expected.parts(), Ok(("86", "13627140483")));
     }
 
     #[test]
     fn a_leading_zero_of_the_national_number_stays() {
         let rome = rules().parse("+39 02 3661 8300").unwrap();
         assert_eq!(rome.as_str(), "+390236618300");
-        assert_eq!(rome.parts(), Ok(("39".to_owned(), "0236618300".to_owned())));
+        assert_eq!(rome.parts(), Ok(("39", "0236618300")));
+    }
+
+    #[test]
+    fn the_length_of_every_calling_code_is_known() {
+        let database = &phonenumber::metadata::DATABASE;
+        let codes: Vec<u16> = (1..=999).filter(|code| database.by_code(code).is_some()).collect();
+        assert!(codes.len() > 200, "{codes:?}");
+        for code in codes {
+            assert_eq!(calling_code_length(&format!("{code}12345678")), code.to_string().len(), "{code}");
+        }
     }
 
     #[test]
@@ -246,7 +274,7 @@ mod tests {
         fn every_chinese_mobile_number_is_itself_again(rest in 0u64..100_000_000) {
             let typed = format!("138{rest:08}");
             let phone = rules().parse(&typed).unwrap();
-            prop_assert_eq!(phone.parts(), Ok(("86".to_owned(), typed)));
+            prop_assert_eq!(phone.parts(), Ok(("86", typed.as_str())));
         }
     }
 }

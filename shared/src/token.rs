@@ -75,9 +75,9 @@ impl Token {
     pub fn sign(&self, keys: &Keys) -> Result<String, Error> {
         let (first, second) = match &self.destination {
             Destination::Phone(phone) => phone.parts().map_err(Error::internal)?,
-            Destination::Email(email) => (MAIL.to_owned(), email.as_str().to_owned()),
+            Destination::Email(email) => (MAIL, email.as_str()),
         };
-        let mut fields = vec![first, second, self.purpose.flag().to_owned()];
+        let mut fields = [first, second, self.purpose.flag()].map(str::to_owned).to_vec();
         fields.extend(self.flow.iter().map(|flow| flow.as_str().to_owned()));
         let joined = join(&fields);
         Ok(frame(&joined, &signature(keys.current(), &joined)))

@@ -81,7 +81,7 @@ impl Member {
         let mut contacts = Vec::new();
         if let Some(phone) = &self.phone {
             contacts.extend([phone.as_str().to_owned(), phone.as_str().trim_start_matches('+').to_owned()]);
-            contacts.extend(phone.parts().map(|(_, national)| national));
+            contacts.extend(phone.parts().map(|(_, national)| national.to_owned()));
         }
         contacts.extend(self.email.iter().map(|email| email.as_str().to_owned()));
         contacts
