@@ -11,6 +11,16 @@ use crate::{
 use reqwest::Method;
 use serde_json::json;
 
+/// Whether a text holds a secret. One of a few digits counts where it stands alone: within a time, an id
+/// or a hash the same digits come up by chance.
+fn holds(text: &str, secret: &str) -> bool {
+    let few_digits = secret.len() <= 10 && secret.bytes().all(|byte| byte.is_ascii_digit());
+    text.match_indices(secret).any(|(at, _)| {
+        let (before, after) = (text[..at].chars().next_back(), text[at + secret.len()..].chars().next());
+        !few_digits || ![before, after].into_iter().flatten().any(|next| next.is_ascii_alphanumeric())
+    })
+}
+
 #[tokio::test]
 async fn no_code_password_session_or_whole_contact_is_in_any_log_line() {
     let bundle = Bundle::start().await;
@@ -58,7 +68,7 @@ async fn no_code_password_session_or_whole_contact_is_in_any_log_line() {
     ];
     for line in lines {
         for secret in secrets {
-            assert!(!line.text.contains(secret), "{secret} is in {}", line.text);
+            assert!(!holds(&line.text, secret), "{secret} is in {}", line.text);
         }
     }
 }
@@ -90,10 +100,10 @@ async fn no_call_logs_or_keeps_a_code_password_token_or_session() {
     assert!(secrets.len() > 40 && kept.len() > 500, "{} and {}", secrets.len(), kept.len());
     for secret in &secrets {
         for line in bundle.stack.log_lines() {
-            assert!(!line.text.contains(secret), "{secret} is in {}", line.text);
+            assert!(!holds(&line.text, secret), "{secret} is in {}", line.text);
         }
         for text in kept.iter().filter(|_| ![PHONE, EMAIL].contains(&secret.as_str())) {
-            assert!(!text.contains(secret), "{secret} is kept in {text}");
+            assert!(!holds(text, secret), "{secret} is kept in {text}");
         }
     }
 }
@@ -122,7 +132,7 @@ async fn providers_that_refuse_every_message_are_logged_without_whom_it_was_for(
     }
     for line in lines {
         for secret in [PHONE, OTHER_PHONE, EMAIL, OTHER_EMAIL, OLD_PASSWORD, NEW_PASSWORD, &member.token] {
-            assert!(!line.text.contains(secret), "{secret} is in {}", line.text);
+            assert!(!holds(&line.text, secret), "{secret} is in {}", line.text);
         }
     }
 }
@@ -164,7 +174,7 @@ async fn what_is_broken_in_the_store_is_logged_without_what_was_asked() {
     let codes = asked.iter().flat_map(|(verification, code)| [verification.as_str(), code]);
     for secret in codes.chain([PHONE, OTHER_PHONE, EMAIL, &member.token, "the-broken-item"]) {
         for line in &lines {
-            assert!(!line.text.contains(secret), "{secret} is in {}", line.text);
+            assert!(!holds(&line.text, secret), "{secret} is in {}", line.text);
         }
     }
 }

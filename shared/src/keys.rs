@@ -43,43 +43,46 @@ impl Use {
     }
 }
 
-/// One key of the secret, by its id.
+/// One key of the secret, by its id: the subkeys that were derived from its text.
 pub struct Key {
     /// The id, at most [`MAX_ID_BYTES`] long.
     pub id: String,
-    prk: hkdf::Prk,
+    session: [u8; 32],
+    token: [u8; 32],
+    code: [u8; 32],
+    pepper: [u8; 32],
 }
 
 impl Key {
-    fn new(id: &str, text: &str) -> Self {
+    fn derive(id: String, text: &str) -> Result<Self, Fault> {
         // RFC 5869, 3.1: without a salt the extraction is still sound for a key this strong.
         let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(text.as_bytes());
-        Self { id: id.to_owned(), prk }
+        let subkey = |purpose: Use| {
+            let mut bytes = [0; 32];
+            let filled =
+                prk.expand(&[purpose.info()], hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut bytes));
+            filled.map(|()| bytes).map_err(|_| Fault::Derivation)
+        };
+        let (session, token) = (subkey(Use::Session)?, subkey(Use::Token)?);
+        let (code, pepper) = (subkey(Use::Code)?, subkey(Use::Pepper)?);
+        Ok(Self { id, session, token, code, pepper })
     }
 
-    /// The subkey's 32 bytes: HKDF-SHA-256 with an empty salt over the key's text, `info` by use.
-    ///
-    /// # Panics
-    /// Never: HKDF fails for outputs above 8,160 bytes alone, and this one has 32.
+    /// The subkey: HKDF-SHA-256 with an empty salt over the key's text, `info` by use.
     #[must_use]
-    pub fn bytes(&self, purpose: Use) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        let info = [purpose.info()];
-        #[expect(
-            clippy::expect_used,
-            reason = "32 bytes are always within HKDF's bound, whatever a request carries"
-        )]
-        self.prk
-            .expand(&info, hkdf::HKDF_SHA256)
-            .and_then(|okm| okm.fill(&mut bytes))
-            .expect("HKDF gives 32 bytes");
-        bytes
+    pub fn bytes(&self, purpose: Use) -> &[u8; 32] {
+        match purpose {
+            Use::Session => &self.session,
+            Use::Token => &self.token,
+            Use::Code => &self.code,
+            Use::Pepper => &self.pepper,
+        }
     }
 
     /// HMAC-SHA-256 under the subkey, over parts that cannot run into one another: each is preceded by its length.
     #[must_use]
     pub fn mac(&self, purpose: Use, parts: &[&[u8]]) -> [u8; 32] {
-        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.bytes(purpose)));
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, self.bytes(purpose)));
         for part in parts {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
@@ -100,8 +103,8 @@ pub struct PublicKey {
 
 /// The keys of the bundle.
 pub struct Keys {
-    current: String,
-    by_id: BTreeMap<String, Key>,
+    current: Key,
+    others: BTreeMap<String, Key>,
     public: BTreeMap<String, PublicKey>,
 }
 
@@ -120,6 +123,9 @@ pub enum Fault {
     /// `current` names no key.
     #[error("`current` names {0:?}, which is no key of the secret")]
     Current(String),
+    /// The library cannot derive a subkey.
+    #[error("no subkey can be derived from a key")]
+    Derivation,
     /// A public key is neither `EdDSA` nor ES256, or no PEM.
     #[error("the public key {0:?} is not a PEM of alg EdDSA or ES256")]
     PublicKey(String),
@@ -158,9 +164,12 @@ impl Keys {
                 return Err(Fault::Short(id.clone()));
             }
         }
-        if !secret.keys.contains_key(&secret.current) {
-            return Err(Fault::Current(secret.current));
-        }
+        let mut others = secret
+            .keys
+            .into_iter()
+            .map(|(id, text)| Ok((id.clone(), Key::derive(id, &text)?)))
+            .collect::<Result<BTreeMap<_, _>, Fault>>()?;
+        let current = others.remove(&secret.current).ok_or(Fault::Current(secret.current))?;
         let public_keys = secret
             .public_keys
             .into_iter()
@@ -176,32 +185,24 @@ impl Keys {
                 }
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self {
-            by_id: secret.keys.iter().map(|(id, text)| (id.clone(), Key::new(id, text))).collect(),
-            current: secret.current,
-            public: public_keys,
-        })
+        Ok(Self { current, others, public: public_keys })
     }
 
     /// The key that signs.
-    ///
-    /// # Panics
-    /// Never: [`Keys::parse`] refuses a secret whose `current` names no key.
     #[must_use]
     pub fn current(&self) -> &Key {
-        #[expect(clippy::expect_used, reason = "checked once at init, in `parse`")]
-        self.by_id.get(&self.current).expect("`current` names a key")
+        &self.current
     }
 
-    /// The key of that id, current or earlier.
+    /// The key of that id, current or another.
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<&Key> {
-        self.by_id.get(id)
+        self.all().find(|key| key.id == id)
     }
 
-    /// Every key, for what carries no id.
+    /// Every key, the current one first, for what carries no id.
     pub fn all(&self) -> impl Iterator<Item = &Key> {
-        self.by_id.values()
+        std::iter::once(&self.current).chain(self.others.values())
     }
 
     /// The public key of that id.
@@ -213,10 +214,8 @@ impl Keys {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys")
-            .field("current", &self.current)
-            .field("ids", &self.by_id.keys())
-            .finish_non_exhaustive()
+        let ids: Vec<_> = self.all().map(|key| &key.id).collect();
+        f.debug_struct("Keys").field("ids", &ids).finish_non_exhaustive()
     }
 }
 
@@ -236,7 +235,7 @@ pub(crate) mod tests {
     #[test]
     fn a_subkey_is_hkdf_sha_256() {
         // Computed with Python: hmac.new(hmac.new(b"\0"*32, b"n"*64, sha256).digest(), info + b"\x01", sha256)
-        assert_eq!(two_keys().current().bytes(Use::Session), SESSION_SUBKEY);
+        assert_eq!(two_keys().current().bytes(Use::Session), &SESSION_SUBKEY);
     }
 
     const SESSION_SUBKEY: [u8; 32] = *b"\x5f\x9f\xb5\x53\xb8\x64\x96\xf2\x55\x9c\x46\x37\x1b\x80\x19\x7d\x17\xc4\x0a\xb1\xfe\x81\xce\x40\xae\x7a\xbb\x3b\x55\x08\xa8\xf7";
@@ -247,7 +246,7 @@ pub(crate) mod tests {
         let mut seen = std::collections::HashSet::new();
         for key in keys.all() {
             for purpose in [Use::Session, Use::Token, Use::Code, Use::Pepper] {
-                assert!(seen.insert(key.bytes(purpose)));
+                assert!(seen.insert(*key.bytes(purpose)));
             }
         }
     }
@@ -294,6 +293,6 @@ pub(crate) mod tests {
 
     #[test]
     fn keys_do_not_show_in_debug() {
-        assert_eq!(format!("{:?}", two_keys()), r#"Keys { current: "new", ids: ["new", "old"], .. }"#);
+        assert_eq!(format!("{:?}", two_keys()), r#"Keys { ids: ["new", "old"], .. }"#);
     }
 }
