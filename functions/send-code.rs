@@ -25,7 +25,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
         }
         _ => app.ask_code(&phone, purpose, request.language).await?,
     };
-    let session = session.map(|session| app.renewed(&session)).transpose()?;
+    let session = app.renewed_if_sent(session.as_ref())?;
     Ok(Reply::sent(sent, &app.keys)?.renewing(session))
 }
 

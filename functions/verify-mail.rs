@@ -21,7 +21,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     if request.is_get() {
         return Ok(Reply::verified().showing(page::ask(verification, code, request.language)?));
     }
-    let session = session.map(|session| app.renewed(&session)).transpose()?;
+    let session = app.renewed_if_sent(session.as_ref())?;
     let asked = Token::open_verification(&app.keys, verification, &[BindMail, RecoverByMail])?;
     let code = app.try_code(&asked.destination, asked.purpose, Holder::Flow(asked.flow), code).await?;
     if code.binding.purpose == RecoverByMail {

@@ -18,7 +18,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     let code = app.try_code(&asked.destination, asked.purpose, Holder::Flow(asked.flow), code).await?;
 
     let grant = app.grant(&code).await?;
-    let session = session.map(|session| app.renewed(&session)).transpose()?;
+    let session = app.renewed_if_sent(session.as_ref())?;
     Ok(Reply::changed().granting(&grant, app.settings.grant_ttl_seconds).renewing(session))
 }
 

@@ -96,6 +96,14 @@ impl App {
         self.renew(session, session.claims.credential_version)
     }
 
+    /// The session anew, where one was sent with a request that needs none.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where signing fails.
+    pub fn renewed_if_sent(&self, session: Option<&Session>) -> Result<Option<String>, Error> {
+        session.map(|session| self.renewed(session)).transpose()
+    }
+
     /// The session anew, under the member's credential version as it is now.
     ///
     /// # Errors

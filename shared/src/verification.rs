@@ -87,7 +87,7 @@ impl App {
         }
         match self.message(&binding, code.expose_secret(), asked.language).await {
             // What may have left is not sent again: the member would hold two codes, one of them dead.
-            Ok(()) | Err(SendFault::Unknown(_)) => self.store.mark_delivered(&binding).await.map(drop),
+            Ok(()) | Err(SendFault::Unknown(_)) => self.store.mark_delivered(&binding).await,
             Err(refused) => Err(Error::SendFailed(refused.into())),
         }
     }
@@ -137,8 +137,7 @@ impl App {
                 let (subject, opening) =
                     message::code_by_mail(*purpose, settings.mail_code_ttl_seconds, language);
                 let link = self.link(binding, code).map_err(|fault| SendFault::Refused(fault.to_string()))?;
-                let closing = message::MAIL_CLOSING.in_language(language);
-                let mail = Mail::with_code(&subject, &opening, code, link.as_deref(), closing, language)?;
+                let mail = Mail::with_code(&subject, &opening, code, link.as_deref(), language)?;
                 self.mail.send(email, &mail).await
             }
         }

@@ -65,10 +65,10 @@ impl Mail {
         opening: &str,
         code: &str,
         link: Option<&str>,
-        closing: &str,
         language: Language,
     ) -> Result<Self, SendFault> {
         let label = message::MAIL_BUTTON.in_language(language);
+        let closing = message::MAIL_CLOSING.in_language(language);
         let html = Html {
             language: language.tag(),
             subject,

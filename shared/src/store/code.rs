@@ -168,12 +168,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn mark_delivered(&self, binding: &Binding) -> Result<bool, Error> {
+    pub async fn mark_delivered(&self, binding: &Binding) -> Result<(), Error> {
         let update = self
             .update_drawn(binding)
             .update_expression("SET delivered = :delivered")
             .expression_attribute_values(":delivered", AttributeValue::Bool(true));
-        self.was_drawn(update).await
+        self.was_drawn(update).await.map(drop)
     }
 
     fn update_drawn(&self, binding: &Binding) -> UpdateItemFluentBuilder {
