@@ -24,8 +24,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     }
     let code = app.try_code(&phone, Purpose::BindPhone, holder, code).await?;
 
-    app.store.make(change.spending(&code)).await?;
-    Ok(Reply::changed().renewing(app.renewed(&session)?))
+    app.make(change.spending(&code), Reply::changed().renewing(app.renewed(&session)?)).await
 }
 
 fn main() -> ExitCode {

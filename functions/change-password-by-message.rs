@@ -33,8 +33,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
         .password(&app.hash(&new_password)?)
         .spending(&code);
     let session = app.renew(&session, change.credential_version())?;
-    app.store.make(change).await?;
-    Ok(Reply::result(true).renewing(session))
+    app.make(change, Reply::result(true).renewing(session)).await
 }
 
 fn main() -> ExitCode {

@@ -27,8 +27,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
         .password(&app.hash(&new_password)?)
         .clearing(right.failures);
     let session = app.renew(&session, change.credential_version())?;
-    app.store.make(change).await?;
-    Ok(Reply::changed().renewing(session))
+    app.make(change, Reply::changed().renewing(session)).await
 }
 
 fn main() -> ExitCode {

@@ -36,8 +36,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
         .password(&app.hash(&password)?)
         .cooling_off()
         .spending_grant(&grant);
-    app.store.make(change).await?;
-    Ok(Reply::changed().spending())
+    app.make(change, Reply::changed().spending()).await
 }
 
 fn main() -> ExitCode {

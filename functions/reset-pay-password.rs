@@ -35,16 +35,14 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
         let holder =
             app.holder(member, &phone, ResetPayPassword, request.optional(Parameter::Verification))?;
         let code = app.try_code(&phone, ResetPayPassword, holder, code).await?;
-        app.store.make(change.spending(&code)).await?;
-        return Ok(reply);
+        return app.make(change.spending(&code), reply).await;
     }
     let grant = request.verification().and_then(Grant::parse).ok_or(Error::Missing(Field::Message))?;
     let grant = app.store.grant(&grant, ResetPayPassword, &phone).await?;
     if grant.member != member.id {
         return Err(Error::NotValid(Field::Verification));
     }
-    app.store.make(change.spending_grant(&grant)).await?;
-    Ok(reply.spending())
+    app.make(change.spending_grant(&grant), reply.spending()).await
 }
 
 /// Whoever took a phone or a password over must not empty the account on the same day.

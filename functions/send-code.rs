@@ -21,9 +21,9 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
 
     let sent = match member {
         Some(member) if purpose != Purpose::RecoverPassword => {
-            app.send_code(member.id, &phone, purpose, request.language).await?
+            app.send_code(member.id, &phone, purpose, &request).await?
         }
-        _ => app.ask_code(&phone, purpose, request.language).await?,
+        _ => app.ask_code(&phone, purpose, &request).await?,
     };
     let session = app.renewed_if_sent(session.as_ref())?;
     Ok(Reply::sent(sent, &app.keys)?.renewing(session))

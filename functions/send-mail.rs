@@ -8,14 +8,14 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     let session = app.session_if_sent(&request).await?;
     let email = app.email(request.required(Parameter::Email)?)?;
     let Some(session) = session else {
-        let sent = app.ask_code(&email, Purpose::RecoverByMail, request.language).await?;
+        let sent = app.ask_code(&email, Purpose::RecoverByMail, &request).await?;
         return Reply::sent(sent, &app.keys);
     };
     let member = session.member()?;
     if member.would_replace(&email) {
         app.reauthenticate(&session, member, &request).await?;
     }
-    let sent = app.send_code(member.id, &email, Purpose::BindMail, request.language).await?;
+    let sent = app.send_code(member.id, &email, Purpose::BindMail, &request).await?;
     Ok(Reply::sent(sent, &app.keys)?.renewing(app.renewed(&session)?))
 }
 

@@ -21,8 +21,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
 
     let change =
         Change::of(member, Action::PayPasswordSet, &request).pay_password(Some(&app.hash(&pay_password)?));
-    app.store.make(change).await?;
-    Ok(Reply::changed().renewing(app.renewed(&session)?))
+    app.make(change, Reply::changed().renewing(app.renewed(&session)?)).await
 }
 
 fn main() -> ExitCode {

@@ -25,8 +25,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     let change = Change::of(member, Action::PayPasswordChanged, &request)
         .pay_password(Some(&app.hash(&pay_password)?))
         .clearing(right.failures);
-    app.store.make(change).await?;
-    Ok(Reply::changed().renewing(app.renewed(&session)?))
+    app.make(change, Reply::changed().renewing(app.renewed(&session)?)).await
 }
 
 fn main() -> ExitCode {

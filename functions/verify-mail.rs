@@ -25,19 +25,18 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     let asked = Token::open_verification(&app.keys, verification, &[BindMail, RecoverByMail])?;
     let code = app.try_code(&asked.destination, asked.purpose, Holder::Flow(asked.flow), code).await?;
     if code.binding.purpose == RecoverByMail {
-        let grant = app.grant(&code).await?;
-        let reply = Reply::verified().granting(&grant, app.settings.grant_ttl_seconds).renewing(session);
-        return Ok(reply.showing(page::granted(request.language)?));
+        let reply = Reply::verified().renewing(session).showing(page::granted(request.language)?);
+        return app.exchange(&code, reply).await;
     }
-    bind(app, &request, &code).await?;
-    Ok(Reply::verified().spending().renewing(session).showing(page::bound(request.language)?))
+    let reply = Reply::verified().spending().renewing(session).showing(page::bound(request.language)?);
+    bind(app, &request, &code, reply).await
 }
 
-async fn bind(app: &App, request: &Request, code: &RightCode) -> Result<(), Error> {
+async fn bind(app: &App, request: &Request, code: &RightCode, reply: Reply) -> Result<Reply, Error> {
     let email = &code.binding.destination;
     let member = app.store.member(code.member).await?.ok_or(Error::UserNotFound)?;
     let action = if member.would_replace(email) { Action::EmailReplaced } else { Action::EmailBound };
-    app.store.make(Change::of(&member, action, request).bind(email).spending(code)).await
+    app.make(Change::of(&member, action, request).bind(email).spending(code), reply).await
 }
 
 fn main() -> ExitCode {

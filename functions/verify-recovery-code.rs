@@ -17,9 +17,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     let asked = Token::open_verification(&app.keys, verification, &[RecoverPassword, ResetPayPassword])?;
     let code = app.try_code(&asked.destination, asked.purpose, Holder::Flow(asked.flow), code).await?;
 
-    let grant = app.grant(&code).await?;
-    let session = app.renewed_if_sent(session.as_ref())?;
-    Ok(Reply::changed().granting(&grant, app.settings.grant_ttl_seconds).renewing(session))
+    app.exchange(&code, Reply::changed().renewing(app.renewed_if_sent(session.as_ref())?)).await
 }
 
 fn main() -> ExitCode {

@@ -326,9 +326,13 @@ impl Bundle {
             if !item["pk"]["S"].as_str().unwrap().starts_with(prefix) {
                 continue;
             }
-            for time in ["expires_at", "valid_until", "resend_at", "cooling_since"] {
-                if let Some(value) = item[time]["N"].as_str() {
-                    item[time]["N"] = json!((value.parse::<u64>().unwrap() - seconds).to_string());
+            for (name, value) in item.as_object_mut().unwrap() {
+                let sent = name.strip_prefix("at").is_some_and(|number| number.parse::<u32>().is_ok());
+                let is_time = sent || TIMES.contains(&name.as_str());
+                // A time of no send is 0.
+                if let Some(time) = value["N"].as_str().and_then(|time| time.parse().ok()).filter(|_| is_time)
+                {
+                    value["N"] = json!(u64::saturating_sub(time, seconds).to_string());
                     aged += 1;
                 }
             }
@@ -359,6 +363,9 @@ impl Bundle {
         self.call(Method::POST, &format!("/2015-03-31/functions/{function}/invocations")).json(event).await
     }
 }
+
+/// The attributes that are moments, beside the times of the last sends.
+const TIMES: [&str; 5] = ["expires_at", "valid_until", "resend_at", "sent_at", "cooling_since"];
 
 /// Well-formed, signed by nobody: the embedded DynamoDB reads no signature.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \

@@ -268,7 +268,7 @@ async fn of_40_sends_at_once_one_leaves() {
 
 #[tokio::test]
 async fn failures_of_a_day_are_counted_across_codes_and_right_ones_are_not() {
-    let bundle = Bundle::with(&[("FAILURES_PER_DAY", "3")]).await;
+    let bundle = Bundle::with(&[("FAILURES_PER_DAY", "3"), ("SENDS_PER_HOUR", "10")]).await;
     let mut member = bundle.member().await;
     // Right tries, whose count is given back.
     for round in 0..4 {

@@ -9,6 +9,7 @@ mod change_password;
 mod change_password_by_message;
 mod events;
 mod journey;
+mod limits;
 mod logs;
 mod mail;
 mod notices;

@@ -11,8 +11,14 @@ use crate::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// What the queue adds to a call of somebody who is not logged in: the owner read, the code kept, the sending noted.
-const DELIVERY: [&str; 3] = ["GetItem", "UpdateItem", "UpdateItem"];
+/// A member is sent a code: the member is read, the code kept, the calling code's traffic counted.
+const SENT: [&str; 3] = ["GetItem", "TransactWriteItems", "UpdateItem"];
+/// A code by SMS changes something: the member is read, the try counted, the failure counted, the change
+/// made, the code counted among those that came back.
+const CHANGED_BY_CODE: [&str; 5] =
+    ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems", "UpdateItem"];
+/// A code by SMS becomes a grant.
+const EXCHANGED: [&str; 4] = ["UpdateItem", "UpdateItem", "TransactWriteItems", "UpdateItem"];
 
 /// A bundle whose requests to DynamoDB are counted, with every function started.
 async fn counted() -> (Proxy, Bundle, Member) {
@@ -41,11 +47,11 @@ async fn each_password_endpoint_makes_the_requests_that_architecture_md_says() {
     let (proxy, bundle, member) = counted().await;
 
     let (phone_info, code) = bundle.ask(&member).await;
-    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "TransactWriteItems"]);
+    assert_eq!(made(&proxy, &bundle).await, SENT);
 
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     let changed = bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token).json(&body).await.ok();
-    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems"]);
+    assert_eq!(made(&proxy, &bundle).await, CHANGED_BY_CODE);
 
     let renewed = Member { token: changed.token().to_owned(), ..member };
     let body = json!({ "oldPassword": NEW_PASSWORD, "newPasswordFirst": OLD_PASSWORD });
@@ -63,10 +69,10 @@ async fn each_phone_and_pay_password_endpoint_makes_the_requests_that_architectu
     proxy.requests();
 
     let (_, code) = bundle.ask_by_sms(Some(&newcomer), OTHER_PHONE).await;
-    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "TransactWriteItems"]);
+    assert_eq!(made(&proxy, &bundle).await, SENT);
 
     put(&bundle, BIND_PHONE, &newcomer, &json!({ "message": code, "phone": OTHER_PHONE })).await;
-    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems"]);
+    assert_eq!(made(&proxy, &bundle).await, CHANGED_BY_CODE);
 
     put(&bundle, SET_PAY_PASSWORD, &member, &json!({ "payPasswordFirst": PIN })).await;
     assert_eq!(made(&proxy, &bundle).await, ["GetItem", "TransactWriteItems"]);
@@ -78,13 +84,13 @@ async fn each_phone_and_pay_password_endpoint_makes_the_requests_that_architectu
     let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
     proxy.requests();
     put(&bundle, RESET_PAY_PASSWORD, &member, &json!({ "phone": PHONE, "message": code })).await;
-    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems"]);
+    assert_eq!(made(&proxy, &bundle).await, CHANGED_BY_CODE);
 
     bundle.age("phone#", 120).await;
     let asked = bundle.ask_by_sms(Some(&member), PHONE).await;
     proxy.requests();
     let grant = bundle.grant(&asked).await;
-    assert_eq!(made(&proxy, &bundle).await, ["UpdateItem", "UpdateItem", "TransactWriteItems"]);
+    assert_eq!(made(&proxy, &bundle).await, EXCHANGED);
     put(&bundle, RESET_PAY_PASSWORD, &member, &json!({ "phone": PHONE, "verification": grant })).await;
     assert_eq!(made(&proxy, &bundle).await, ["GetItem", "GetItem", "TransactWriteItems"]);
 }
@@ -94,15 +100,16 @@ async fn each_recovery_and_mail_endpoint_makes_the_requests_that_architecture_md
     let (proxy, bundle, member) = counted().await;
 
     let asked = bundle.ask_by_sms(None, PHONE).await;
-    assert_eq!(made(&proxy, &bundle).await, [&["TransactWriteItems"], &DELIVERY[..]].concat());
+    let (asks, delivers) = (["GetItem", "TransactWriteItems"], ["GetItem", "UpdateItem", "UpdateItem"]);
+    assert_eq!(made(&proxy, &bundle).await, [&asks[..], &delivers].concat());
     let grant = bundle.grant(&asked).await;
-    assert_eq!(made(&proxy, &bundle).await, ["UpdateItem", "UpdateItem", "TransactWriteItems"]);
+    assert_eq!(made(&proxy, &bundle).await, EXCHANGED);
     let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
     assert_eq!(made(&proxy, &bundle).await, ["GetItem", "GetItem", "TransactWriteItems"]);
 
     let asked = bundle.ask_by_mail(None, EMAIL).await;
-    assert_eq!(made(&proxy, &bundle).await, [&["TransactWriteItems"], &DELIVERY[..]].concat());
+    assert_eq!(made(&proxy, &bundle).await, ["TransactWriteItems", "GetItem", "UpdateItem"]);
     bundle.grant_by_mail(&asked).await;
     assert_eq!(made(&proxy, &bundle).await, ["UpdateItem", "UpdateItem", "TransactWriteItems"]);
 

@@ -10,12 +10,14 @@ use crate::{
     parameter::{Field, Parameter},
     password::{self, Password, PasswordHash, PasswordPolicy},
     pay_password,
+    reply::Reply,
     request::Request,
     send::{mail::MailSender, sms::SmsSender},
     session::{self, Session},
     settings::Settings,
     store::{
         Store,
+        change::Change,
         code::Holder,
         counter::Counter,
         member::{Member, MemberId},
@@ -184,6 +186,19 @@ impl App {
     /// [`Error::Internal`].
     pub fn hash(&self, password: &Password) -> Result<PasswordHash, Error> {
         self.passwords.hash(&self.keys, password)
+    }
+
+    /// Makes a change, and answers with the reply once it is made.
+    ///
+    /// # Errors
+    /// As [`Store::make`].
+    pub async fn make(&self, change: Change<'_>, reply: Reply) -> Result<Reply, Error> {
+        let code = change.code();
+        self.store.make(change).await?;
+        if let Some(code) = code {
+            self.came_back(code).await;
+        }
+        Ok(reply)
     }
 
     /// Counts a try of the member's login password on this session, then compares.

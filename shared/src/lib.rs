@@ -30,6 +30,7 @@ pub mod session;
 pub mod settings;
 pub mod store;
 pub mod token;
+pub mod traffic;
 pub mod verification;
 
 pub use app::App;

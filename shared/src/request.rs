@@ -4,7 +4,10 @@ use crate::{ExposeSecret, Secret, error::Error, language::Language, parameter::P
 use lambda_http::http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+};
 
 /// The longest body that is looked at (the contract, "Requests").
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -31,6 +34,24 @@ pub struct Origin {
     pub source_ip: Option<String>,
     /// The caller's `User-Agent`, cut to [`MAX_USER_AGENT_CHARACTERS`].
     pub user_agent: Option<String>,
+}
+
+impl Origin {
+    /// The caller's address, as the limits of sending hold it to account. Of IPv6 it is the network of 64
+    /// bits, all of which one subscriber has (RFC 6177, 2); whoever has no address shares one count.
+    #[must_use]
+    pub fn source(&self) -> String {
+        let said = self.source_ip.as_deref().unwrap_or_default();
+        let address = said.parse().or_else(|_| said.parse().map(|address: SocketAddr| address.ip()));
+        match address.map(|address: IpAddr| address.to_canonical()) {
+            Ok(IpAddr::V4(address)) => address.to_string(),
+            Ok(IpAddr::V6(address)) => {
+                let network = address.to_bits() & (u128::MAX << 64);
+                format!("{}/64", Ipv6Addr::from_bits(network))
+            }
+            Err(_) => "unknown".to_owned(),
+        }
+    }
 }
 
 /// How much of a `User-Agent` is kept: enough for every browser's.
@@ -215,6 +236,23 @@ mod tests {
             assert!(matches!(read(content_type, body), Err(Error::BodyNotValid)), "{content_type} {body}");
         }
         assert!(matches!(Parameters::read([], None, b"\xff"), Err(Error::BodyNotValid)));
+    }
+
+    #[test]
+    fn a_source_is_an_address_or_the_network_that_one_subscriber_has() {
+        for (said, source) in [
+            (Some("203.0.113.9"), "203.0.113.9"),
+            (Some("203.0.113.9:4711"), "203.0.113.9"),
+            (Some("::ffff:203.0.113.9"), "203.0.113.9"),
+            (Some("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64"),
+            (Some("[2001:db8:1:2::7]:4711"), "2001:db8:1:2::/64"),
+            (Some("somewhere"), "unknown"),
+            (None, "unknown"),
+        ] {
+            let source_ip = said.map(str::to_owned);
+            let origin = Origin { request_id: String::new(), source_ip, user_agent: None };
+            assert_eq!(origin.source(), source);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The settings: the only reader of the environment.
 
-use crate::{contact::PhoneRules, language::Language};
+use crate::{contact::PhoneRules, language::Language, store::sends::MAX_LOGGED_SENDS};
 use phonenumber::country;
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
@@ -31,6 +31,14 @@ pub struct Settings {
     pub source_sends_per_hour: u32,
     /// `REGION_SENDS_PER_HOUR`: codes to one calling code in an hour.
     pub region_sends_per_hour: u32,
+    /// `BREAKER_MIN_VERIFIED_PERCENT`: of the codes sent to a calling code in an hour, the share that must come
+    /// back. Vonage blocks a network below 35 % ("Verify Velocity Rules"); 0 never opens the breaker.
+    pub breaker_min_verified_percent: u32,
+    /// `BREAKER_MIN_CODES`: codes sent long enough ago to be judged by. Where two thirds come back, as usual,
+    /// fewer than 35 % of 50 do so once in a million (binomial distribution).
+    pub breaker_min_codes: u32,
+    /// `BREAKER_ACTION`: what an open breaker does.
+    pub breaker_action: BreakerAction,
     /// `ALLOWED_CALLING_CODES` and `DEFAULT_REGION`: which phones are taken.
     pub phones: PhoneRules,
     /// `DEFAULT_LANGUAGE`: for a caller who asks for none that exists here.
@@ -75,6 +83,15 @@ pub struct Settings {
     pub keys: KeysSource,
     /// The AWS account's side of things, as the Lambda environment says it.
     pub aws: AwsSettings,
+}
+
+/// What an open breaker does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerAction {
+    /// It refuses every other code to the calling code.
+    Deny,
+    /// It is logged, and nothing is refused.
+    Record,
 }
 
 /// Where the keys come from.
@@ -150,11 +167,14 @@ impl Settings {
             code_max_attempts: reader.number("CODE_MAX_ATTEMPTS", 5, 1..=10),
             failures_per_day: reader.number("FAILURES_PER_DAY", 20, 1..=100),
             grant_ttl_seconds: reader.number("GRANT_TTL_SECONDS", 600, 1..=600),
-            sends_per_hour: reader.number("SENDS_PER_HOUR", 5, 1..=1_000),
-            sends_per_day: reader.number("SENDS_PER_DAY", 10, 1..=1_000),
-            member_sends_per_day: reader.number("MEMBER_SENDS_PER_DAY", 10, 1..=1_000),
+            sends_per_hour: reader.number("SENDS_PER_HOUR", 5, 1..=MAX_LOGGED_SENDS),
+            sends_per_day: reader.number("SENDS_PER_DAY", 10, 1..=MAX_LOGGED_SENDS),
+            member_sends_per_day: reader.number("MEMBER_SENDS_PER_DAY", 10, 1..=MAX_LOGGED_SENDS),
             source_sends_per_hour: reader.number("SOURCE_SENDS_PER_HOUR", 30, 1..=100_000),
             region_sends_per_hour: reader.number("REGION_SENDS_PER_HOUR", 500, 1..=1_000_000),
+            breaker_min_verified_percent: reader.number("BREAKER_MIN_VERIFIED_PERCENT", 35, 0..=100),
+            breaker_min_codes: reader.number("BREAKER_MIN_CODES", 50, 1..=1_000_000),
+            breaker_action: reader.breaker_action("BREAKER_ACTION"),
             phones: PhoneRules {
                 default_region: reader.region("DEFAULT_REGION", country::CN),
                 allowed_calling_codes: reader.calling_codes("ALLOWED_CALLING_CODES", "86"),
@@ -269,6 +289,17 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         })
     }
 
+    fn breaker_action(&mut self, name: &str) -> BreakerAction {
+        match self.optional(name).as_deref() {
+            Some("deny") | None => BreakerAction::Deny,
+            Some("record") => BreakerAction::Record,
+            Some(_) => {
+                self.fault(name, "deny or record");
+                BreakerAction::Deny
+            }
+        }
+    }
+
     /// 1 to 11 letters and digits, at least one a letter: what SNS takes as `AWS.SNS.SMS.SenderID`.
     fn sender_id(&mut self, name: &str) -> Option<String> {
         let id = self.optional(name)?;
@@ -328,6 +359,8 @@ pub(crate) mod tests {
             ("ALLOWED_CALLING_CODES", "86,china"),
             ("DEFAULT_REGION", "Atlantis"),
             ("DEFAULT_LANGUAGE", "fr"),
+            ("SENDS_PER_DAY", "101"),
+            ("BREAKER_ACTION", "panic"),
             ("SMS_SENDER_ID", "far too long a name"),
             ("TABLE_NAME", " "),
             ("KEYS_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:keys"),
@@ -336,6 +369,8 @@ pub(crate) mod tests {
             faults.unwrap_err().to_string(),
             "CODE_LENGTH must be a number from 6 to 10\n\
              CODE_TTL_SECONDS must be a number from 1 to 600\n\
+             SENDS_PER_DAY must be a number from 1 to 100\n\
+             BREAKER_ACTION must be deny or record\n\
              DEFAULT_REGION must be an ISO 3166 region such as CN\n\
              ALLOWED_CALLING_CODES must be calling codes separated by commas, such as 86,852\n\
              DEFAULT_LANGUAGE must be zh-CN or en\n\

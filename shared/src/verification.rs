@@ -8,19 +8,24 @@ use crate::{
     app::App,
     clock::Timestamp,
     code::{self, Binding, Flow, NewCode, Purpose},
-    contact::Destination,
+    contact::{Destination, Phone},
     error::Error,
     grant::Grant,
     language::Language,
     message,
     notice::{CodeAsked, Notice},
+    reply::Reply,
+    request::Request,
     send::{SendFault, mail::Mail},
+    settings::BreakerAction,
     store::{
-        code::{Holder, RightCode, Try},
+        code::{Drawn, Holder, RightCode, Sending, Try},
         member::MemberId,
     },
     token::Token,
+    traffic::{Limits, Slot, Stop},
 };
+use lambda_http::tracing;
 use secrecy::ExposeSecret;
 
 impl App {
@@ -34,21 +39,19 @@ impl App {
         member: MemberId,
         destination: &Destination,
         purpose: Purpose,
-        language: Language,
+        request: &Request,
     ) -> Result<NewCode, Error> {
         let new = self.new_code(destination, purpose)?;
         let code = code::draw(self.settings.code_length)?;
-        let drawn = (member, new.binding.mac(&self.keys, &code));
-        self.store.put_code(&new, Some(drawn), None).await?;
-        match self.message(&new.binding, code.expose_secret(), language).await {
-            Ok(()) => Ok(new),
-            Err(fault) => {
-                if let SendFault::Refused(_) = &fault {
-                    self.store.withdraw_code(&new.binding).await?;
-                }
-                Err(Error::SendFailed(fault.into()))
-            }
+        let sending = sending(&new, Some(member), request);
+        let drawn = Drawn::Now(member, new.binding.mac(&self.keys, &code));
+        self.store.put_code(&self.settings, &sending, drawn).await?;
+        let sent = self.send(&new.binding, code.expose_secret(), request.language, sending.at).await;
+        if let Err(NotSent::Stopped(_) | NotSent::Fault(SendFault::Refused(_))) = &sent {
+            self.store.withdraw_code(&self.settings, &sending).await?;
         }
+        sent?;
+        Ok(new)
     }
 
     /// Asks for a code that is drawn and sent later, if the destination has a member.
@@ -59,17 +62,22 @@ impl App {
         &self,
         destination: &Destination,
         purpose: Purpose,
-        language: Language,
+        request: &Request,
     ) -> Result<NewCode, Error> {
         let new = self.new_code(destination, purpose)?;
+        let sending = sending(&new, None, request);
+        if let Destination::Phone(phone) = destination {
+            // Looked at here and counted at the delivery: what nobody is sent costs a country nothing.
+            self.judge(phone, &self.store.traffic(phone).await?, sending.at)?;
+        }
         let notice = Notice::Code(CodeAsked {
             destination: destination.clone(),
             purpose,
             flow: new.binding.flow.clone(),
-            language,
-            valid_until: Timestamp::now().plus(new.expires_in),
+            language: request.language,
+            valid_until: sending.at.plus(new.expires_in),
         });
-        self.store.put_code(&new, None, Some(&notice)).await?;
+        self.store.put_code(&self.settings, &sending, Drawn::Later(&notice)).await?;
         Ok(new)
     }
 
@@ -80,16 +88,64 @@ impl App {
     /// [`Error::SendFailed`] where the provider refused: worth another delivery.
     pub(crate) async fn deliver_code(&self, asked: &CodeAsked) -> Result<(), Error> {
         let Some(member) = self.store.owner(&asked.destination).await? else { return Ok(()) };
-        let binding = asked.binding();
+        let (binding, now) = (asked.binding(), Timestamp::now());
         let code = code::draw(self.settings.code_length)?;
-        if !self.store.fill_code(&binding, member, &binding.mac(&self.keys, &code)).await? {
+        if !self.store.fill_code(&binding, member, &binding.mac(&self.keys, &code), now).await? {
             return Ok(());
         }
-        match self.message(&binding, code.expose_secret(), asked.language).await {
+        match self.send(&binding, code.expose_secret(), asked.language, now).await {
             // What may have left is not sent again: the member would hold two codes, one of them dead.
-            Ok(()) | Err(SendFault::Unknown(_)) => self.store.mark_delivered(&binding).await,
-            Err(refused) => Err(Error::SendFailed(refused.into())),
+            // What was stopped would be stopped again.
+            Ok(()) | Err(NotSent::Fault(SendFault::Unknown(_)) | NotSent::Stopped(_)) => Ok(()),
+            Err(NotSent::Error(error)) => Err(error),
+            Err(refused @ NotSent::Fault(SendFault::Refused(_))) => {
+                self.store.unfill_code(&binding).await?;
+                Err(refused.into())
+            }
         }
+    }
+
+    /// Sends a code that was kept, where its calling code's traffic allows another.
+    async fn send(
+        &self,
+        binding: &Binding,
+        code: &str,
+        language: Language,
+        now: Timestamp,
+    ) -> Result<(), NotSent> {
+        let Destination::Phone(phone) = &binding.destination else {
+            return Ok(self.message(binding, code, language).await?);
+        };
+        let traffic = self.store.count_sent(phone, now).await?;
+        let sent = match self.judge(phone, &traffic, now) {
+            Ok(()) => self.message(binding, code, language).await.map_err(NotSent::Fault),
+            Err(stopped) => Err(NotSent::Stopped(stopped)),
+        };
+        if let Err(NotSent::Stopped(_) | NotSent::Fault(SendFault::Refused(_))) = &sent {
+            self.store.uncount_sent(phone, now).await?;
+        }
+        sent
+    }
+
+    /// Refuses another code to a calling code whose budget is used up or whose breaker is open.
+    fn judge(&self, phone: &Phone, traffic: &[Slot], now: Timestamp) -> Result<(), Error> {
+        let Some((stop, retry_after)) = Limits::from(&self.settings).stop(traffic, now) else {
+            return Ok(());
+        };
+        let calling_code = phone.parts().map(|(calling_code, _)| calling_code).unwrap_or_default();
+        match stop {
+            Stop::Budget => tracing::warn!(calling_code, "the hourly budget of a calling code is used up"),
+            Stop::Breaker => {
+                tracing::warn!(
+                    calling_code,
+                    "too few codes to a calling code come back: its breaker is open"
+                );
+                if self.settings.breaker_action == BreakerAction::Record {
+                    return Ok(());
+                }
+            }
+        }
+        Err(Error::SendFrequently { retry_after })
     }
 
     /// Tries a code.
@@ -106,14 +162,24 @@ impl App {
         self.store.try_code(&self.keys, &self.settings, Try { destination, purpose, holder, guess }).await
     }
 
-    /// Turns a right code into a grant for the call that comes after it.
+    /// Turns a right code into a grant for the call that comes after it, and lets the reply carry it.
     ///
     /// # Errors
     /// [`Error::CodeNotValid`] where the code was spent meanwhile.
-    pub async fn grant(&self, code: &RightCode) -> Result<Grant, Error> {
-        let grant = Grant::draw()?;
-        self.store.exchange(code, &grant, self.settings.grant_ttl_seconds).await?;
-        Ok(grant)
+    pub async fn exchange(&self, code: &RightCode, reply: Reply) -> Result<Reply, Error> {
+        let (grant, ttl) = (Grant::draw()?, self.settings.grant_ttl_seconds);
+        self.store.exchange(code, &grant, ttl).await?;
+        self.came_back(code).await;
+        Ok(reply.granting(&grant, ttl))
+    }
+
+    /// Counts a code that was spent among those of its calling code that came back.
+    pub(crate) async fn came_back(&self, code: &RightCode) {
+        let Destination::Phone(phone) = &code.binding.destination else { return };
+        if let Err(error) = self.store.count_verified(phone, code.sent_at).await {
+            // The change is made, whatever becomes of the count.
+            tracing::warn!(cause = %error, "a code that came back was not counted");
+        }
     }
 
     fn new_code(&self, destination: &Destination, purpose: Purpose) -> Result<NewCode, Error> {
@@ -153,4 +219,39 @@ impl App {
             .finish();
         Ok(Some(format!("{}/web/userservice/security/verifyMail?{query}", base.trim_end_matches('/'))))
     }
+}
+
+/// Why a code that was kept was not, or perhaps not, sent.
+enum NotSent {
+    /// Its calling code's traffic does not allow another.
+    Stopped(Error),
+    /// The provider.
+    Fault(SendFault),
+    /// The store.
+    Error(Error),
+}
+
+impl From<SendFault> for NotSent {
+    fn from(fault: SendFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Error> for NotSent {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<NotSent> for Error {
+    fn from(not_sent: NotSent) -> Self {
+        match not_sent {
+            NotSent::Stopped(error) | NotSent::Error(error) => error,
+            NotSent::Fault(fault) => Self::SendFailed(fault.into()),
+        }
+    }
+}
+
+fn sending<'a>(code: &'a NewCode, member: Option<MemberId>, request: &Request) -> Sending<'a> {
+    Sending { code, member, source: request.origin.source(), at: Timestamp::now() }
 }

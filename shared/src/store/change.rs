@@ -28,6 +28,7 @@ pub struct Change<'a> {
 }
 
 /// The proof that allows a change, and is worth nothing after it.
+#[derive(Clone, Copy)]
 enum Spent<'a> {
     Code(&'a RightCode),
     Grant(&'a GoodGrant),
@@ -101,6 +102,15 @@ impl<'a> Change<'a> {
     /// Ends a row of wrong tries.
     pub fn clearing(self, failures: Counter) -> Self {
         Self { cleared: Some(failures), ..self }
+    }
+
+    /// The code that it spends.
+    #[must_use]
+    pub fn code(&self) -> Option<&'a RightCode> {
+        match self.spent {
+            Some(Spent::Code(code)) => Some(code),
+            Some(Spent::Grant(_)) | None => None,
+        }
     }
 
     /// The member's credential version after the change.

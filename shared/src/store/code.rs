@@ -1,7 +1,8 @@
 //! Codes that were sent: one per destination and purpose, counted before they are compared.
 
 use super::{
-    Item, Key, Store, counter::Counter, failed_condition, number, read, text, transaction::Transaction, write,
+    Key, Store, counter::Counter, failed_condition, number, read, sends::Log, text, transaction::Transaction,
+    write,
 };
 use crate::{
     clock::Timestamp,
@@ -27,8 +28,32 @@ pub struct RightCode {
     pub binding: Binding,
     /// Whose it is.
     pub member: MemberId,
+    /// When it was sent.
+    pub sent_at: Timestamp,
     mac: CodeMac,
     failures: Counter,
+}
+
+/// A code that is asked for, as the limits of sending look at it.
+#[derive(Debug)]
+pub struct Sending<'a> {
+    /// The code that is to be.
+    pub code: &'a NewCode,
+    /// The member who asks, where it is one.
+    pub member: Option<MemberId>,
+    /// The address that it is asked from, as [`Origin::source`](crate::request::Origin::source) has it.
+    pub source: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Who draws a code.
+#[derive(Debug)]
+pub enum Drawn<'a> {
+    /// The request that asks for it, and this is its MAC.
+    Now(MemberId, CodeMac),
+    /// Whoever delivers this notice.
+    Later(&'a Notice),
 }
 
 /// In whose hands a code must be.
@@ -80,27 +105,19 @@ struct Kept {
     #[serde(skip_serializing_if = "Option::is_none")]
     mac: Option<CodeMac>,
     tries: u32,
+    sent_at: Timestamp,
     valid_until: Timestamp,
     resend_at: Timestamp,
     expires_at: Timestamp,
 }
 
-/// Item `<destination>` / `sent`: holds back the next code, whatever it is for.
-#[derive(Serialize, Deserialize)]
-struct Sent {
-    flow: Flow,
-    expires_at: Timestamp,
-}
-
-/// Nothing was sent there, or long enough ago.
-const MAY_SEND: &str = "attribute_not_exists(pk) OR expires_at <= :now";
 /// It is this send's own.
 const OF_THIS_FLOW: &str = "flow = :flow";
 /// The code is alive and takes another try.
 const MAY_TRY: &str = "tries < :max AND valid_until > :now";
 /// It is for this member.
 const OF_THIS_MEMBER: &str = "#member = :member";
-/// It was not drawn yet, or drawn and perhaps not sent; and nobody asked for another since.
+/// It was not drawn yet, or drawn and refused by the provider; and nobody asked for another since.
 const MAY_DRAW: &str = "flow = :flow AND valid_until > :now AND attribute_not_exists(delivered)";
 /// It was not spent, replaced or outlived since it was found right.
 const STILL_GOOD: &str = "mac = :mac AND valid_until > :now";
@@ -111,103 +128,121 @@ fn code_key(destination: &Destination, purpose: Purpose) -> Key {
     Key::new(format!("code#{}#{}", destination.key(), purpose.flag()), "code")
 }
 
-fn sent_key(destination: &Destination) -> Key {
-    Key::new(destination.key(), "sent")
-}
-
 impl Store {
-    /// Keeps a code in the place of the one before it, unless one was sent there a moment ago: whose
-    /// it is, with its MAC, or else the notice by which it is drawn later.
+    /// Keeps a code in the place of the one before it, where every limit of sending has room, and with it,
+    /// where it is to be drawn later, the notice by which it is.
     ///
     /// # Errors
     /// [`Error::SendFrequently`], [`Error::Busy`], [`Error::Internal`].
     pub async fn put_code(
         &self,
-        new: &NewCode,
-        drawn: Option<(MemberId, CodeMac)>,
-        queued: Option<&Notice>,
+        settings: &Settings,
+        sending: &Sending<'_>,
+        drawn: Drawn<'_>,
     ) -> Result<(), Error> {
-        let now = Timestamp::now();
-        let NewCode { binding, expires_in, resend_in } = new;
-        let (valid_until, resend_at) = (now.plus(*expires_in), now.plus(*resend_in));
-        let (member, mac) = drawn.unzip();
-        let flow = binding.flow.clone();
-        let sent = Sent { flow: flow.clone(), expires_at: resend_at };
-        let kept = Kept { member, flow, mac, tries: 0, valid_until, resend_at, expires_at: valid_until };
-        let put_sent = Put::builder()
-            .set_item(Some(write(sent, sent_key(&binding.destination))?))
-            .condition_expression(MAY_SEND)
-            .expression_attribute_values(":now", number(now.0));
-        let put_code =
-            Put::builder().set_item(Some(write(kept, code_key(&binding.destination, binding.purpose))?));
+        let NewCode { binding, expires_in, resend_in } = sending.code;
+        let (sent_at, valid_until) = (sending.at, sending.at.plus(*expires_in));
         let mut transaction = Transaction::default();
-        transaction.put(put_sent, &self.table, Some(Box::new(move |stood| sent_lately(stood, now))))?;
-        transaction.put(put_code, &self.table, None)?;
-        if let Some(notice) = queued {
-            transaction.queue(notice, &self.table)?;
+        let destination = Log::of_destination(&binding.destination, settings);
+        transaction.log_send(destination, sending, &self.table)?;
+        if let Some(member) = sending.member {
+            transaction.log_send(Log::of_member(member, settings), sending, &self.table)?;
         }
+        transaction.count_source(sending, settings, &self.table)?;
+        let (member, mac) = match drawn {
+            Drawn::Now(member, mac) => (Some(member), Some(mac)),
+            Drawn::Later(notice) => {
+                transaction.queue(notice, &self.table)?;
+                (None, None)
+            }
+        };
+        let kept = Kept {
+            member,
+            flow: binding.flow.clone(),
+            mac,
+            tries: 0,
+            sent_at,
+            valid_until,
+            resend_at: sent_at.plus(*resend_in),
+            expires_at: valid_until,
+        };
+        let key = code_key(&binding.destination, binding.purpose);
+        transaction.put(Put::builder().set_item(Some(write(kept, key)?)), &self.table, None)?;
         self.commit(transaction).await
     }
 
-    /// Keeps a code that was drawn for a member after it had been asked for, unless it was delivered
-    /// already, replaced, or is over. Answers whether it was kept.
+    /// Takes back a code of which nothing left, so that another may be asked for at once.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn fill_code(&self, binding: &Binding, member: MemberId, mac: &CodeMac) -> Result<bool, Error> {
+    pub async fn withdraw_code(&self, settings: &Settings, sending: &Sending<'_>) -> Result<(), Error> {
+        let binding = &sending.code.binding;
+        let mut transaction = Transaction::default();
+        let destination = Log::of_destination(&binding.destination, settings);
+        transaction.unlog_own_send(&destination, sending, &self.table)?;
+        if let Some(member) = sending.member {
+            transaction.unlog_send(&Log::of_member(member, settings), &self.table)?;
+        }
+        transaction.uncount_source(sending, &self.table)?;
+        let delete = Delete::builder()
+            .set_key(Some(code_key(&binding.destination, binding.purpose).into_item()))
+            .condition_expression(OF_THIS_FLOW)
+            .expression_attribute_values(":flow", text(binding.flow.as_str()));
+        let gone = |_| Error::internal("a code of which nothing left was replaced already");
+        transaction.delete(delete, &self.table, Some(Box::new(gone)))?;
+        self.commit(transaction).await
+    }
+
+    /// Keeps a code that was drawn for a member after it had been asked for, as delivered: a duplicate of its
+    /// notice sends no other. Answers whether it is to be sent: not where it was delivered already, replaced,
+    /// or is over.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn fill_code(
+        &self,
+        binding: &Binding,
+        member: MemberId,
+        mac: &CodeMac,
+        sent_at: Timestamp,
+    ) -> Result<bool, Error> {
         let update = self
-            .update_drawn(binding)
-            .update_expression("SET mac = :mac, #member = :member")
+            .update_code(binding)
+            .update_expression("SET mac = :mac, #member = :member, sent_at = :now, delivered = :delivered")
+            .condition_expression(MAY_DRAW)
             .expression_attribute_names("#member", "member")
             .expression_attribute_values(":mac", text(mac.as_str()))
-            .expression_attribute_values(":member", text(member.to_string()));
-        self.was_drawn(update).await
+            .expression_attribute_values(":member", text(member.to_string()))
+            .expression_attribute_values(":delivered", AttributeValue::Bool(true))
+            .expression_attribute_values(":now", number(sent_at.0))
+            .return_values_on_condition_check_failure(AllOld);
+        let Err(error) = update.send().await else { return Ok(true) };
+        // What a retry of the SDK finds after its own success, whose answer was lost.
+        let stood = failed_condition(error)?.map(read::<Kept>).transpose()?;
+        Ok(stood.is_some_and(|kept| kept.mac.as_ref() == Some(mac)))
     }
 
-    /// Notes that a code was delivered, so that a duplicate of its notice sends no other.
+    /// Notes that a code was not delivered after all, because nothing left.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn mark_delivered(&self, binding: &Binding) -> Result<(), Error> {
+    pub async fn unfill_code(&self, binding: &Binding) -> Result<(), Error> {
         let update = self
-            .update_drawn(binding)
-            .update_expression("SET delivered = :delivered")
-            .expression_attribute_values(":delivered", AttributeValue::Bool(true));
-        self.was_drawn(update).await.map(drop)
+            .update_code(binding)
+            .update_expression("REMOVE delivered")
+            .condition_expression(OF_THIS_FLOW);
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => failed_condition(error).map(drop),
+        }
     }
 
-    fn update_drawn(&self, binding: &Binding) -> UpdateItemFluentBuilder {
+    fn update_code(&self, binding: &Binding) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(code_key(&binding.destination, binding.purpose).into_item()))
-            .condition_expression(MAY_DRAW)
             .expression_attribute_values(":flow", text(binding.flow.as_str()))
-            .expression_attribute_values(":now", number(Timestamp::now().0))
-    }
-
-    async fn was_drawn(&self, update: UpdateItemFluentBuilder) -> Result<bool, Error> {
-        match update.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => failed_condition(error).map(|_| false),
-        }
-    }
-
-    /// Takes back a code that was kept and could not be sent, so that another may be asked for at once.
-    ///
-    /// # Errors
-    /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn withdraw_code(&self, binding: &Binding) -> Result<(), Error> {
-        let mut transaction = Transaction::default();
-        for key in [sent_key(&binding.destination), code_key(&binding.destination, binding.purpose)] {
-            let delete = Delete::builder()
-                .set_key(Some(key.into_item()))
-                .condition_expression(OF_THIS_FLOW)
-                .expression_attribute_values(":flow", text(binding.flow.as_str()));
-            let gone = |_| Error::internal("a code that was never sent was replaced already");
-            transaction.delete(delete, &self.table, Some(Box::new(gone)))?;
-        }
-        self.commit(transaction).await
     }
 
     /// Counts a try, then compares.
@@ -234,7 +269,9 @@ impl Store {
         let undrawn = CodeMac::of_none(keys);
         let right = binding.matches(keys, kept.mac.as_ref().unwrap_or(&undrawn), a_try.guess);
         match (kept.member, kept.mac) {
-            (Some(member), Some(mac)) if right => Ok(RightCode { binding, member, mac, failures }),
+            (Some(member), Some(mac)) if right => {
+                Ok(RightCode { binding, member, sent_at: kept.sent_at, mac, failures })
+            }
             _ => {
                 let left = settings.code_max_attempts.saturating_sub(kept.tries).min(left_today);
                 Err(Error::CodeNotValid { attempts_left: left })
@@ -293,13 +330,5 @@ impl Transaction {
             .expression_attribute_values(":now", number(Timestamp::now().0));
         self.delete(delete, table, Some(Box::new(|_| Error::CodeNotValid { attempts_left: 0 })))?;
         self.give_back(&code.failures, table)
-    }
-}
-
-fn sent_lately(stood: Option<Item>, now: Timestamp) -> Error {
-    match stood.map(read::<Sent>).transpose() {
-        Ok(Some(sent)) => Error::SendFrequently { retry_after: now.until(sent.expires_at).max(1) },
-        Ok(None) => Error::internal("a send was held back by nothing"),
-        Err(error) => error,
     }
 }

@@ -11,6 +11,8 @@ pub mod counter;
 pub mod grant;
 pub mod member;
 pub mod notice;
+pub mod sends;
+pub mod traffic;
 pub mod transaction;
 
 use crate::{aws::Lazy, error::Error};
@@ -68,6 +70,10 @@ impl Store {
 
     /// Reads an item strongly consistent: a session must end with the change that ends it.
     async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, Error> {
+        self.get_item(key).await?.map(read).transpose()
+    }
+
+    async fn get_item(&self, key: Key) -> Result<Option<Item>, Error> {
         let answer = self
             .client
             .get_item()
@@ -77,7 +83,7 @@ impl Store {
             .send()
             .await
             .map_err(|error| fault(&error))?;
-        answer.item.map(read).transpose()
+        Ok(answer.item)
     }
 }
 

@@ -90,7 +90,7 @@ impl Store {
     /// What the first failed condition means, [`Error::Busy`] where another transaction or a
     /// throttle stays in the way, [`Error::Internal`] for all else.
     pub(super) async fn commit(&self, transaction: Transaction) -> Result<(), Error> {
-        let Transaction { writes, refusals } = transaction;
+        let Transaction { writes, mut refusals } = transaction;
         for attempt in 1..=ATTEMPTS {
             let sent = self
                 .client
@@ -106,8 +106,8 @@ impl Store {
                 return Err(fault(&error));
             };
             let reasons = canceled.cancellation_reasons();
-            if let Some(refused) = refusals_index(reasons) {
-                return Err(refuse(refusals, refused, reasons));
+            if let Some(refused) = refused(&mut refusals, reasons) {
+                return Err(refused);
             }
             if !reasons.iter().all(|reason| passes(code(reason))) {
                 return Err(Error::internal(cause(reasons)));
@@ -131,15 +131,27 @@ fn passes(code: &str) -> bool {
     code == "None" || code == "TransactionConflict" || is_throttle(code)
 }
 
-fn refusals_index(reasons: &[CancellationReason]) -> Option<usize> {
-    reasons.iter().position(|reason| code(reason) == "ConditionalCheckFailed")
-}
-
-fn refuse(refusals: Vec<Option<Refusal>>, at: usize, reasons: &[CancellationReason]) -> Error {
-    match refusals.into_iter().nth(at).flatten() {
-        Some(refusal) => refusal(reasons.get(at).and_then(|reason| reason.item.clone())),
-        None => Error::internal("a write without a condition was refused by one"),
+/// What the first failed condition means; of several waits the longest.
+fn refused(refusals: &mut Vec<Option<Refusal>>, reasons: &[CancellationReason]) -> Option<Error> {
+    let failed = |reason: &CancellationReason| code(reason) == "ConditionalCheckFailed";
+    if !reasons.iter().any(failed) {
+        return None;
     }
+    let meanings =
+        refusals.drain(..).zip(reasons).filter(|(_, reason)| failed(reason)).map(|(refusal, reason)| {
+            match refusal {
+                Some(refusal) => refusal(reason.item.clone()),
+                None => Error::internal("a write without a condition was refused by one"),
+            }
+        });
+    meanings.reduce(|first, next| match (&first, &next) {
+        (Error::SendFrequently { retry_after }, Error::SendFrequently { retry_after: longer })
+            if longer > retry_after =>
+        {
+            next
+        }
+        _ => first,
+    })
 }
 
 fn cause(reasons: &[CancellationReason]) -> Fault {

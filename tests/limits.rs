@@ -1,0 +1,358 @@
+//! No bill explodes: how often codes are sent, and how long whoever is refused has to wait.
+
+use crate::bundle::{
+    Answer, Bundle, Call, EMAIL, Member, OTHER_PHONE, PHONE, RECOVERY, RESET_PAY_PASSWORD, SEND, SEND_CODE,
+    SEND_MAIL, wrong,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use shared::clock::Timestamp;
+
+fn ask(bundle: &Bundle, phone: &str) -> Call {
+    bundle.call(Method::GET, SEND_CODE).query(&[("phone", phone)])
+}
+
+/// The seconds to wait, of a send that was refused, as header and body say them.
+fn wait(refused: &Answer, status: u16) -> u64 {
+    assert_eq!(refused.refusal(), (status, "SEND_MESSAGE_FREQUENTLY"), "{}", refused.text);
+    let seconds = refused.body["retryAfter"].as_u64().unwrap();
+    assert_eq!(refused.headers["retry-after"], seconds.to_string());
+    seconds
+}
+
+/// A phone that nobody else here has.
+fn phone(number: usize) -> String {
+    format!("138{number:08}")
+}
+
+/// An event of `send-code` from that address, as API Gateway would hand it over, with a header of the caller's own.
+fn event_from(source: &str, phone: &str) -> Value {
+    json!({
+        "resource": SEND_CODE, "path": SEND_CODE, "httpMethod": "GET",
+        "headers": { "Host": "api.example.com", "X-Forwarded-For": format!("203.0.113.{}", phone.len()) },
+        "queryStringParameters": { "phone": phone },
+        "requestContext": {
+            "resourcePath": SEND_CODE, "httpMethod": "GET", "path": SEND_CODE,
+            "identity": { "sourceIp": source },
+        },
+        "body": null, "isBase64Encoded": false,
+    })
+}
+
+async fn ask_from(bundle: &Bundle, source: &str, phone: &str) -> (u64, Value) {
+    let answer = bundle.invoke("send-code", &event_from(source, phone)).await;
+    let body = serde_json::from_str(answer.body["body"].as_str().unwrap()).unwrap();
+    (answer.body["statusCode"].as_u64().unwrap(), body)
+}
+
+#[tokio::test]
+async fn a_phone_is_sent_five_codes_in_any_hour_and_ten_in_any_day_whoever_asks_for_what() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    for number in 0..5 {
+        match number % 3 {
+            0 => bundle.call(Method::POST, SEND).session(&member.token).send().await.ok(),
+            1 => ask(&bundle, PHONE).session(&member.token).send().await.ok(),
+            _ => ask(&bundle, PHONE).send().await.ok(),
+        };
+        bundle.age("phone#", 130).await;
+    }
+    // The oldest of the five is 650 seconds old.
+    let expected = 3_600 - 5 * 130;
+    for (refused, status) in [
+        (bundle.call(Method::POST, SEND).session(&member.token).send().await, 400),
+        (ask(&bundle, PHONE).send().await, 429),
+    ] {
+        let seconds = wait(&refused, status);
+        assert!((expected - 10..=expected).contains(&seconds), "{seconds}");
+    }
+    bundle.settled().await;
+    assert_eq!(bundle.stack.messages().len(), 5, "a refused send costs no message");
+
+    bundle.age("phone#", expected).await;
+    for _ in 0..5 {
+        ask(&bundle, PHONE).send().await.ok();
+        bundle.age("phone#", 3_600).await;
+    }
+    let seconds = wait(&ask(&bundle, PHONE).send().await, 429);
+    let expected = 86_400 - 5 * 3_600 - 3_600;
+    assert!((expected - 10..=expected).contains(&seconds), "{seconds}");
+    ask(&bundle, OTHER_PHONE).send().await.ok();
+}
+
+#[tokio::test]
+async fn a_member_asks_for_ten_codes_in_a_day_whatever_destinations() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member_with(json!({})).await;
+    let other = bundle.member_with(json!({})).await;
+    for number in 0..5 {
+        ask(&bundle, &phone(number)).session(&member.token).send().await.ok();
+        let email = format!("li-{number}@example.com");
+        bundle.call(Method::POST, SEND_MAIL).session(&member.token).form(&[("email", &email)]).await.ok();
+    }
+    let seconds = wait(&ask(&bundle, &phone(5)).session(&member.token).send().await, 429);
+    assert!((86_390..=86_400).contains(&seconds), "{seconds}");
+    assert_eq!(bundle.stack.messages().len(), 10);
+    ask(&bundle, &phone(5)).session(&other.token).send().await.ok();
+
+    bundle.age(&format!("member#{}", member.id), 86_400).await;
+    ask(&bundle, &phone(6)).session(&member.token).send().await.ok();
+}
+
+#[tokio::test]
+async fn of_several_waits_the_longest_is_told() {
+    let bundle = Bundle::with(&[("MEMBER_SENDS_PER_DAY", "1")]).await;
+    let member = bundle.member().await;
+    bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();
+    let seconds = wait(&bundle.call(Method::POST, SEND).session(&member.token).send().await, 400);
+    assert!(seconds > 86_000, "{seconds}");
+}
+
+#[tokio::test]
+async fn a_source_address_asks_for_thirty_codes_in_an_hour_by_the_gateways_own_word() {
+    let bundle = Bundle::with(&[("SOURCE_SENDS_PER_HOUR", "3")]).await;
+    let end_of_hour = 3_600 - Timestamp::now().0 % 3_600;
+    for number in 0..3 {
+        assert_eq!(ask_from(&bundle, "198.51.100.7", &phone(number)).await.0, 200);
+    }
+    let (status, refused) = ask_from(&bundle, "198.51.100.7", &phone(3)).await;
+    if end_of_hour > 30 {
+        assert_eq!((status, refused["error"].as_str()), (429, Some("SEND_MESSAGE_FREQUENTLY")));
+        assert!(refused["retryAfter"].as_u64().unwrap() <= end_of_hour, "{refused}");
+    }
+    assert_eq!(ask_from(&bundle, "198.51.100.8", &phone(3)).await.0, 200);
+    // One subscriber has all addresses of a network.
+    for host in 1..=3 {
+        assert_eq!(ask_from(&bundle, &format!("2001:db8::{host}"), &phone(3 + host)).await.0, 200);
+    }
+    if end_of_hour > 30 {
+        assert_eq!(ask_from(&bundle, "2001:db8::4", &phone(7)).await.0, 429);
+    }
+    assert_eq!(ask_from(&bundle, "2001:db8:0:1::4", &phone(7)).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_phone_and_an_address_that_nobody_has_are_held_to_the_same_limits() {
+    let bundle = Bundle::with(&[("SENDS_PER_HOUR", "2")]).await;
+    bundle.member().await;
+    for destination in [PHONE, OTHER_PHONE, EMAIL, "nobody@example.com"] {
+        let send = async || match destination.contains('@') {
+            true => bundle.call(Method::POST, SEND_MAIL).form(&[("email", destination)]).await,
+            false => ask(&bundle, destination).send().await,
+        };
+        for _ in 0..2 {
+            send().await.ok();
+            bundle.age(if destination.contains('@') { "email#" } else { "phone#" }, 120).await;
+        }
+        let seconds = wait(&send().await, 429);
+        assert!((3_350..=3_360).contains(&seconds), "{destination}: {seconds}");
+    }
+}
+
+#[tokio::test]
+async fn a_calling_code_has_a_budget_of_what_really_leaves_in_an_hour() {
+    let bundle = Bundle::with(&[("REGION_SENDS_PER_HOUR", "3"), ("ALLOWED_CALLING_CODES", "86,852")]).await;
+    let member = bundle.member().await;
+    for number in 0..10 {
+        ask(&bundle, &phone(number)).send().await.ok();
+    }
+    bundle.settled().await;
+    assert_eq!(bundle.stack.messages().len(), 0, "nobody has these phones");
+    ask(&bundle, PHONE).send().await.ok();
+    for number in 0..2 {
+        ask(&bundle, &phone(20 + number)).session(&member.token).send().await.ok();
+    }
+    bundle.settled().await;
+    assert_eq!(bundle.stack.messages().len(), 3);
+
+    // Refused for whom it is drawn at once, and for whoever is not logged in, known or not.
+    bundle.age("phone#", 120).await;
+    let refused = [
+        ask(&bundle, &phone(30)).session(&member.token).send().await,
+        ask(&bundle, PHONE).send().await,
+        ask(&bundle, OTHER_PHONE).send().await,
+    ];
+    for refused in &refused {
+        let seconds = wait(refused, 429);
+        assert!((3_590..=3_900).contains(&seconds), "{seconds}");
+    }
+    bundle.settled().await;
+    assert_eq!(bundle.stack.messages().len(), 3);
+    // What was refused is held against nobody: once there is room, the same phone is sent to at once.
+    ask(&bundle, "+852 5123 4567").session(&member.token).send().await.ok();
+    older_traffic(&bundle, 13).await;
+    ask(&bundle, &phone(30)).session(&member.token).send().await.ok();
+    bundle.call(Method::POST, SEND_MAIL).form(&[("email", EMAIL)]).await.ok();
+}
+
+/// Makes the traffic of every calling code look as if it were so many slots older.
+async fn older_traffic(bundle: &Bundle, slots: u64) {
+    for item in bundle.items().await {
+        if item["sk"]["S"] != "traffic" {
+            continue;
+        }
+        let mut older = item.clone();
+        for (name, value) in item.as_object().unwrap() {
+            for what in ["sent", "verified"] {
+                if let Some(slot) = name.strip_prefix(what).and_then(|slot| slot.parse::<u64>().ok()) {
+                    older.as_object_mut().unwrap().remove(name);
+                    older[format!("{what}{}", slot - slots)] = value.clone();
+                }
+            }
+        }
+        bundle.dynamodb("PutItem", json!({ "Item": older })).await;
+    }
+}
+
+/// So many codes are sent to as many phones; the first few come back.
+async fn send_and_verify(bundle: &Bundle, member: &Member, sent: usize, verified: usize) {
+    for number in 0..sent {
+        ask(bundle, &phone(number)).session(&member.token).send().await.ok();
+        if number < verified {
+            let body =
+                json!({ "message": bundle.code(), "phone": phone(number), "password": "the-old-password" });
+            let path = crate::bundle::BIND_PHONE;
+            bundle.call(Method::PUT, path).session(&member.token).json(&body).await.ok();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_breaker_opens_when_too_few_codes_come_back_and_closes_when_they_do() {
+    let settings =
+        [("BREAKER_MIN_CODES", "6"), ("BREAKER_MIN_VERIFIED_PERCENT", "50"), ("MEMBER_SENDS_PER_DAY", "100")];
+    let bundle = Bundle::with(&settings).await;
+    let member = bundle.member().await;
+    send_and_verify(&bundle, &member, 6, 2).await;
+    let last = ask(&bundle, &phone(50)).session(&member.token).send().await.ok();
+    let code = bundle.code();
+    assert!(last.status.is_success(), "codes that may yet come back are not held against anyone");
+    older_traffic(&bundle, 2).await;
+
+    for refused in
+        [ask(&bundle, &phone(60)).session(&member.token).send().await, ask(&bundle, &phone(61)).send().await]
+    {
+        let seconds = wait(&refused, 429);
+        assert!((3_000..=3_300).contains(&seconds), "{seconds}");
+    }
+    assert_eq!(bundle.stack.messages().iter().filter(|message| message.code.is_some()).count(), 7);
+    let logged = bundle.stack.log_lines();
+    let line =
+        logged.iter().find(|line| line.text.contains("its breaker is open")).expect("the operator is told");
+    assert!(line.text.contains(r#""calling_code":"86""#) && line.text.contains("WARN"), "{}", line.text);
+
+    // A code is good while the breaker is open, and mail has no calling code.
+    let body = json!({ "message": code, "phone": phone(50), "password": "the-old-password" });
+    bundle.call(Method::PUT, crate::bundle::BIND_PHONE).session(&member.token).json(&body).await.ok();
+    bundle.call(Method::POST, SEND_MAIL).form(&[("email", EMAIL)]).await.ok();
+
+    older_traffic(&bundle, 11).await;
+    ask(&bundle, &phone(60)).session(&member.token).send().await.ok();
+}
+
+#[tokio::test]
+async fn a_breaker_that_records_refuses_nobody() {
+    let settings =
+        [("BREAKER_MIN_CODES", "1"), ("BREAKER_MIN_VERIFIED_PERCENT", "100"), ("BREAKER_ACTION", "record")];
+    let bundle = Bundle::with(&settings).await;
+    let member = bundle.member().await;
+    send_and_verify(&bundle, &member, 2, 0).await;
+    older_traffic(&bundle, 2).await;
+    ask(&bundle, OTHER_PHONE).session(&member.token).send().await.ok();
+    assert!(bundle.stack.log_lines().iter().any(|line| line.text.contains("its breaker is open")));
+}
+
+#[tokio::test]
+async fn every_kind_of_code_that_comes_back_is_counted_once() {
+    let settings = [("MEMBER_SENDS_PER_DAY", "100")];
+    let bundle = Bundle::with(&settings).await;
+    let member = bundle.member().await;
+    let counted = async || {
+        let item = bundle.item("calling-code#86", "traffic").await;
+        let sum = |what: &str| -> u64 {
+            let counts = item.as_object().unwrap().iter().filter(|(name, _)| name.starts_with(what));
+            counts.map(|(_, value)| value["N"].as_str().unwrap().parse::<u64>().unwrap()).sum()
+        };
+        (sum("sent"), sum("verified"))
+    };
+    // A wrong code is none that came back.
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let body = json!({ "message": wrong(&code), "verification": verification });
+    bundle.call(Method::POST, RECOVERY).json(&body).await;
+    assert_eq!(counted().await, (1, 0));
+    bundle.grant(&(verification, code)).await;
+    assert_eq!(counted().await, (1, 1));
+
+    bundle.age("phone#", 120).await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let body = json!({ "message": code, "phone": PHONE });
+    let path = RESET_PAY_PASSWORD;
+    bundle.call(Method::PUT, path).session(&member.token).json(&body).await.ok();
+    bundle.call(Method::PUT, path).session(&member.token).json(&body).await;
+    assert_eq!(counted().await, (2, 2));
+}
+
+#[tokio::test]
+async fn of_40_who_ask_at_once_as_many_are_sent_to_as_the_budget_has_room_for() {
+    let bundle = Bundle::with(&[("REGION_SENDS_PER_HOUR", "5"), ("SOURCE_SENDS_PER_HOUR", "1000")]).await;
+    let mut members = Vec::new();
+    for number in 0..40 {
+        members.push(bundle.member_with(json!({ "phone": phone(number) })).await);
+    }
+    let answers = bundle
+        .at_once("send-change-password-message", 40, async |number| {
+            bundle.call(Method::POST, SEND).session(&members[number].token).send().await
+        })
+        .await;
+    let sent = answers.iter().filter(|answer| answer.status.is_success()).count();
+    assert_eq!(sent, bundle.stack.messages().len());
+    assert!((1..=5).contains(&sent), "{sent}");
+    for refused in answers.iter().filter(|answer| !answer.status.is_success()) {
+        wait(refused, 400);
+    }
+}
+
+#[tokio::test]
+async fn of_40_who_ask_at_once_from_one_address_as_many_are_sent_to_as_its_hour_has_room_for() {
+    let bundle = Bundle::with(&[("SOURCE_SENDS_PER_HOUR", "5")]).await;
+    let answers =
+        bundle.at_once("send-code", 40, async |number| ask(&bundle, &phone(number)).send().await).await;
+    let taken = answers.iter().filter(|answer| answer.status.is_success()).count();
+    assert!((1..=10).contains(&taken), "five, and five more where the hour ended meanwhile: {taken}");
+    for refused in answers.iter().filter(|answer| !answer.status.is_success()) {
+        assert!(
+            [(429, "SEND_MESSAGE_FREQUENTLY"), (503, "SERVICE_BUSY")].contains(&refused.refusal()),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_the_provider_refused_counts_for_nothing() {
+    let (proxy, setting) = crate::proxy::Proxy::before("AWS_ENDPOINT_URL_SNS").await;
+    let settings = [
+        ("SENDS_PER_HOUR", "1"),
+        ("MEMBER_SENDS_PER_DAY", "1"),
+        ("SOURCE_SENDS_PER_HOUR", "1"),
+        ("REGION_SENDS_PER_HOUR", "1"),
+        setting.pair(),
+    ];
+    let bundle = Bundle::with(&settings).await;
+    let member = bundle.member().await;
+    proxy.refuse(3);
+    for _ in 0..3 {
+        let refused = bundle.call(Method::POST, SEND).session(&member.token).send().await;
+        assert_eq!(refused.refusal(), (500, "SEND_MESSAGE_ERROR"));
+    }
+    bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();
+}
+
+#[tokio::test]
+async fn a_calling_code_that_is_not_allowed_is_no_phone() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    for session in [None, Some(&member)] {
+        let refused = ask(&bundle, "+852 5123 4567").of(session).send().await;
+        assert_eq!(refused.refusal(), (400, "{PHONE}_NOT_VALID"));
+    }
+}
