@@ -26,7 +26,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     let code = app.try_code(&asked.destination, asked.purpose, Holder::Flow(asked.flow), code).await?;
     if code.binding.purpose == RecoverByMail {
         let reply = Reply::verified().renewing(session).showing(page::granted(request.language)?);
-        return app.exchange(&code, reply).await;
+        return app.exchange(&request, &code, reply).await;
     }
     let reply = Reply::verified().spending().renewing(session).showing(page::bound(request.language)?);
     bind(app, &request, &code, reply).await

@@ -17,7 +17,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     let asked = Token::open_verification(&app.keys, verification, &[RecoverPassword, ResetPayPassword])?;
     let code = app.try_code(&asked.destination, asked.purpose, Holder::Flow(asked.flow), code).await?;
 
-    app.exchange(&code, Reply::changed().renewing(app.renewed_if_sent(session.as_ref())?)).await
+    app.exchange(&request, &code, Reply::changed().renewing(app.renewed_if_sent(session.as_ref())?)).await
 }
 
 fn main() -> ExitCode {

@@ -8,6 +8,7 @@ mod bundle;
 mod change_password;
 mod change_password_by_message;
 mod events;
+mod idempotency;
 mod journey;
 mod limits;
 mod logs;

@@ -58,6 +58,15 @@ async fn each_password_endpoint_makes_the_requests_that_architecture_md_says() {
     put(&bundle, CHANGE, &renewed, &body).await;
     assert_eq!(made(&proxy, &bundle).await, ["GetItem", "UpdateItem", "TransactWriteItems"]);
 
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    let renewed = bundle.logged_in(&renewed, 0).await;
+    proxy.requests();
+    for requests in [vec!["PutItem", "GetItem", "UpdateItem", "TransactWriteItems"], vec!["PutItem"]] {
+        let call = bundle.call(Method::PUT, CHANGE).header("Idempotency-Key", "once");
+        call.session(&renewed.token).json(&body).await.ok();
+        assert_eq!(made(&proxy, &bundle).await, requests);
+    }
+
     bundle.call(Method::POST, SEND).send().await;
     assert_eq!(made(&proxy, &bundle).await, [""; 0], "a call without a session costs nothing");
 }

@@ -193,9 +193,9 @@ impl App {
     /// # Errors
     /// As [`Store::make`].
     pub async fn make(&self, change: Change<'_>, reply: Reply) -> Result<Reply, Error> {
-        let code = change.code();
-        self.store.make(change).await?;
-        if let Some(code) = code {
+        let sealed = self.sealed(change.request(), &reply)?;
+        self.store.make(&change, sealed.as_ref()).await?;
+        if let Some(code) = change.code() {
             self.came_back(code).await;
         }
         Ok(reply)

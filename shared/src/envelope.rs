@@ -172,6 +172,7 @@ mod tests {
             Error::CoolingOff { retry_after: 86_400 },
             Error::BodyNotValid,
             Error::BodyTooLarge,
+            Error::IdempotencyKeyReused,
             Error::Busy(cause()),
             Error::Internal(cause()),
         ]);

@@ -2,12 +2,15 @@
 
 use crate::{envelope::Envelope, parameter::Field};
 use lambda_http::http::StatusCode;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// Why a call was refused or failed.
 ///
 /// Every variant but [`Error::Internal`] is an expected answer, never a failed invocation.
-#[derive(Debug, thiserror::Error)]
+///
+/// What an operator must look at is skipped by serde: it is never kept to be answered again.
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum Error {
     /// A required parameter is absent, blank, or neither text nor number.
     #[error("a required parameter is missing: {0:?}")]
@@ -38,6 +41,7 @@ pub enum Error {
     },
     /// The provider did not take the message.
     #[error("the message could not be sent: {0}")]
+    #[serde(skip)]
     SendFailed(#[source] Cause),
     /// The session names a member that is not in the store.
     #[error("no such member")]
@@ -72,11 +76,16 @@ pub enum Error {
     /// The body is longer than [`MAX_BODY_BYTES`](crate::request::MAX_BODY_BYTES).
     #[error("the body is too large")]
     BodyTooLarge,
+    /// Another request was made under the same `Idempotency-Key`.
+    #[error("another request was made under this Idempotency-Key")]
+    IdempotencyKeyReused,
     /// The store throttles or does not answer in time.
     #[error("the store is busy: {0}")]
+    #[serde(skip)]
     Busy(#[source] Cause),
     /// A fault of ours. The cause goes to the log, never to the caller.
     #[error("internal: {0}")]
+    #[serde(skip)]
     Internal(#[source] Cause),
 }
 
@@ -109,6 +118,7 @@ impl Error {
             Self::CoolingOff { .. } => "COOLING_OFF".into(),
             Self::BodyNotValid => "BODY_NOT_VALID".into(),
             Self::BodyTooLarge => "BODY_TOO_LARGE".into(),
+            Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED".into(),
             Self::Busy(_) => "SERVICE_BUSY".into(),
             Self::Internal(_) => "INTERNAL_SERVER_ERROR".into(),
         }
@@ -134,6 +144,8 @@ impl Error {
             Self::ReauthenticationRequired | Self::CoolingOff { .. } => StatusCode::FORBIDDEN,
             Self::PhoneInUse | Self::EmailInUse | Self::PayPasswordAlreadySet => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            // draft-ietf-httpapi-idempotency-key-header, 2.7.
+            Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::SendFailed(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -159,6 +171,13 @@ impl Error {
             Self::CodeNotValid { attempts_left } => Some(*attempts_left),
             _ => None,
         }
+    }
+
+    /// Whether the same request would never do better: not where time, a login, or an operator cures it.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        let curable = matches!(self, Self::InvalidToken | Self::ReauthenticationRequired);
+        !curable && !self.is_ours() && self.retry_after().is_none()
     }
 
     /// Whether an operator must look at it: the caller did nothing wrong.

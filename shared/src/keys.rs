@@ -29,6 +29,8 @@ pub enum Use {
     Code,
     /// The MAC over a password before it is hashed.
     Pepper,
+    /// Seals the answers that are kept for repeated requests.
+    Answer,
 }
 
 impl Use {
@@ -39,6 +41,7 @@ impl Use {
             Self::Token => b"account-security token",
             Self::Code => b"account-security code",
             Self::Pepper => b"account-security pepper",
+            Self::Answer => b"account-security answer",
         }
     }
 }
@@ -51,6 +54,7 @@ pub struct Key {
     token: [u8; 32],
     code: [u8; 32],
     pepper: [u8; 32],
+    answer: [u8; 32],
 }
 
 impl Key {
@@ -65,7 +69,7 @@ impl Key {
         };
         let (session, token) = (subkey(Use::Session)?, subkey(Use::Token)?);
         let (code, pepper) = (subkey(Use::Code)?, subkey(Use::Pepper)?);
-        Ok(Self { id, session, token, code, pepper })
+        Ok(Self { id, session, token, code, pepper, answer: subkey(Use::Answer)? })
     }
 
     /// The subkey: HKDF-SHA-256 with an empty salt over the key's text, `info` by use.
@@ -76,6 +80,7 @@ impl Key {
             Use::Token => &self.token,
             Use::Code => &self.code,
             Use::Pepper => &self.pepper,
+            Use::Answer => &self.answer,
         }
     }
 
@@ -245,7 +250,7 @@ pub(crate) mod tests {
         let keys = two_keys();
         let mut seen = std::collections::HashSet::new();
         for key in keys.all() {
-            for purpose in [Use::Session, Use::Token, Use::Code, Use::Pepper] {
+            for purpose in [Use::Session, Use::Token, Use::Code, Use::Pepper, Use::Answer] {
                 assert!(seen.insert(*key.bytes(purpose)));
             }
         }

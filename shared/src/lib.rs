@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod envelope;
 pub mod error;
 pub mod grant;
+pub mod idempotency;
 pub mod keys;
 pub mod lambda;
 pub mod language;

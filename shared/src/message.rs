@@ -66,7 +66,7 @@ pub fn of_error(error: &Error, language: Language) -> String {
             return format!("发送短信太频繁，请{}后再试", wait_zh(*retry_after));
         }
         (Error::SendFrequently { retry_after }, English) => {
-            return format!("A message was sent moments ago. Ask again in {}.", wait_en(*retry_after));
+            return format!("Codes are asked for too often. Ask again in {}.", wait_en(*retry_after));
         }
         (Error::TooManyAttempts { retry_after }, Chinese) => {
             return format!("尝试次数过多，请{}后再试", wait_zh(*retry_after));
@@ -105,6 +105,8 @@ pub fn of_error(error: &Error, language: Language) -> String {
         (Error::BodyNotValid, English) => "The request is neither a JSON object nor a form.",
         (Error::BodyTooLarge, Chinese) => "请求内容过大",
         (Error::BodyTooLarge, English) => "The request is too large.",
+        (Error::IdempotencyKeyReused, Chinese) => "同一个 Idempotency-Key 已用于另一个请求",
+        (Error::IdempotencyKeyReused, English) => "This Idempotency-Key was used for another request.",
         (Error::Busy(_), Chinese) => "服务繁忙，请稍后再试",
         (Error::Busy(_), English) => "The service is busy. Please try again in a moment.",
         (Error::Internal(_), Chinese) => "服务器错误，请稍后再试",
@@ -269,6 +271,8 @@ fn not_valid(field: Field, language: Language) -> &'static str {
         (Field::Verification, English) => {
             "The verification is not valid or has expired. Please ask for a new code."
         }
+        (Field::IdempotencyKey, Chinese) => "Idempotency-Key 须为1至255个可见的ASCII字符",
+        (Field::IdempotencyKey, English) => "An Idempotency-Key has 1 to 255 visible ASCII characters.",
     }
 }
 
@@ -292,6 +296,7 @@ fn name_zh(field: Field) -> &'static str {
         Field::Email => "邮箱",
         Field::PayPassword => "支付密码",
         Field::Verification => "验证信息",
+        Field::IdempotencyKey => "Idempotency-Key",
     }
 }
 
@@ -305,6 +310,7 @@ fn name_en(field: Field) -> &'static str {
         Field::Email => "the mail address",
         Field::PayPassword => "the payment PIN",
         Field::Verification => "the verification",
+        Field::IdempotencyKey => "an Idempotency-Key",
     }
 }
 

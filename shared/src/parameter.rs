@@ -1,5 +1,7 @@
 //! The parameters of the documented calls: how each is spelled, and what its symbol is named after.
 
+use serde::{Deserialize, Serialize};
+
 /// A parameter by its spelling in the documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parameter {
@@ -83,7 +85,7 @@ impl Parameter {
 }
 
 /// A parameter's meaning, after which the symbols `{…}_REQUIRED` and `{…}_NOT_VALID` are named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Field {
     /// The new login password.
     NewPassword,
@@ -103,11 +105,13 @@ pub enum Field {
     PayPassword,
     /// The second document's token.
     Verification,
+    /// The header `Idempotency-Key`.
+    IdempotencyKey,
 }
 
 impl Field {
     /// Every field, for the tables that must be whole.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NewPassword,
         Self::PhoneInfo,
         Self::Code,
@@ -117,6 +121,7 @@ impl Field {
         Self::Email,
         Self::PayPassword,
         Self::Verification,
+        Self::IdempotencyKey,
     ];
 
     /// The word between the braces of a symbol.
@@ -132,6 +137,7 @@ impl Field {
             Self::Email => "EMAIL",
             Self::PayPassword => "PAY_PASSWORD",
             Self::Verification => "VERIFICATION",
+            Self::IdempotencyKey => "IDEMPOTENCY_KEY",
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use crate::{code::NewCode, error::Error, grant::Grant, keys::Keys, token::Token};
 use lambda_http::http::StatusCode;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A success, before an [`Envelope`](crate::Envelope) gives it its shape.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Reply {
+    #[serde(with = "status")]
     pub(crate) status: StatusCode,
     pub(crate) data: Value,
     pub(crate) page: Option<String>,
@@ -17,7 +19,7 @@ pub struct Reply {
 }
 
 /// What becomes of `verification`, in the body and in the cookie of that name.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Verification {
     /// It stays as it is.
     Unchanged,
@@ -94,5 +96,20 @@ impl Reply {
     #[must_use]
     pub fn showing(self, page: String) -> Self {
         Self { page: Some(page), ..self }
+    }
+}
+
+/// A status as its number.
+mod status {
+    use lambda_http::http::StatusCode;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+    pub fn serialize<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u16(status.as_u16())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StatusCode, D::Error> {
+        StatusCode::from_u16(u16::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }

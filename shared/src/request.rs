@@ -1,13 +1,19 @@
 //! A request as a handler sees it: parameters, session, language, and where it came from.
 
-use crate::{ExposeSecret, Secret, error::Error, language::Language, parameter::Parameter};
+use crate::{
+    ExposeSecret, Secret, error::Error, idempotency::Once, language::Language, parameter::Parameter,
+};
 use lambda_http::http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
 };
+
+/// A header, or a field of the body, that names the session where `Authorization` does not.
+pub(crate) const SESSION: &str = "token";
 
 /// The longest body that is looked at (the contract, "Requests").
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -23,6 +29,7 @@ pub struct Request {
     pub(crate) session_token: Option<Secret>,
     pub(crate) verification_cookie: Option<Secret>,
     pub(crate) method: Method,
+    pub(crate) once: Option<Arc<Once>>,
 }
 
 /// Where a request came from: what an audit record and a notice say of it.
@@ -144,6 +151,17 @@ impl Parameters {
 
     fn get(&self, name: &str) -> Option<&str> {
         self.body.get(name).or_else(|| self.query.get(name)).map(crate::ExposeSecret::expose_secret)
+    }
+
+    /// All parameters but the session in one text, in which two different requests never look the same.
+    pub(crate) fn canonical(&self) -> String {
+        let named = |parameters: &BTreeMap<String, Secret>| -> BTreeMap<String, String> {
+            let named = parameters.iter().filter(|(name, _)| *name != SESSION);
+            named.map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect()
+        };
+        // The later ones stand: a body's come before those of the query.
+        let parameters: BTreeMap<_, _> = named(&self.query).into_iter().chain(named(&self.body)).collect();
+        serde_json::json!(parameters).to_string()
     }
 
     /// A parameter that is not taken from the query, since an address ends in logs (ASVS 5, 14.2.1).

@@ -166,11 +166,13 @@ impl App {
     ///
     /// # Errors
     /// [`Error::CodeNotValid`] where the code was spent meanwhile.
-    pub async fn exchange(&self, code: &RightCode, reply: Reply) -> Result<Reply, Error> {
+    pub async fn exchange(&self, request: &Request, code: &RightCode, reply: Reply) -> Result<Reply, Error> {
         let (grant, ttl) = (Grant::draw()?, self.settings.grant_ttl_seconds);
-        self.store.exchange(code, &grant, ttl).await?;
+        let reply = reply.granting(&grant, ttl);
+        let sealed = self.sealed(request, &reply)?;
+        self.store.exchange(code, &grant, ttl, sealed.as_ref()).await?;
         self.came_back(code).await;
-        Ok(reply.granting(&grant, ttl))
+        Ok(reply)
     }
 
     /// Counts a code that was spent among those of its calling code that came back.

@@ -3,12 +3,14 @@
 use super::{Event, catch_unwind, log};
 use crate::{
     app::App,
+    clock::Timestamp,
     envelope::Envelope,
     error::Error,
+    idempotency::Once,
     language::Language,
     page,
     reply::{Reply, Verification},
-    request::{MAX_USER_AGENT_CHARACTERS, Origin, Parameters, Request},
+    request::{MAX_USER_AGENT_CHARACTERS, Origin, Parameters, Request, SESSION},
 };
 use cookie::Cookie;
 use lambda_http::{
@@ -26,10 +28,10 @@ use lambda_http::{
     service_fn,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, convert::Infallible};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
-/// A header, or a field of the body, that names the session where `Authorization` does not.
-const TOKEN: &str = "token";
+/// draft-ietf-httpapi-idempotency-key-header, 2.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// The cookie that stands in for the second document's server session.
 const VERIFICATION: &str = "verification";
@@ -91,8 +93,11 @@ where
     let origin = origin(&event);
     let request_id = origin.request_id.clone();
     let reply = async {
-        let request = request(&event, origin, language)?;
-        handler(app, request).await
+        let mut request = request(&event, origin, language)?;
+        if !matches!(shape, Shape::Page) {
+            request.once = once(app, &request, &event)?.map(Arc::new);
+        }
+        app.once(request, handler).await
     };
     let outcome = catch_unwind(reply).await.unwrap_or_else(|| Err(Error::internal("the handler panicked")));
     match outcome.and_then(|reply| success(shape, &reply, &request_id)) {
@@ -124,9 +129,9 @@ fn request(event: &lambda_http::Request, origin: Origin, language: Language) -> 
     let parameters = Parameters::read(query.iter(), header(headers, CONTENT_TYPE), event.body())?;
     let session_token = header(headers, AUTHORIZATION)
         .and_then(bearer)
-        .or_else(|| header(headers, TOKEN).filter(|token| !token.trim().is_empty()))
+        .or_else(|| header(headers, SESSION).filter(|token| !token.trim().is_empty()))
         .map(|token| token.trim().into())
-        .or_else(|| parameters.in_body(TOKEN).cloned());
+        .or_else(|| parameters.in_body(SESSION).cloned());
     let verification_cookie = headers
         .get_all(COOKIE)
         .iter()
@@ -136,7 +141,18 @@ fn request(event: &lambda_http::Request, origin: Origin, language: Language) -> 
         .find(|cookie| cookie.name() == VERIFICATION && !cookie.value().is_empty())
         .map(|cookie| cookie.value().into());
     let method = event.method().clone();
-    Ok(Request { language, origin, parameters, session_token, verification_cookie, method })
+    Ok(Request { language, origin, parameters, session_token, verification_cookie, method, once: None })
+}
+
+/// Which request it is, where it says so.
+fn once(app: &App, request: &Request, event: &lambda_http::Request) -> Result<Option<Once>, Error> {
+    let context = event.lambda_context_ref();
+    let function = context.map(|context| context.env_config.function_name.as_str()).unwrap_or_default();
+    // Rounded up: whoever begins anew must not do so before this process is over.
+    let until = Timestamp(context.map_or(0, |context| context.deadline / 1000 + 1));
+    // What cannot be read is no key, and not the absence of one.
+    let key = event.headers().get(IDEMPOTENCY_KEY).map(|key| key.to_str().unwrap_or_default());
+    Once::of(app, request, key, function, until)
 }
 
 /// The token of `Bearer …`, whose scheme is spelled in any case (RFC 9110, 11.1).

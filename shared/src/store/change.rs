@@ -5,7 +5,7 @@ use super::{
     transaction::Transaction,
 };
 use crate::{
-    audit::Action, clock::Timestamp, contact::Destination, error::Error, notice::Notice,
+    audit::Action, clock::Timestamp, contact::Destination, error::Error, idempotency::Sealed, notice::Notice,
     password::PasswordHash, request::Request, store::member::Member,
 };
 use aws_sdk_dynamodb::types::{AttributeValue, Update, builders::UpdateBuilder};
@@ -104,6 +104,12 @@ impl<'a> Change<'a> {
         Self { cleared: Some(failures), ..self }
     }
 
+    /// The request that makes it.
+    #[must_use]
+    pub fn request(&self) -> &'a Request {
+        self.request
+    }
+
     /// The code that it spends.
     #[must_use]
     pub fn code(&self) -> Option<&'a RightCode> {
@@ -146,15 +152,16 @@ impl<'a> Change<'a> {
 }
 
 impl Store {
-    /// Makes the change.
+    /// Makes the change, and keeps the sealed answer, where the request says which it is.
     ///
     /// # Errors
     /// What is spent was spent meanwhile: [`Error::CodeNotValid`] or [`Error::NotValid`]. Another
     /// member has what is bound: [`Error::PhoneInUse`], [`Error::EmailInUse`]. The credentials were
     /// changed meanwhile: [`Error::InvalidToken`]; something else of the member: [`Error::Busy`].
-    pub async fn make(&self, change: Change<'_>) -> Result<(), Error> {
-        let Change { member, action, request, .. } = change;
+    pub(crate) async fn make(&self, change: &Change<'_>, sealed: Option<&Sealed<'_>>) -> Result<(), Error> {
+        let Change { member, action, request, .. } = *change;
         let mut transaction = Transaction::default();
+        transaction.answer(sealed, &self.table)?;
         match &change.spent {
             Some(Spent::Code(code)) => transaction.spend(code, &self.table)?,
             Some(Spent::Grant(grant)) => transaction.spend_grant(grant, &self.table)?,
@@ -173,7 +180,9 @@ impl Store {
         for destination in change.addresses() {
             transaction.queue(&Notice::changed(member.id, action, request, destination), &self.table)?;
         }
-        self.commit(transaction).await
+        self.commit(transaction).await?;
+        sealed.inspect(|sealed| sealed.kept());
+        Ok(())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{Key, Store, code::RightCode, number, transaction::Transaction, write};
 use crate::{
-    clock::Timestamp, code::Purpose, contact::Destination, error::Error, grant::Grant, parameter::Field,
-    store::member::MemberId,
+    clock::Timestamp, code::Purpose, contact::Destination, error::Error, grant::Grant, idempotency::Sealed,
+    parameter::Field, store::member::MemberId,
 };
 use aws_sdk_dynamodb::types::{Delete, Put};
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::CodeNotValid`] where the code was spent meanwhile, [`Error::Busy`], [`Error::Internal`].
-    pub async fn exchange(&self, code: &RightCode, grant: &Grant, ttl_seconds: u64) -> Result<(), Error> {
+    pub(crate) async fn exchange(
+        &self,
+        code: &RightCode,
+        grant: &Grant,
+        ttl_seconds: u64,
+        sealed: Option<&Sealed<'_>>,
+    ) -> Result<(), Error> {
         let given = Given {
             purpose: code.binding.purpose,
             destination: code.binding.destination.clone(),
@@ -45,9 +51,12 @@ impl Store {
             expires_at: Timestamp::now().plus(ttl_seconds),
         };
         let mut transaction = Transaction::default();
+        transaction.answer(sealed, &self.table)?;
         transaction.spend(code, &self.table)?;
         transaction.put(Put::builder().set_item(Some(write(given, key(grant))?)), &self.table, None)?;
-        self.commit(transaction).await
+        self.commit(transaction).await?;
+        sealed.inspect(|sealed| sealed.kept());
+        Ok(())
     }
 
     /// A grant for this purpose and destination, if it is still good.

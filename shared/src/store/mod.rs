@@ -9,6 +9,7 @@ pub mod change;
 pub mod code;
 pub mod counter;
 pub mod grant;
+pub(crate) mod idempotency;
 pub mod member;
 pub mod notice;
 pub mod sends;

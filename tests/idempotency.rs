@@ -1,0 +1,236 @@
+//! `Idempotency-Key`: a request that is repeated gets the same answer, and has one effect.
+
+use crate::bundle::{
+    Answer, BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, Call, EMAIL, Jar, Member, NEW_PASSWORD, NEW_PIN,
+    OLD_PASSWORD, OTHER_PHONE, PHONE, PIN, RECOVERY, SEND, SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD,
+    UPDATE_PAY_PASSWORD, VERIFY_MAIL, wrong,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const KEY: &str = "8e03978e-40d5-43dd-bc93-6894a57f9324";
+
+/// A call under that key.
+fn keyed(bundle: &Bundle, method: Method, path: &str, key: &str) -> Call {
+    bundle.call(method, path).header("Idempotency-Key", key)
+}
+
+/// The same answer but for the id of the request.
+fn assert_same(first: &Answer, second: &Answer) {
+    assert_eq!((first.status, &first.text), (second.status, &second.text));
+    for name in ["authorization", "set-cookie", "retry-after", "content-type"] {
+        assert_eq!(first.headers.get(name), second.headers.get(name), "{name}");
+    }
+    assert_ne!(first.headers["x-request-id"], second.headers["x-request-id"]);
+}
+
+async fn audit(bundle: &Bundle, member: &Member) -> usize {
+    bundle.shown(member).await["audit"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn a_send_that_is_repeated_sends_one_message() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let by_session = || keyed(&bundle, Method::POST, SEND, KEY).session(&member.token);
+    assert_same(&by_session().send().await.ok(), &by_session().send().await.ok());
+    assert_eq!(bundle.stack.messages().len(), 1);
+
+    let mail = || keyed(&bundle, Method::POST, SEND_MAIL, KEY).query(&[("email", EMAIL)]);
+    let (first, second) = (mail().send().await.ok(), mail().send().await.ok());
+    assert_same(&first, &second);
+    let code = bundle.code_to(EMAIL).await;
+    bundle.grant_by_mail(&(second.verification().to_owned(), code)).await;
+    assert_eq!(bundle.stack.messages().len(), 2);
+}
+
+#[tokio::test]
+async fn a_browser_that_repeats_itself_goes_on_with_the_same_cookie() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let mut jar = Jar::new();
+    let mut twice = async |method: Method, path: &str, body: Value| {
+        let first = keyed(&bundle, method.clone(), path, path).cookies(&jar).json(&body).await.ok();
+        jar.keep(&first);
+        let second = keyed(&bundle, method, path, path).cookies(&jar).json(&body).await.ok();
+        assert_same(&first, &second);
+        jar.keep(&second);
+    };
+    twice(Method::GET, SEND_CODE, json!({ "phone": PHONE })).await;
+    let code = bundle.code_to("+8613627140483").await;
+    twice(Method::POST, RECOVERY, json!({ "message": code })).await;
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD });
+    let recover = |key| keyed(&bundle, Method::PUT, RECOVERY, key).cookies(&jar).json(&body);
+    let (first, second) = (recover("recover").await.ok(), recover("recover").await.ok());
+    assert_same(&first, &second);
+    assert_eq!(recover("another").await.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
+    assert_eq!(audit(&bundle, &member).await, 1);
+    assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn a_change_that_is_repeated_is_made_once_and_gives_the_same_session() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    let change = || keyed(&bundle, Method::PUT, CHANGE, KEY).session(&member.token).json(&body);
+    let first = change().await.ok();
+    // The session that it is repeated with is over.
+    assert_same(&first, &change().await.ok());
+    assert_eq!(audit(&bundle, &member).await, 1);
+    // The renewed one names the same member.
+    let renewed = keyed(&bundle, Method::PUT, CHANGE, KEY).session(first.token()).json(&body).await;
+    assert_same(&first, &renewed);
+    let ended = bundle.call(Method::PUT, CHANGE).session(&member.token).json(&body).await;
+    assert_eq!(ended.refusal(), (401, "INVALID_TOKEN"), "without the key it is another request");
+}
+
+#[tokio::test]
+async fn a_code_that_is_repeated_is_spent_once() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (phone_info, code) = bundle.ask(&member).await;
+    let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
+    let change = || keyed(&bundle, Method::POST, CHANGE_BY_MESSAGE, "1").session(&member.token).json(&body);
+    let first = change().await.ok();
+    assert_same(&first, &change().await.ok());
+
+    let (verification, code) = bundle.ask_by_mail(None, EMAIL).await;
+    let body = json!({ "verification": verification, "code": code });
+    let verify = || keyed(&bundle, Method::POST, VERIFY_MAIL, "2").json(&body);
+    let first = verify().await.ok();
+    assert_same(&first, &verify().await.ok());
+
+    let (_, code) = bundle.ask_by_sms(Some(&bundle.logged_in(&member, 0).await), OTHER_PHONE).await;
+    let member = bundle.logged_in(&member, 0).await;
+    let body = json!({ "phone": OTHER_PHONE, "message": code });
+    let bind = || keyed(&bundle, Method::PUT, BIND_PHONE, "3").session(&member.token).json(&body);
+    let first = bind().await.ok();
+    assert_same(&first, &bind().await.ok());
+}
+
+#[tokio::test]
+async fn a_wrong_try_that_is_repeated_is_counted_once() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member_with(json!({ "phone": PHONE, "payPassword": PIN })).await;
+    let (phone_info, code) = bundle.ask(&member).await;
+    let body = json!({ "phoneInfo": phone_info, "code": wrong(&code), "newPassword": NEW_PASSWORD });
+    for _ in 0..7 {
+        let guess = keyed(&bundle, Method::POST, CHANGE_BY_MESSAGE, "1").session(&member.token);
+        let refused = guess.json(&body).await;
+        assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+        assert_eq!(refused.body["attemptsLeft"], 4);
+    }
+    let body = json!({ "oldPassword": NEW_PIN, "payPasswordFirst": "501937" });
+    for _ in 0..7 {
+        let guess = keyed(&bundle, Method::PUT, UPDATE_PAY_PASSWORD, "2").session(&member.token);
+        assert_eq!(guess.json(&body).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
+    }
+}
+
+#[tokio::test]
+async fn what_time_or_a_login_cures_is_asked_anew() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    bundle.ask(&member).await;
+    let send = || keyed(&bundle, Method::POST, SEND, "1").session(&member.token).send();
+    assert_eq!(send().await.refusal(), (400, "SEND_MESSAGE_FREQUENTLY"));
+    bundle.age("phone#", 120).await;
+    send().await.ok();
+
+    let old = bundle.logged_in(&member, 3_600).await;
+    let send = |member: &Member| {
+        keyed(&bundle, Method::POST, SEND_MAIL, "2")
+            .session(&member.token)
+            .query(&[("email", "lei@example.com")])
+    };
+    assert_eq!(send(&old).send().await.refusal(), (403, "REAUTHENTICATION_REQUIRED"));
+    send(&member).send().await.ok();
+}
+
+#[tokio::test]
+async fn another_request_under_the_same_key_is_refused_and_changes_nothing() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let call = |path: &str, body: &Value| {
+        let call = keyed(&bundle, Method::PUT, path, KEY).session(&member.token);
+        let body = body.clone();
+        async move { call.json(&body).await }
+    };
+    let first = json!({ "payPasswordFirst": PIN });
+    call(SET_PAY_PASSWORD, &first).await.ok();
+    for (path, body) in [
+        (SET_PAY_PASSWORD, json!({ "payPasswordFirst": NEW_PIN })),
+        (SET_PAY_PASSWORD, json!({ "payPasswordFirst": PIN, "payPasswordSecond": PIN })),
+        (CHANGE, json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD })),
+    ] {
+        assert_eq!(call(path, &body).await.refusal(), (422, "IDEMPOTENCY_KEY_REUSED"), "{body}");
+    }
+    assert_eq!(audit(&bundle, &member).await, 1);
+    // In quotes, as a structured field has it, it is the same key.
+    let quoted = format!("\"{KEY}\"");
+    keyed(&bundle, Method::PUT, SET_PAY_PASSWORD, &quoted).session(&member.token).json(&first).await.ok();
+}
+
+#[tokio::test]
+async fn keys_of_two_members_have_nothing_to_do_with_one_another() {
+    let bundle = Bundle::start().await;
+    let members = [bundle.member().await, bundle.other_member().await];
+    for member in &members {
+        let call = keyed(&bundle, Method::PUT, SET_PAY_PASSWORD, KEY).session(&member.token);
+        call.json(&json!({ "payPasswordFirst": PIN })).await.ok();
+        assert_eq!(audit(&bundle, member).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn of_40_repetitions_at_once_one_has_an_effect_and_all_have_its_answer() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    let answers = bundle
+        .at_once("change-password", 40, async |_| {
+            keyed(&bundle, Method::PUT, CHANGE, KEY).session(&member.token).json(&body).await
+        })
+        .await;
+    let first = answers.iter().find(|answer| answer.status.is_success()).expect("one has an effect");
+    for answer in &answers {
+        // A machine of few cores may keep one waiting for longer than it waits for another's answer.
+        if answer.refusal() != (503, "SERVICE_BUSY") {
+            assert_eq!(answer.text, first.text);
+        }
+    }
+    assert_eq!(audit(&bundle, &member).await, 1);
+}
+
+#[tokio::test]
+async fn a_key_has_1_to_255_visible_characters() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let body = json!({ "payPasswordFirst": PIN });
+    for key in ["", "\"\"", "a b", "é", &"k".repeat(256)] {
+        let call = keyed(&bundle, Method::PUT, SET_PAY_PASSWORD, key).session(&member.token);
+        assert_eq!(call.json(&body).await.refusal(), (400, "{IDEMPOTENCY_KEY}_NOT_VALID"), "{key:?}");
+    }
+    let longest = "k".repeat(255);
+    keyed(&bundle, Method::PUT, SET_PAY_PASSWORD, &longest).session(&member.token).json(&body).await.ok();
+}
+
+#[tokio::test]
+async fn a_reader_of_the_table_finds_no_answer_in_it_and_a_day_later_nothing() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let asked = bundle.ask_by_sms(None, PHONE).await;
+    let body = json!({ "verification": asked.0, "message": asked.1 });
+    let grant = keyed(&bundle, Method::POST, RECOVERY, KEY).json(&body).await.ok();
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": "a-brand-new-password" });
+    let changed = keyed(&bundle, Method::PUT, CHANGE, KEY).session(&member.token).json(&body).await.ok();
+    let items = json!(bundle.items().await).to_string();
+    for secret in [grant.verification(), changed.token(), &asked.0, KEY, OLD_PASSWORD, "a-brand-new-password"]
+    {
+        assert!(!items.contains(secret), "{secret}");
+    }
+    bundle.age("idempotency#", 86_400).await;
+    let change = keyed(&bundle, Method::PUT, CHANGE, KEY).session(&member.token).json(&body).await;
+    assert_eq!(change.refusal(), (401, "INVALID_TOKEN"));
+}
