@@ -5,6 +5,7 @@
 //! is delivered, if the destination has a member: so the answer and its time cannot tell.
 
 use crate::{
+    Secret,
     app::App,
     clock::Timestamp,
     code::{self, Binding, Flow, NewCode, Purpose},
@@ -46,11 +47,12 @@ impl App {
         let sending = sending(&new, Some(member), request);
         let drawn = Drawn::Now(member, new.binding.mac(&self.keys, &code));
         self.store.put_code(&self.settings, &sending, drawn).await?;
-        let sent = self.send(&new.binding, code.expose_secret(), request.language, sending.at).await;
-        if let Err(NotSent::Stopped(_) | NotSent::Fault(SendFault::Refused(_))) = &sent {
-            self.store.withdraw_code(&self.settings, &sending).await?;
+        if let Err(not_sent) = self.send(&new.binding, &code, request.language, sending.at).await {
+            if !not_sent.may_have_left {
+                self.store.withdraw_code(&self.settings, &sending).await?;
+            }
+            return Err(not_sent.why);
         }
-        sent?;
         Ok(new)
     }
 
@@ -93,14 +95,18 @@ impl App {
         if !self.store.fill_code(&binding, member, &binding.mac(&self.keys, &code), now).await? {
             return Ok(());
         }
-        match self.send(&binding, code.expose_secret(), asked.language, now).await {
-            // What may have left is not sent again: the member would hold two codes, one of them dead.
-            // What was stopped would be stopped again.
-            Ok(()) | Err(NotSent::Fault(SendFault::Unknown(_)) | NotSent::Stopped(_)) => Ok(()),
-            Err(NotSent::Error(error)) => Err(error),
-            Err(refused @ NotSent::Fault(SendFault::Refused(_))) => {
+        match self.send(&binding, &code, asked.language, now).await {
+            Ok(()) => Ok(()),
+            // It is not sent again: the member would hold two codes, one of them dead.
+            Err(NotSent { why, may_have_left: true }) => {
+                tracing::error!(cause = %why, "a code may have left or not");
+                Ok(())
+            }
+            // It would be stopped again, and was logged.
+            Err(NotSent { why: Error::SendFrequently { .. }, .. }) => Ok(()),
+            Err(NotSent { why, .. }) => {
                 self.store.unfill_code(&binding).await?;
-                Err(refused.into())
+                Err(why)
             }
         }
     }
@@ -109,7 +115,7 @@ impl App {
     async fn send(
         &self,
         binding: &Binding,
-        code: &str,
+        code: &Secret,
         language: Language,
         now: Timestamp,
     ) -> Result<(), NotSent> {
@@ -118,10 +124,10 @@ impl App {
         };
         let traffic = self.store.count_sent(phone, now).await?;
         let sent = match self.judge(phone, &traffic, now) {
-            Ok(()) => self.message(binding, code, language).await.map_err(NotSent::Fault),
-            Err(stopped) => Err(NotSent::Stopped(stopped)),
+            Ok(()) => self.message(binding, code, language).await.map_err(NotSent::from),
+            Err(stopped) => Err(stopped.into()),
         };
-        if let Err(NotSent::Stopped(_) | NotSent::Fault(SendFault::Refused(_))) = &sent {
+        if sent.as_ref().is_err_and(|not_sent| !not_sent.may_have_left) {
             self.store.uncount_sent(phone, now).await?;
         }
         sent
@@ -193,7 +199,8 @@ impl App {
         Ok(NewCode { binding, expires_in, resend_in: self.settings.resend_after_seconds })
     }
 
-    async fn message(&self, binding: &Binding, code: &str, language: Language) -> Result<(), SendFault> {
+    async fn message(&self, binding: &Binding, code: &Secret, language: Language) -> Result<(), SendFault> {
+        let code = code.expose_secret();
         let Binding { destination, purpose, .. } = binding;
         let settings = &self.settings;
         match destination {
@@ -223,34 +230,22 @@ impl App {
     }
 }
 
-/// Why a code that was kept was not, or perhaps not, sent.
-enum NotSent {
-    /// Its calling code's traffic does not allow another.
-    Stopped(Error),
-    /// The provider.
-    Fault(SendFault),
-    /// The store.
-    Error(Error),
+/// Why a code that was kept was not sent, or perhaps not.
+struct NotSent {
+    why: Error,
+    may_have_left: bool,
 }
 
 impl From<SendFault> for NotSent {
     fn from(fault: SendFault) -> Self {
-        Self::Fault(fault)
+        let may_have_left = matches!(fault, SendFault::Unknown(_));
+        Self { why: Error::SendFailed(fault.into()), may_have_left }
     }
 }
 
 impl From<Error> for NotSent {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl From<NotSent> for Error {
-    fn from(not_sent: NotSent) -> Self {
-        match not_sent {
-            NotSent::Stopped(error) | NotSent::Error(error) => error,
-            NotSent::Fault(fault) => Self::SendFailed(fault.into()),
-        }
+    fn from(why: Error) -> Self {
+        Self { why, may_have_left: false }
     }
 }
 
