@@ -18,6 +18,7 @@ mod pay_password;
 mod proxy;
 mod recovery;
 mod requests;
+mod reset_pay_password;
 mod silence;
 mod store_requests;
 mod wiring;

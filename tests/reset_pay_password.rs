@@ -1,0 +1,283 @@
+//! 重置支付密码: the payment PIN unset, or set anew, by who holds the member's phone.
+
+use crate::{
+    bundle::{
+        BIND_PHONE, Bundle, Jar, Member, NEW_PASSWORD, NEW_PIN, OTHER_PHONE, PHONE, PIN, RECOVERY,
+        RESET_PAY_PASSWORD, SEND_CODE, wrong,
+    },
+    pay_password::{fail, has_one, payer, reset, set, update},
+};
+use reqwest::Method;
+use serde_json::json;
+
+/// A grant to reset the pay password of a member who has that phone.
+async fn granted(bundle: &Bundle, member: &Member, phone: &str) -> String {
+    bundle.grant(&bundle.ask_by_sms(Some(member), phone).await).await
+}
+
+#[tokio::test]
+async fn the_documents_calls_reset_it() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    let call = bundle.call(Method::GET, SEND_CODE).session(&member.token);
+    call.query(&[("phone", PHONE)]).send().await.documented(200);
+    let code = bundle.code_to("+8613627140483").await;
+    let call = bundle.call(Method::PUT, RESET_PAY_PASSWORD).session(&member.token);
+    let answer = call.form(&[("phone", PHONE), ("message", &code)]).await.documented(201);
+    assert_eq!(answer.headers["authorization"], format!("Bearer {}", answer.token()));
+    let shown = bundle.shown(&member).await;
+    assert_eq!((&shown["hasPayPassword"], &shown["credentialVersion"]), (&json!(false), &json!(1)));
+    assert_eq!(shown["audit"][0]["action"], "pay-password-reset");
+    set(&bundle, &member, &json!({ "payPasswordFirst": NEW_PIN })).await.ok();
+}
+
+#[tokio::test]
+async fn a_reset_works_during_the_lock_and_ends_it() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    fail(&bundle, &member, 5).await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    reset(&bundle, &member, &json!({ "phone": PHONE, "message": code, "payPasswordFirst": NEW_PIN }))
+        .await
+        .ok();
+    update(&bundle, &member, NEW_PIN, PIN).await.ok();
+}
+
+#[tokio::test]
+async fn a_reset_unsets_it_or_sets_another_and_does_not_mind_if_none_is_set() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    for (new, set) in [(None, false), (None, false), (Some(NEW_PIN), true), (Some(PIN), true)] {
+        let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+        reset(&bundle, &member, &json!({ "phone": PHONE, "message": code, "payPasswordFirst": new }))
+            .await
+            .ok();
+        assert_eq!(has_one(&bundle, &member).await, set, "{new:?}");
+        bundle.age("phone#", 120).await;
+    }
+    update(&bundle, &member, PIN, NEW_PIN).await.ok();
+}
+
+#[tokio::test]
+async fn each_refusal_to_reset_it_names_its_parameter_and_changes_nothing() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    let (verification, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    assert_eq!(bundle.call(Method::PUT, RESET_PAY_PASSWORD).send().await.refusal(), (401, "INVALID_TOKEN"));
+    let bad = wrong(&code);
+    for (body, expected) in [
+        (json!({}), "{PHONE}_REQUIRED"),
+        (json!({ "message": code }), "{PHONE}_REQUIRED"),
+        (json!({ "message": code, "phone": "hello" }), "{PHONE}_NOT_VALID"),
+        (json!({ "message": code, "phone": OTHER_PHONE }), "USER_PHONE_NOT_MATCH"),
+        (json!({ "phone": PHONE }), "{MESSAGE}_REQUIRED"),
+        (json!({ "phone": PHONE, "message": bad }), "{CODE}_NOT_VALID"),
+        (json!({ "phone": PHONE, "message": bad, "verification": verification }), "{CODE}_NOT_VALID"),
+        (json!({ "phone": PHONE, "message": code, "verification": "forged" }), "{VERIFICATION}_NOT_VALID"),
+        // What is no grant proves nothing yet.
+        (json!({ "phone": PHONE, "verification": verification }), "{MESSAGE}_REQUIRED"),
+        (json!({ "phone": PHONE, "verification": "A".repeat(43) }), "{VERIFICATION}_NOT_VALID"),
+    ] {
+        assert_eq!(reset(&bundle, &member, &body).await.refusal(), (400, expected), "{body}");
+    }
+    assert!(has_one(&bundle, &member).await);
+    reset(&bundle, &member, &json!({ "phone": PHONE, "message": code, "verification": verification }))
+        .await
+        .ok();
+}
+
+#[tokio::test]
+async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_at() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    let (verification, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    for left in (0..5).rev() {
+        // The same tries, whichever call they are made with.
+        let refused = if left % 2 == 0 {
+            reset(&bundle, &member, &json!({ "phone": PHONE, "message": wrong(&code) })).await
+        } else {
+            let body = json!({ "verification": verification, "message": wrong(&code) });
+            bundle.call(Method::POST, RECOVERY).json(&body).await
+        };
+        assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+        assert_eq!(refused.body["attemptsLeft"], left);
+    }
+    let refused = reset(&bundle, &member, &json!({ "phone": PHONE, "message": code })).await;
+    assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+    assert!(has_one(&bundle, &member).await);
+}
+
+#[tokio::test]
+async fn a_code_of_another_purpose_is_refused() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    let try_to_reset = async |code: &str| {
+        let refused = reset(&bundle, &member, &json!({ "phone": PHONE, "message": code })).await;
+        assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+        bundle.age("phone#", 120).await;
+    };
+    try_to_reset(&bundle.ask(&member).await.1).await;
+    try_to_reset(&bundle.ask_by_sms(None, PHONE).await.1).await;
+    let call = bundle.call(Method::GET, SEND_CODE).session(&member.token);
+    call.query(&[("phone", PHONE), ("purpose", "bind")]).send().await.ok();
+    try_to_reset(&bundle.code_to("+8613627140483").await).await;
+}
+
+#[tokio::test]
+async fn a_code_works_once_and_for_300_seconds() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let body = json!({ "phone": PHONE, "message": code });
+    reset(&bundle, &member, &body).await.ok();
+    assert_eq!(reset(&bundle, &member, &body).await.refusal(), (400, "{CODE}_NOT_VALID"));
+    bundle.age("phone#", 120).await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    bundle.age("code#", 300).await;
+    let refused = reset(&bundle, &member, &json!({ "phone": PHONE, "message": code })).await;
+    assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+}
+
+#[tokio::test]
+async fn a_grant_stands_in_for_the_code() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    let grant = granted(&bundle, &member, PHONE).await;
+    let body = json!({ "phone": PHONE, "verification": grant, "payPasswordFirst": NEW_PIN });
+    reset(&bundle, &member, &body).await.documented(201);
+    update(&bundle, &member, NEW_PIN, PIN).await.ok();
+    assert_eq!(
+        reset(&bundle, &member, &body).await.refusal(),
+        (400, "{VERIFICATION}_NOT_VALID"),
+        "it works once"
+    );
+}
+
+#[tokio::test]
+async fn a_browser_resets_it_with_the_documented_parameters_alone() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    let mut jar = Jar::new();
+    let call = bundle.call(Method::GET, SEND_CODE).session(&member.token).cookies(&jar);
+    jar.keep(&call.query(&[("phone", PHONE)]).send().await.ok());
+    let code = bundle.code_to("+8613627140483").await;
+    let verify = bundle.call(Method::POST, RECOVERY).cookies(&jar);
+    jar.keep(&verify.form(&[("message", &code)]).await.ok());
+    let call = bundle.call(Method::PUT, RESET_PAY_PASSWORD).session(&member.token).cookies(&jar);
+    jar.keep(&call.form(&[("phone", PHONE)]).await.documented(201));
+    assert_eq!(jar.verification(), None, "what was spent is sent no more");
+    assert!(!has_one(&bundle, &member).await);
+}
+
+#[tokio::test]
+async fn a_browsers_leftover_cookie_does_not_stand_in_the_way_of_the_code() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let call = bundle.call(Method::PUT, RESET_PAY_PASSWORD).session(&member.token);
+    let body = json!({ "phone": PHONE, "message": code });
+    call.header("Cookie", "verification=of-yesterday").json(&body).await.ok();
+}
+
+#[tokio::test]
+async fn a_grant_of_another_member_purpose_or_time_is_refused() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    let other = bundle.other_member().await;
+    let refused = async |who: &Member, phone: &str, grant: &str, why: &str| {
+        let answer = reset(&bundle, who, &json!({ "phone": phone, "verification": grant })).await;
+        assert_eq!(answer.refusal(), (400, "{VERIFICATION}_NOT_VALID"), "{why}");
+    };
+    let others = granted(&bundle, &other, OTHER_PHONE).await;
+    refused(&member, PHONE, &others, "of another member").await;
+    let to_recover = bundle.grant(&bundle.ask_by_sms(None, PHONE).await).await;
+    refused(&member, PHONE, &to_recover, "to recover the login password").await;
+    let by_mail = bundle.grant_by_mail(&bundle.ask_by_mail(None, "li@example.com").await).await;
+    refused(&member, PHONE, &by_mail, "by mail").await;
+    bundle.age("phone#", 120).await;
+    let own = granted(&bundle, &member, PHONE).await;
+    refused(&other, OTHER_PHONE, &own, "in other hands").await;
+    reset(&bundle, &other, &json!({ "phone": OTHER_PHONE, "verification": others })).await.ok();
+    bundle.age("grant#", 600).await;
+    refused(&member, PHONE, &own, "600 seconds old").await;
+    assert!(has_one(&bundle, &member).await);
+}
+
+#[tokio::test]
+async fn an_unacceptable_new_one_never_costs_the_grant() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    let grant = granted(&bundle, &member, PHONE).await;
+    let mut body = json!({ "phone": PHONE, "verification": grant, "payPasswordFirst": "123456" });
+    assert_eq!(reset(&bundle, &member, &body).await.refusal(), (400, "{PAY_PASSWORD}_NOT_VALID"));
+    body["payPasswordFirst"] = json!(NEW_PIN);
+    bundle.age("grant#", 590).await;
+    reset(&bundle, &member, &body).await.ok();
+}
+
+#[tokio::test]
+async fn of_40_resets_at_once_one_wins() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    let grant = granted(&bundle, &member, PHONE).await;
+    let body = json!({ "phone": PHONE, "verification": grant });
+    let answers =
+        bundle.at_once("reset-pay-password", 40, async |_| reset(&bundle, &member, &body).await).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
+    let losers = answers.iter().filter(|answer| answer.refusal() == (400, "{VERIFICATION}_NOT_VALID"));
+    assert_eq!(losers.count(), 39, "{answers:#?}");
+}
+
+/// A reset is refused for the rest of 24 hours, does not cost the code, and works afterwards.
+async fn cools_off(bundle: &Bundle, member: &Member, phone: &str) {
+    let (_, code) = bundle.ask_by_sms(Some(member), phone).await;
+    let body = json!({ "phone": phone, "message": code });
+    for _ in 0..6 {
+        let refused = reset(bundle, member, &body).await;
+        assert_eq!(refused.refusal(), (403, "COOLING_OFF"));
+        let seconds = refused.body["retryAfter"].as_u64().unwrap();
+        assert!((86_300..=86_400).contains(&seconds), "{seconds}");
+        assert_eq!(refused.headers["retry-after"], seconds.to_string());
+    }
+    let own = format!("member#{}", member.id);
+    bundle.age(&own, 86_200).await;
+    assert_eq!(reset(bundle, member, &body).await.refusal(), (403, "COOLING_OFF"));
+    // Whoever knows the pay password needs no reset.
+    update(bundle, member, PIN, NEW_PIN).await.ok();
+    bundle.age(&own, 200).await;
+    reset(bundle, member, &body).await.ok();
+}
+
+#[tokio::test]
+async fn a_reset_waits_for_24_hours_after_the_phone_was_replaced() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await;
+    let body = json!({ "message": code, "phone": OTHER_PHONE });
+    bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
+    bundle.age("phone#", 120).await;
+    cools_off(&bundle, &member, OTHER_PHONE).await;
+}
+
+#[tokio::test]
+async fn a_reset_waits_for_24_hours_after_the_password_was_recovered() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    let grant = bundle.grant(&bundle.ask_by_sms(None, PHONE).await).await;
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
+    bundle.age("phone#", 120).await;
+    cools_off(&bundle, &bundle.logged_in(&member, 0).await, PHONE).await;
+}
+
+#[tokio::test]
+async fn a_reset_need_not_wait_after_the_first_phone_was_bound() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member_with(json!({ "payPassword": PIN })).await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let body = json!({ "message": code, "phone": PHONE });
+    bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
+    bundle.age("phone#", 120).await;
+    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    reset(&bundle, &member, &json!({ "phone": PHONE, "message": code })).await.ok();
+}
