@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use shared::{clock::Timestamp, keys::Keys, session, settings::Settings};
 use std::{
     collections::BTreeMap,
+    fs,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -41,6 +42,14 @@ pub const OTHER_EMAIL: &str = "wu@example.com";
 /// The top of the repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A file of that name for [`Bundle::with_data`], empty.
+pub fn data_file(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder.join("data")
 }
 
 pub struct Bundle {
@@ -138,20 +147,34 @@ impl Bundle {
 
     /// With settings of its own.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
+        Self::run(settings, None, local::keys::fresh()).await
+    }
+
+    /// On a file that outlives it, with the keys of this secret.
+    pub async fn with_data(settings: &[(&str, &str)], data: &Path, keys: &str) -> Self {
+        Self::run(settings, Some(data.to_owned()), keys.to_owned()).await
+    }
+
+    async fn run(settings: &[(&str, &str)], data: Option<PathBuf>, keys: String) -> Self {
         let binaries = Path::new(env!("CARGO_BIN_EXE_change-password")).parent().unwrap().to_owned();
         let options = Options {
             port: 0,
-            data: None,
+            data,
             binaries,
             template: root().join("template.yaml"),
             settings: settings
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
-            keys: local::keys::fresh(),
+            keys,
             on_event: |_| (),
         };
         Self { stack: Stack::start(options).await.unwrap(), http: reqwest::Client::new() }
+    }
+
+    /// Stops it, with all its processes.
+    pub async fn end(self) {
+        self.stack.shutdown().await;
     }
 
     /// A member with phone, mail address and password.

@@ -10,6 +10,7 @@ mod change_password_by_message;
 mod events;
 mod idempotency;
 mod journey;
+mod keys;
 mod limits;
 mod logs;
 mod mail;

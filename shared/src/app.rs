@@ -57,7 +57,10 @@ impl App {
         let clients = Clients::new(&settings.aws)?;
         let store = Store::new(clients.dynamodb(&settings.aws), settings.table_name.clone());
         let (secret, ()) = tokio::join!(clients.secret(&settings), connect(&store, &settings));
-        let keys = Keys::parse(secret?.expose_secret())?;
+        let keys = secret
+            .map_err(Cause::from)
+            .and_then(|secret| Ok(Keys::parse(secret.expose_secret())?))
+            .map_err(|fault| format!("{}: {fault}", settings.keys.setting()))?;
         let sms = SmsSender::new(clients.sns(&settings.aws), settings.sms_sender_id.clone());
         let mail = MailSender::new(clients.sesv2(&settings.aws), settings.mail_from.clone());
         Ok(Self { passwords: PasswordPolicy::from(&settings), settings, keys, store, sms, mail })

@@ -22,7 +22,8 @@ const ROOTS: &[u8] = include_bytes!("../data/amazon-trust-services.pem");
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// DynamoDB and SNS answer within tens of milliseconds; a try that takes this long is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-/// All tries of one call. Two of them stay below the functions' own time-out of 10 s.
+/// All tries of one call. Two of them stay below the functions' own time-out of 10 s, as the one that reads
+/// the secret stays below the 10 s of init.
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(4_500);
 
 /// What is built at its first use: of the clients, a function needs one or two.
@@ -126,5 +127,5 @@ impl Clients {
 
 /// The secret cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the secret of KEYS_SECRET_ARN cannot be read: {0}")]
+#[error("the secret cannot be read: {0}")]
 pub(crate) struct NoKeys(String);

@@ -113,21 +113,22 @@ pub struct Keys {
     public: BTreeMap<String, PublicKey>,
 }
 
-/// Why a secret holds no keys. Says nothing of what it holds.
+/// Why a secret holds no keys. Shows nothing of it but what is well-formed as an id: in the place of
+/// one a key itself may stand.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// No JSON object of the shape above.
     #[error("the secret is not a JSON object with `current` and a key of that name")]
     Shape,
     /// An id is empty, longer than [`MAX_ID_BYTES`], or has other characters than `a-z A-Z 0-9 -`.
-    #[error("the key id {0:?} must have 1 to {MAX_ID_BYTES} characters of a-z, A-Z, 0-9 and -")]
-    Id(String),
+    #[error("a key's id must have 1 to {MAX_ID_BYTES} characters of a-z, A-Z, 0-9 and -")]
+    Id,
     /// A key is too short to be one.
     #[error("the key {0:?} must have at least {MIN_KEY_CHARACTERS} characters")]
     Short(String),
     /// `current` names no key.
-    #[error("`current` names {0:?}, which is no key of the secret")]
-    Current(String),
+    #[error("`current` names no key of the secret")]
+    Current,
     /// The library cannot derive a subkey.
     #[error("no subkey can be derived from a key")]
     Derivation,
@@ -163,7 +164,7 @@ impl Keys {
             let well_formed = (1..=MAX_ID_BYTES).contains(&id.len())
                 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
             if !well_formed {
-                return Err(Fault::Id(id.clone()));
+                return Err(Fault::Id);
             }
             if text.chars().count() < MIN_KEY_CHARACTERS {
                 return Err(Fault::Short(id.clone()));
@@ -174,7 +175,7 @@ impl Keys {
             .into_iter()
             .map(|(id, text)| Ok((id.clone(), Key::derive(id, &text)?)))
             .collect::<Result<BTreeMap<_, _>, Fault>>()?;
-        let current = others.remove(&secret.current).ok_or(Fault::Current(secret.current))?;
+        let current = others.remove(&secret.current).ok_or(Fault::Current)?;
         let public_keys = secret
             .public_keys
             .into_iter()
@@ -277,14 +278,11 @@ pub(crate) mod tests {
                 format!(r#"{{"k":"{key}"}}"#),
                 "the secret is not a JSON object with `current` and a key of that name",
             ),
-            (
-                format!(r#"{{"current":"a","b":"{key}"}}"#),
-                "`current` names \"a\", which is no key of the secret",
-            ),
+            (format!(r#"{{"current":"{key}","a":"{key}"}}"#), "`current` names no key of the secret"),
             (r#"{"current":"a","a":"hunter2"}"#.to_owned(), "the key \"a\" must have at least 32 characters"),
             (
-                format!(r#"{{"current":"a b","a b":"{key}"}}"#),
-                "the key id \"a b\" must have 1 to 8 characters of a-z, A-Z, 0-9 and -",
+                format!(r#"{{"current":"a","{key}":"a"}}"#),
+                "a key's id must have 1 to 8 characters of a-z, A-Z, 0-9 and -",
             ),
             (
                 format!(r#"{{"current":"a","a":"{key}","publicKeys":{{"p":{{"alg":"HS256","pem":"x"}}}}}}"#),

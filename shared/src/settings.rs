@@ -103,6 +103,16 @@ pub enum KeysSource {
     Inline(crate::Secret),
 }
 
+impl KeysSource {
+    /// The setting that says so.
+    pub(crate) fn setting(&self) -> &'static str {
+        match self {
+            Self::SecretsManager(_) => "KEYS_SECRET_ARN",
+            Self::Inline(_) => "KEYS",
+        }
+    }
+}
+
 impl fmt::Debug for KeysSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
