@@ -2,7 +2,7 @@
 
 use crate::bundle::{
     Answer, BIND_PHONE, Bundle, CHANGE, EMAIL, Jar, Member, NEW_PASSWORD, OLD_PASSWORD, OTHER_EMAIL,
-    OTHER_PHONE, PHONE, RECOVERY, SEND_CODE, SEND_MAIL, VERIFY_MAIL, wrong,
+    OTHER_PHONE, PHONE, RECOVERY, SEND_CODE, SEND_MAIL, VERIFY_MAIL, data_file, wrong,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -427,6 +427,31 @@ async fn failures_of_a_day_are_counted_across_flows_and_right_ones_are_not() {
     assert!((86_000..=86_400).contains(&refused.body["retryAfter"].as_u64().unwrap()), "{}", refused.text);
     bundle.age("failures#", 86_400).await;
     verify(&bundle, &body).await.ok();
+}
+
+#[tokio::test]
+async fn failures_of_a_day_outlast_a_restart_and_count_whatever_address_they_come_from() {
+    let (data, keys) = (data_file("failures"), local::keys::fresh());
+    let settings = [("FAILURES_PER_DAY", "2")];
+    let bundle = Bundle::with_data(&settings, &data, &keys).await;
+    bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let refused = verify(&bundle, &json!({ "message": wrong(&code), "verification": verification })).await;
+    assert_eq!((refused.refusal(), &refused.body["attemptsLeft"]), ((400, "{CODE}_NOT_VALID"), &json!(1)));
+    bundle.end().await;
+
+    let bundle = Bundle::with_data(&settings, &data, &keys).await;
+    bundle.age("phone#", 120).await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let mut event: Value =
+        serde_json::from_str(include_str!("../events/verify-recovery-code/refusal.json")).unwrap();
+    assert_eq!(event["requestContext"]["identity"]["sourceIp"], "203.0.113.7");
+    event["body"] = json!(json!({ "message": wrong(&code), "verification": verification }).to_string());
+    let answer = bundle.invoke("verify-recovery-code", &event).await;
+    let refused: Value = serde_json::from_str(answer.body["body"].as_str().unwrap()).unwrap();
+    assert_eq!((&refused["error"], &refused["attemptsLeft"]), (&json!("{CODE}_NOT_VALID"), &json!(0)));
+    let refused = verify(&bundle, &json!({ "message": code, "verification": verification })).await;
+    assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
 }
 
 #[tokio::test]
