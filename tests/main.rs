@@ -7,6 +7,7 @@ mod bind_phone;
 mod bundle;
 mod change_password;
 mod change_password_by_message;
+mod documents;
 mod events;
 mod idempotency;
 mod journey;

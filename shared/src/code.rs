@@ -152,7 +152,8 @@ pub struct NewCode {
 }
 
 /// A code at rest: `<key id>.<HMAC-SHA-256 in base64url>` over code, destination, purpose and flow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Without `==`, which would stop at the first byte that differs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CodeMac(String);
 
@@ -220,6 +221,18 @@ mod tests {
         assert!(bound.matches(&two_keys(), &kept, "123454"));
         let retired = Keys::parse(&format!(r#"{{"current":"new","new":"{}"}}"#, "n".repeat(64))).unwrap();
         assert!(!bound.matches(&retired, &kept, "123454"));
+    }
+
+    #[test]
+    fn a_kept_code_is_compared_in_constant_time_or_not_at_all() {
+        // Where `T` has `==` both implementations fit, and the last line does not compile.
+        trait NoEquality<Which> {
+            fn holds() {}
+        }
+        struct Equality;
+        impl<T> NoEquality<()> for T {}
+        impl<T: PartialEq> NoEquality<Equality> for T {}
+        <CodeMac as NoEquality<_>>::holds();
     }
 
     #[test]

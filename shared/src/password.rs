@@ -44,7 +44,7 @@ impl Password {
 }
 
 /// A password as it is kept: a PHC string of Argon2id whose `keyid` names the pepper.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PasswordHash(String);
 
@@ -212,7 +212,8 @@ mod tests {
     #[test]
     fn every_line_of_the_list_is_found_and_the_list_is_sorted() {
         assert!(COMMON.lines().is_sorted());
-        assert!(COMMON.lines().count() >= 3_000, "ASVS 5, 6.2.4 asks for the 3,000 commonest");
+        // ASVS 5, 6.2.4 asks for the 3,000 commonest of those that are long enough.
+        assert!(COMMON.lines().filter(|line| line.chars().count() >= 8).count() >= 3_000);
         for line in COMMON.lines() {
             assert!(is_common(line), "{line}");
         }

@@ -391,6 +391,19 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn no_setting_goes_past_what_the_standards_allow() {
+        for (name, last, past) in [
+            ("CODE_LENGTH", "6", "5"),
+            ("CODE_TTL_SECONDS", "600", "601"),
+            ("MAIL_CODE_TTL_SECONDS", "600", "601"),
+            ("FAILURES_PER_DAY", "100", "101"),
+            ("ARGON2_MEMORY_KIB", "7168", "7167"),
+        ] {
+            assert!(read(&[(name, last)]).is_ok() && read(&[(name, past)]).is_err(), "{name}");
+        }
+    }
+
+    #[test]
     fn a_blank_setting_is_the_default() {
         let settings =
             read(&[("CODE_LENGTH", ""), ("SMS_SENDER_ID", " "), ("ALLOWED_CALLING_CODES", "+86, 852")])
