@@ -24,14 +24,13 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     if !member.has(&phone) {
         return Err(Error::UserPhoneNotMatch);
     }
+    let mut change = Change::of(member, Action::PasswordChangedByMessage, &request);
     if let Some(old_password) = request.optional(OldPassword) {
-        app.check_password(&session, member, old_password).await?;
+        change = change.clearing(app.check_password(&session, member, old_password).await?.failures);
     }
     let code = app.try_code(&phone, Purpose::ChangePassword, Holder::Member(member.id), code).await?;
 
-    let change = Change::of(member, Action::PasswordChangedByMessage, &request)
-        .password(&app.hash(&new_password)?)
-        .spending(&code);
+    let change = change.password(&app.hash(&new_password)?).spending(&code);
     let session = app.renew(&session, change.credential_version())?;
     app.make(change, Reply::result(true).renewing(session)).await
 }

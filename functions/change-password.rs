@@ -18,10 +18,10 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
 
     let member = session.member()?;
     let new_password = app.acceptable_password(new_password, Some(member))?;
-    let right = app.check_password(&session, member, old_password).await?;
     if new_password.is(old_password) {
         return Err(Error::NotValid(Field::NewPassword));
     }
+    let right = app.check_password(&session, member, old_password).await?;
 
     let change = Change::of(member, Action::PasswordChanged, &request)
         .password(&app.hash(&new_password)?)

@@ -17,10 +17,10 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     let pay_password = request.required_twice(PayPasswordFirst, PayPasswordSecond)?;
     let member = session.member()?;
     let pay_password = app.acceptable_pay_password(pay_password, member)?;
-    let right = app.check_pay_password(member, old_password).await?;
     if pay_password.is(old_password) {
         return Err(Error::NotValid(Field::PayPassword));
     }
+    let right = app.check_pay_password(member, old_password).await?;
 
     let change = Change::of(member, Action::PayPasswordChanged, &request)
         .pay_password(Some(&app.hash(&pay_password)?))

@@ -99,6 +99,18 @@ async fn the_right_password_ends_the_row() {
 }
 
 #[tokio::test]
+async fn the_old_password_again_as_the_new_one_is_refused_without_a_try() {
+    let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "1")]).await;
+    let member = bundle.member().await;
+    for _ in 0..2 {
+        let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": OLD_PASSWORD });
+        assert_eq!(change(&bundle, &member, &body).await.refusal(), (400, "{NEW_PASSWORD}_NOT_VALID"));
+    }
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    change(&bundle, &member, &body).await.ok();
+}
+
+#[tokio::test]
 async fn of_8_changes_at_once_one_wins() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;

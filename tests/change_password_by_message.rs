@@ -138,6 +138,18 @@ async fn the_old_password_is_not_needed_but_must_be_right_if_sent() {
 }
 
 #[tokio::test]
+async fn a_right_old_password_is_no_failure() {
+    let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "1")]).await;
+    let mut member = bundle.member().await;
+    for [old, new] in [[OLD_PASSWORD, NEW_PASSWORD], [NEW_PASSWORD, OLD_PASSWORD]] {
+        let (phone_info, code) = bundle.ask(&member).await;
+        let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": new, "oldPassword": old });
+        member.token = change(&bundle, &member, &body).await.ok().token().to_owned();
+        bundle.age("phone#", 120).await;
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_at() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;

@@ -445,3 +445,14 @@ async fn an_old_login_replaces_an_address_by_the_password_alone() {
     let body = json!({ "email": "wu@example.com" });
     bundle.call(Method::POST, SEND_MAIL).session(&first.token).json(&body).await.ok();
 }
+
+#[tokio::test]
+async fn a_right_password_beside_an_address_is_no_failure() {
+    let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "1")]).await;
+    let old = bundle.logged_in(&bundle.member().await, 901).await;
+    for _ in 0..2 {
+        let body = json!({ "email": NEW_EMAIL, "password": OLD_PASSWORD });
+        bundle.call(Method::POST, SEND_MAIL).session(&old.token).json(&body).await.ok();
+        bundle.age("email#", 120).await;
+    }
+}

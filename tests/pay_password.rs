@@ -238,6 +238,17 @@ async fn the_right_one_ends_the_row() {
 }
 
 #[tokio::test]
+async fn the_old_one_again_as_the_new_one_is_refused_without_a_try() {
+    let bundle = Bundle::with(&[("PAY_PASSWORD_MAX_FAILURES", "1")]).await;
+    let member = payer(&bundle).await;
+    for _ in 0..2 {
+        let refused = update(&bundle, &member, PIN, PIN).await;
+        assert_eq!(refused.refusal(), (400, "{PAY_PASSWORD}_NOT_VALID"));
+    }
+    update(&bundle, &member, PIN, NEW_PIN).await.ok();
+}
+
+#[tokio::test]
 async fn its_lock_locks_nothing_else() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;

@@ -3,7 +3,7 @@
 use crate::{
     bundle::{
         Answer, BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, Member, NEW_PASSWORD, NEW_PIN,
-        OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, SEND,
+        OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, SEND, SEND_MAIL,
         SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
     },
     proxy::Proxy,
@@ -131,4 +131,10 @@ async fn each_recovery_and_mail_endpoint_makes_the_requests_that_architecture_md
     assert_eq!(made(&proxy, &bundle).await, [""; 0], "the page costs nothing");
     bundle.call(Method::POST, VERIFY_MAIL).query(&query).send().await.ok();
     assert_eq!(made(&proxy, &bundle).await, ["UpdateItem", "UpdateItem", "GetItem", "TransactWriteItems"]);
+
+    let body = json!({ "email": EMAIL, "password": NEW_PASSWORD });
+    bundle.age("email#", 120).await;
+    proxy.requests();
+    bundle.call(Method::POST, SEND_MAIL).session(&member.token).json(&body).await.ok();
+    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "UpdateItem", "DeleteItem", "TransactWriteItems"]);
 }

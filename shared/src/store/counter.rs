@@ -1,6 +1,6 @@
 //! Counters that end by themselves: tries within a time, counted before they are looked at.
 
-use super::{Key, Store, failed_condition, number, read, transaction::Transaction};
+use super::{Key, Store, failed_condition, fault, number, read, transaction::Transaction};
 use crate::{clock::Timestamp, error::Error};
 use aws_sdk_dynamodb::types::{Delete, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld, Update};
 use serde::Deserialize;
@@ -111,6 +111,16 @@ impl Store {
             };
         }
         Err(Error::Busy("a counter was begun anew by too many at once".into()))
+    }
+
+    /// Forgets all counts, where a right try allows no change that would.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn forget(&self, counter: &Counter) -> Result<(), Error> {
+        let key = counter.key().into_item();
+        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(key));
+        delete.send().await.map(drop).map_err(|error| fault(&error))
     }
 }
 
