@@ -52,6 +52,24 @@ pub fn data_file(name: &str) -> PathBuf {
     folder.join("data")
 }
 
+/// The folder of the functions that cargo built.
+pub fn binaries() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_change-password")).parent().unwrap()
+}
+
+/// How a bundle starts: the template's functions under these settings, with an empty table and new keys.
+pub fn options(settings: &[(&str, &str)]) -> Options {
+    Options {
+        port: 0,
+        data: None,
+        binaries: binaries().to_owned(),
+        template: root().join("template.yaml"),
+        settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        keys: local::keys::fresh(),
+        on_event: |_| (),
+    }
+}
+
 pub struct Bundle {
     pub stack: Stack,
     http: reqwest::Client,
@@ -147,28 +165,15 @@ impl Bundle {
 
     /// With settings of its own.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
-        Self::run(settings, None, local::keys::fresh()).await
+        Self::of(options(settings)).await
     }
 
-    /// On a file that outlives it, with the keys of this secret.
+    /// On the database in a file, under those keys.
     pub async fn with_data(settings: &[(&str, &str)], data: &Path, keys: &str) -> Self {
-        Self::run(settings, Some(data.to_owned()), keys.to_owned()).await
+        Self::of(Options { data: Some(data.to_owned()), keys: keys.to_owned(), ..options(settings) }).await
     }
 
-    async fn run(settings: &[(&str, &str)], data: Option<PathBuf>, keys: String) -> Self {
-        let binaries = Path::new(env!("CARGO_BIN_EXE_change-password")).parent().unwrap().to_owned();
-        let options = Options {
-            port: 0,
-            data,
-            binaries,
-            template: root().join("template.yaml"),
-            settings: settings
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            keys,
-            on_event: |_| (),
-        };
+    pub async fn of(options: Options) -> Self {
         Self { stack: Stack::start(options).await.unwrap(), http: reqwest::Client::new() }
     }
 
@@ -207,8 +212,8 @@ impl Bundle {
         Keys::parse(self.stack.keys()).unwrap()
     }
 
-    /// The member with a session of a login that was so many seconds ago.
-    pub async fn logged_in(&self, member: &Member, seconds_ago: u64) -> Member {
+    /// The member with a session of a login that was so many seconds ago, or is yet to come.
+    pub async fn logged_in(&self, member: &Member, seconds_ago: i64) -> Member {
         let environment = BTreeMap::from([
             ("TABLE_NAME", self.stack.table()),
             ("KEYS", self.stack.keys()),
@@ -219,7 +224,7 @@ impl Bundle {
         let settings = Settings::read(|name| environment.get(name).map(|&value| value.to_owned())).unwrap();
         let id = serde_json::from_value(json!(member.id)).unwrap();
         let version = self.shown(member).await["credentialVersion"].as_u64().unwrap();
-        let auth_time = Timestamp(Timestamp::now().0 - seconds_ago);
+        let auth_time = Timestamp(Timestamp::now().0.saturating_add_signed(-seconds_ago));
         let token = session::issue(&self.keys(), &settings, id, version, auth_time).unwrap();
         Member { id: member.id.clone(), token }
     }
@@ -341,8 +346,8 @@ impl Bundle {
         self.dynamodb("DeleteItem", json!({ "Key": key })).await;
     }
 
-    /// Makes every item whose partition key begins so look as if it were `seconds` older.
-    pub async fn age(&self, prefix: &str, seconds: u64) {
+    /// Makes every item whose partition key begins so look as if it were `seconds` older, or younger.
+    pub async fn age(&self, prefix: &str, seconds: i64) {
         self.settled().await;
         let mut aged = 0;
         for mut item in self.items().await {
@@ -352,10 +357,10 @@ impl Bundle {
             for (name, value) in item.as_object_mut().unwrap() {
                 let sent = name.strip_prefix("at").is_some_and(|number| number.parse::<u32>().is_ok());
                 let is_time = sent || TIMES.contains(&name.as_str());
-                // A time of no send is 0.
                 if let Some(time) = value["N"].as_str().and_then(|time| time.parse().ok()).filter(|_| is_time)
                 {
-                    value["N"] = json!(u64::saturating_sub(time, seconds).to_string());
+                    // A time of no send is 0, and stays so.
+                    value["N"] = json!(i64::max(time - seconds, 0).to_string());
                     aged += 1;
                 }
             }
@@ -424,8 +429,12 @@ impl Call {
         Self(self.0.query(query))
     }
 
+    pub fn with_json(self, body: &Value) -> Self {
+        Self(self.0.json(body))
+    }
+
     pub async fn json(self, body: &Value) -> Answer {
-        Self(self.0.json(body)).send().await
+        self.with_json(body).send().await
     }
 
     pub async fn form(self, form: &[(&str, &str)]) -> Answer {
@@ -437,11 +446,16 @@ impl Call {
     }
 
     pub async fn send(self) -> Answer {
-        let answer = self.0.send().await.unwrap();
+        self.attempt().await.unwrap()
+    }
+
+    /// The answer, if the bundle lives long enough to give one.
+    pub async fn attempt(self) -> reqwest::Result<Answer> {
+        let answer = self.0.send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let text = answer.text().await.unwrap();
+        let text = answer.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status, headers, text, body }
+        Ok(Answer { status, headers, text, body })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
         OLD_PASSWORD, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, SEND_CODE, SET_PAY_PASSWORD,
         UPDATE_PAY_PASSWORD, VERIFY_MAIL, e164, wrong,
     },
-    proxy::Proxy,
+    proxy::{ANY, Fault, MAIL, On, Proxy, REFUSED, SMS},
 };
 use local::Message;
 use reqwest::Method;
@@ -186,10 +186,9 @@ async fn a_phone_or_an_address_that_was_replaced_is_not_told_the_new_one() {
 
 #[tokio::test]
 async fn a_provider_that_fails_refuses_no_change_and_is_asked_again() {
-    let (sns, setting) = Proxy::before("AWS_ENDPOINT_URL_SNS").await;
-    let bundle = Bundle::with(&[setting.pair()]).await;
+    let (sns, bundle) = Proxy::between(SMS, &[]).await;
     let member = bundle.member().await;
-    sns.refuse(2);
+    sns.fault(On::first(ANY, 2), Fault::Refuse(REFUSED));
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
     put(&bundle, CHANGE, &member, &body).await;
     bundle.settled().await;
@@ -203,7 +202,7 @@ async fn a_provider_that_fails_refuses_no_change_and_is_asked_again() {
 
 #[tokio::test]
 async fn a_provider_that_never_takes_a_notice_does_not_hold_up_the_others_for_ever() {
-    let (_sns, setting) = Proxy::before("AWS_ENDPOINT_URL_SNS").await;
+    let (_sns, setting) = Proxy::before(SMS).await;
     let bundle = Bundle::with(&[setting.pair()]).await;
     let member = bundle.member().await;
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
@@ -213,10 +212,9 @@ async fn a_provider_that_never_takes_a_notice_does_not_hold_up_the_others_for_ev
 
 #[tokio::test]
 async fn a_recovery_code_whose_first_sends_were_refused_arrives_and_works() {
-    let (ses, setting) = Proxy::before("AWS_ENDPOINT_URL_SESV2").await;
-    let bundle = Bundle::with(&[setting.pair()]).await;
+    let (ses, bundle) = Proxy::between(MAIL, &[]).await;
     bundle.member().await;
-    ses.refuse(2);
+    ses.fault(On::first(ANY, 2), Fault::Refuse(REFUSED));
     let sent =
         bundle.call(Method::POST, crate::bundle::SEND_MAIL).json(&json!({ "email": EMAIL })).await.ok();
     bundle.settled().await;
@@ -344,7 +342,7 @@ async fn a_code_that_ended_before_it_could_be_sent_is_not_sent() {
 
 #[tokio::test]
 async fn a_batch_ends_with_the_first_that_fails() {
-    let (sns, setting) = Proxy::before("AWS_ENDPOINT_URL_SNS").await;
+    let (sns, setting) = Proxy::before(SMS).await;
     let bundle = Bundle::with(&[setting.pair()]).await;
     let member = bundle.member().await;
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });

@@ -1,27 +1,101 @@
-//! A proxy in front of an AWS service: it counts, passes on, or answers itself where nothing stands behind it.
+//! A proxy in front of an AWS service: it notes what is asked for, passes it on, and makes the faults that a
+//! test wants. Where nothing stands behind it, it refuses as the provider does.
 
+use crate::bundle::Bundle;
 use axum::{
     Json, Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
-use std::sync::{Arc, Mutex, OnceLock};
-use tokio::net::TcpListener;
+use futures_util::stream;
+use serde_json::{Value, json};
+use std::{
+    future::pending,
+    io::{Error, ErrorKind},
+    ops::Range,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
+use tokio::{net::TcpListener, sync::Notify, time::sleep};
+
+/// The settings that name the services' addresses.
+pub const STORE: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+pub const SMS: &str = "AWS_ENDPOINT_URL_SNS";
+pub const MAIL: &str = "AWS_ENDPOINT_URL_SESV2";
+
+/// Whatever the operation.
+pub const ANY: &str = "";
+
+/// What a service does to a request instead of answering it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection is cut, and the service never sees the request.
+    DropBefore,
+    /// The service does it, and its answer is lost.
+    DropAfter,
+    /// There is no answer, and the service never sees the request.
+    HangBefore,
+    /// The service does it, and there is no answer.
+    HangAfter,
+    /// The request takes so long to arrive; faults that were set later meet it then.
+    Delay(Duration),
+    /// The service refuses it with this code.
+    Refuse(&'static str),
+    /// DynamoDB cancels the transaction, since another is under way.
+    Conflict,
+}
+
+/// Which requests a fault meets, counted from when it is set.
+pub struct On {
+    operation: &'static str,
+    about: String,
+    which: Range<usize>,
+}
+
+impl On {
+    /// The `n`th alone, from 1.
+    pub fn nth(operation: &'static str, n: usize) -> Self {
+        Self { operation, about: String::new(), which: n..n + 1 }
+    }
+
+    pub fn first(operation: &'static str, count: usize) -> Self {
+        Self { operation, about: String::new(), which: 1..count + 1 }
+    }
+
+    pub fn all(operation: &'static str) -> Self {
+        Self::first(operation, usize::MAX - 1)
+    }
+
+    /// Only of those that hold this text, such as a member's id.
+    pub fn about(self, text: &str) -> Self {
+        Self { about: text.to_owned(), ..self }
+    }
+}
 
 #[derive(Clone, Default)]
-pub struct Proxy {
-    upstream: Arc<OnceLock<String>>,
-    requests: Arc<Mutex<Vec<Request>>>,
-    /// So many it refuses before it takes all; `None`: all.
-    refusals: Arc<Mutex<Option<usize>>>,
+pub struct Proxy(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    client: reqwest::Client,
+    upstream: OnceLock<String>,
+    requests: Mutex<Vec<Request>>,
+    rules: Mutex<Vec<Rule>>,
+    held: Notify,
 }
 
 struct Request {
     operation: String,
     body: String,
+}
+
+struct Rule {
+    on: On,
+    fault: Fault,
+    /// How many requests it could have met so far.
+    seen: usize,
 }
 
 /// The setting that puts the proxy before a service.
@@ -46,14 +120,33 @@ impl Proxy {
         (proxy, Setting { name: setting, url })
     }
 
-    /// Passes requests on to that service.
-    pub fn pass_to(&self, upstream: &str) {
-        self.upstream.set(upstream.to_owned()).unwrap();
+    /// A bundle behind a proxy that passes on what goes to that service.
+    pub async fn between(service: &'static str, settings: &[(&str, &str)]) -> (Self, Bundle) {
+        let (proxy, setting) = Self::before(service).await;
+        let bundle = Bundle::with(&[settings, &[setting.pair()]].concat()).await;
+        let stack = &bundle.stack;
+        proxy.pass_to(if service == STORE { stack.dynamodb_url() } else { stack.messages_url() });
+        (proxy, bundle)
     }
 
-    /// Refuses so many messages, then takes every one.
-    pub fn refuse(&self, count: usize) {
-        *self.refusals.lock().unwrap() = Some(count);
+    /// Passes requests on to that service.
+    pub fn pass_to(&self, upstream: &str) {
+        self.0.upstream.set(upstream.to_owned()).unwrap();
+    }
+
+    /// Makes a fault from now on.
+    pub fn fault(&self, on: On, fault: Fault) {
+        self.0.rules.lock().unwrap().push(Rule { on, fault, seen: 0 });
+    }
+
+    /// Makes no fault any more.
+    pub fn heal(&self) {
+        self.0.rules.lock().unwrap().clear();
+    }
+
+    /// Waits for a request that gets no answer.
+    pub async fn held(&self) {
+        self.0.held.notified().await;
     }
 
     /// The operations that were asked for since the last call of this.
@@ -67,47 +160,105 @@ impl Proxy {
     }
 
     fn take(&self) -> Vec<Request> {
-        std::mem::take(&mut *self.requests.lock().unwrap())
+        std::mem::take(&mut *self.0.requests.lock().unwrap())
     }
 
-    fn refuses(&self) -> bool {
-        match &mut *self.refusals.lock().unwrap() {
-            None => true,
-            Some(0) => false,
-            Some(left) => {
-                *left -= 1;
-                true
+    /// Notes a request, and says what faults it meets.
+    fn meet(&self, operation: &str, body: &str) -> Vec<Fault> {
+        let noted = Request { operation: operation.to_owned(), body: body.to_owned() };
+        self.0.requests.lock().unwrap().push(noted);
+        let mut rules = self.0.rules.lock().unwrap();
+        let meets = rules.iter_mut().filter_map(|Rule { on, fault, seen }| {
+            if ![ANY, operation].contains(&on.operation) || !body.contains(&on.about) {
+                return None;
             }
-        }
+            *seen += 1;
+            on.which.contains(&*seen).then_some(*fault)
+        });
+        meets.collect()
+    }
+
+    async fn pass_on(&self, operation: &str, uri: &Uri, headers: HeaderMap, body: Bytes) -> Response {
+        let Some(upstream) = self.0.upstream.get() else { return refusal(operation, REFUSED) };
+        let request = self.0.client.post(format!("{upstream}{uri}")).headers(headers).body(body);
+        let answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        (status, headers, answer.bytes().await.unwrap()).into_response()
+    }
+
+    async fn hold(&self) -> Response {
+        self.0.held.notify_one();
+        pending().await
     }
 }
 
 async fn pass(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
-    let operation = target.and_then(|target| target.rsplit('.').next()).unwrap_or("Publish").to_owned();
+    let by_query = if uri.path() == "/" { PUBLISH } else { SEND_EMAIL };
+    let operation = target.and_then(|target| target.rsplit('.').next()).unwrap_or(by_query).to_owned();
     let text = String::from_utf8_lossy(&body).into_owned();
-    proxy.requests.lock().unwrap().push(Request { operation, body: text });
-    if let Some(upstream) = proxy.upstream.get() {
-        let answer = reqwest::Client::new().post(upstream).headers(headers).body(body).send().await.unwrap();
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        return (status, headers, answer.bytes().await.unwrap()).into_response();
-    }
-    let by_mail = uri.path().starts_with("/v2/email");
-    match (proxy.refuses(), by_mail) {
-        (true, false) => (StatusCode::BAD_REQUEST, REFUSED_BY_SNS).into_response(),
-        (false, false) => TAKEN_BY_SNS.into_response(),
-        (true, true) => {
-            let refusal = Json(json!({ "message": "Email address is not verified: li@example.com" }));
-            (StatusCode::BAD_REQUEST, [("x-amzn-errortype", "MessageRejected")], refusal).into_response()
+    for fault in proxy.meet(&operation, &text) {
+        match fault {
+            Fault::Delay(time) => sleep(time).await,
+            Fault::DropBefore => return cut_off(),
+            Fault::HangBefore => return proxy.hold().await,
+            Fault::Refuse(code) => return refusal(&operation, code),
+            Fault::Conflict => return conflict(&text),
+            Fault::DropAfter => {
+                proxy.pass_on(&operation, &uri, headers, body).await;
+                return cut_off();
+            }
+            Fault::HangAfter => {
+                proxy.pass_on(&operation, &uri, headers, body).await;
+                return proxy.hold().await;
+            }
         }
-        (false, true) => Json(json!({ "MessageId": "the-mail" })).into_response(),
+    }
+    proxy.pass_on(&operation, &uri, headers, body).await
+}
+
+/// A body that fails ends the connection.
+fn cut_off() -> Response {
+    Body::from_stream(stream::iter([Err::<Bytes, _>(Error::from(ErrorKind::ConnectionReset))]))
+        .into_response()
+}
+
+const PUBLISH: &str = "Publish";
+const SEND_EMAIL: &str = "SendEmail";
+
+/// The code by which either provider refuses a message.
+pub const REFUSED: &str = "InvalidParameter";
+
+/// As the service does it; the providers repeat whom a message is for.
+fn refusal(operation: &str, code: &str) -> Response {
+    match operation {
+        PUBLISH => {
+            let reason = "Invalid parameter: PhoneNumber Reason: +8613627140483 is not valid to publish to";
+            let error =
+                format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{reason}</Message></Error>");
+            (StatusCode::BAD_REQUEST, format!("<ErrorResponse>{error}</ErrorResponse>")).into_response()
+        }
+        SEND_EMAIL => {
+            let reason = Json(json!({ "message": "Email address is not verified: li@example.com" }));
+            (StatusCode::BAD_REQUEST, [("x-amzn-errortype", code)], reason).into_response()
+        }
+        _ => dynamodb_error(code, &json!({})),
     }
 }
 
-/// As SNS does it, repeating the number.
-const REFUSED_BY_SNS: &str = "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidParameter</Code>\
-     <Message>Invalid parameter: PhoneNumber Reason: +8613627140483 is not valid to publish to</Message>\
-     </Error></ErrorResponse>";
+/// Of all writes the first met another transaction.
+fn conflict(request: &str) -> Response {
+    let request: Value = serde_json::from_str(request).unwrap();
+    let reason = |n| json!({ "Code": if n == 0 { "TransactionConflict" } else { "None" } });
+    let reasons: Vec<_> = (0..request["TransactItems"].as_array().unwrap().len()).map(reason).collect();
+    dynamodb_error("TransactionCanceledException", &json!({ "CancellationReasons": reasons }))
+}
 
-const TAKEN_BY_SNS: &str = "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishResult>\
-     <MessageId>the-sms</MessageId></PublishResult></PublishResponse>";
+fn dynamodb_error(code: &str, more: &Value) -> Response {
+    let mut body = more.clone();
+    body["__type"] = json!(format!("com.amazonaws.dynamodb.v20120810#{code}"));
+    body["message"] = json!("on purpose");
+    let status = if code == "InternalServerError" { 500 } else { 400 };
+    let content_type = [("content-type", "application/x-amz-json-1.0")];
+    (StatusCode::from_u16(status).unwrap(), content_type, body.to_string()).into_response()
+}

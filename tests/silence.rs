@@ -5,7 +5,7 @@ use crate::{
         Answer, Bundle, Call, EMAIL, OTHER_EMAIL, OTHER_PHONE, PHONE, RECOVERY, SEND_CODE, SEND_MAIL,
         VERIFY_MAIL, wrong,
     },
-    proxy::Proxy,
+    proxy::{Proxy, STORE},
 };
 use reqwest::{Method, header::HeaderName};
 use serde_json::{Value, json};
@@ -157,9 +157,7 @@ async fn only_the_known_destination_gets_a_message() {
 
 #[tokio::test]
 async fn the_store_is_asked_the_same_for_both() {
-    let (proxy, setting) = Proxy::before("AWS_ENDPOINT_URL_DYNAMODB").await;
-    let bundle = Bundle::with(&[setting.pair()]).await;
-    proxy.pass_to(bundle.stack.dynamodb_url());
+    let (proxy, bundle) = Proxy::between(STORE, &[]).await;
     bundle.member().await;
     bundle.call(Method::GET, "/_local/health").send().await.ok();
     proxy.requests();

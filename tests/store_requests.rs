@@ -6,7 +6,7 @@ use crate::{
         OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, SEND, SEND_MAIL,
         SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
     },
-    proxy::Proxy,
+    proxy::{Proxy, STORE},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -22,9 +22,7 @@ const EXCHANGED: [&str; 4] = ["UpdateItem", "UpdateItem", "TransactWriteItems", 
 
 /// A bundle whose requests to DynamoDB are counted, with every function started.
 async fn counted() -> (Proxy, Bundle, Member) {
-    let (proxy, setting) = Proxy::before("AWS_ENDPOINT_URL_DYNAMODB").await;
-    let bundle = Bundle::with(&[setting.pair()]).await;
-    proxy.pass_to(bundle.stack.dynamodb_url());
+    let (proxy, bundle) = Proxy::between(STORE, &[]).await;
     let member = bundle.member().await;
     // Every process opens its connection with one read; that belongs to no call.
     bundle.call(Method::GET, "/_local/health").send().await.ok();

@@ -14,7 +14,7 @@ use std::{
 
 use axum::{Router, body::Bytes};
 use serde_json::json;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::{
     aws,
@@ -79,6 +79,7 @@ impl Runtime {
                     mailboxes: Arc::clone(&mailboxes),
                     logs: Arc::clone(logs),
                     stopping: stopping.subscribe(),
+                    killed: Notify::new(),
                     permits: Semaphore::new(PROCESSES as usize),
                     idle: Mutex::default(),
                 };
@@ -105,6 +106,14 @@ impl Runtime {
         // In a task of its own, since an invocation goes on when its caller hangs up.
         let invocation = tokio::spawn(Arc::clone(function).invoke(request_id.clone(), payload)).await;
         Ok(invocation.unwrap_or_else(|_| stopped(&request_id)))
+    }
+
+    /// Kills the processes of the function `name`; invocations under way fail.
+    pub(crate) fn kill(&self, name: &str) -> Result<(), UnknownFunction> {
+        let function = self.functions.get(name).ok_or_else(|| UnknownFunction(name.to_owned()))?;
+        function.idle().clear();
+        function.killed.notify_waiters();
+        Ok(())
     }
 
     /// Kills every process; invocations under way fail.
@@ -139,6 +148,7 @@ struct Function {
     mailboxes: Arc<Mailboxes>,
     logs: Arc<Logs>,
     stopping: watch::Receiver<bool>,
+    killed: Notify,
     permits: Semaphore,
     /// The processes without an event, the latest used last.
     idle: Mutex<Vec<Process>>,
@@ -165,6 +175,7 @@ impl Function {
             let outcome = tokio::select! {
                 outcome = process.run(&request_id, payload.clone(), self.timeout) => outcome,
                 _ = stopping.wait_for(|stopping| *stopping) => Ok(Outcome::Stopped),
+                () = self.killed.notified() => Ok(Outcome::Killed),
             };
             return match outcome {
                 Ok(Outcome::Answered(invocation)) => {
@@ -174,6 +185,11 @@ impl Function {
                 Ok(Outcome::Stopped) => {
                     process.stop().await;
                     stopped(&request_id)
+                }
+                Ok(Outcome::Killed) => {
+                    process.stop().await;
+                    let reason = "Runtime exited with error: signal: killed";
+                    self.failed("Runtime.ExitError", &request_id, reason)
                 }
                 Ok(Outcome::TimedOut(limit)) => {
                     process.stop().await;

@@ -93,6 +93,7 @@ pub enum Error {
 pub struct Stack {
     url: String,
     dynamodb_url: String,
+    messages_url: String,
     table: String,
     keys: String,
     app: Arc<shared::App>,
@@ -155,6 +156,7 @@ impl Stack {
         Ok(Self {
             url,
             dynamodb_url,
+            messages_url,
             table,
             keys: options.keys,
             app,
@@ -177,6 +179,12 @@ impl Stack {
     #[must_use]
     pub fn dynamodb_url(&self) -> &str {
         &self.dynamodb_url
+    }
+
+    /// Where messages are caught, as SNS and SES are served.
+    #[must_use]
+    pub fn messages_url(&self) -> &str {
+        &self.messages_url
     }
 
     /// The table's name.
@@ -227,6 +235,15 @@ impl Stack {
         event: impl Into<Bytes>,
     ) -> Result<Invocation, UnknownFunction> {
         self.runtime.invoke(function, event.into()).await
+    }
+
+    /// Kills the processes of `function` at once, as when Lambda loses a sandbox: invocations under way fail,
+    /// and the next one starts a process.
+    ///
+    /// # Errors
+    /// There is no such function.
+    pub fn kill(&self, function: &str) -> Result<(), UnknownFunction> {
+        self.runtime.kill(function)
     }
 
     /// Ends every process and server, and waits for their end.

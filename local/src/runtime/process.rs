@@ -39,6 +39,8 @@ pub(super) enum Outcome {
     TimedOut(Duration),
     /// The stack stopped first.
     Stopped,
+    /// The process was to be killed.
+    Killed,
     Exited {
         status: ExitStatus,
         /// Whether the process had taken the event.

@@ -113,6 +113,34 @@ async fn a_process_that_exits_is_a_function_error_and_in_the_log() {
     assert_eq!(logs.lines().len(), 1);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_process_that_is_killed_fails_the_event_that_it_had() {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    let program = std::env::temp_dir().join(crate::aws::random_id());
+    fs::write(&program, "#!/bin/sh\nexec sleep 60\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let (runtime, logs) = runtime(program.to_str().unwrap());
+    let kill = async {
+        loop {
+            runtime.kill("send-code").unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let invocation = tokio::select! {
+        invocation = runtime.invoke("send-code", Bytes::from_static(b"{}")) => invocation.unwrap(),
+        () = kill => unreachable!(),
+    };
+    fs::remove_file(program).unwrap();
+    let error: Value = serde_json::from_slice(&invocation.payload).unwrap();
+    assert!(invocation.function_error);
+    assert_eq!(error["errorType"], json!("Runtime.ExitError"));
+    assert!(error["errorMessage"].as_str().unwrap().ends_with("signal: killed"), "{error}");
+    assert_eq!(logs.lines().len(), 1);
+    assert!(runtime.kill("another").is_err());
+}
+
 #[tokio::test]
 async fn a_function_that_was_not_built_is_a_function_error() {
     let (runtime, _) = runtime("/nowhere/send-code");
