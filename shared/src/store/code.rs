@@ -1,7 +1,14 @@
 //! Codes that were sent: one per destination and purpose, counted before they are compared.
 
 use super::{
-    Key, Store, counter::Counter, failed_condition, number, read, sends::Log, text, transaction::Transaction,
+    Key, Store,
+    counter::Counter,
+    failed_condition, number,
+    operation::{IS_LAST, NOT_YET, Operation},
+    read,
+    sends::Log,
+    text,
+    transaction::Transaction,
     write,
 };
 use crate::{
@@ -206,9 +213,12 @@ impl Store {
         mac: &CodeMac,
         sent_at: Timestamp,
     ) -> Result<bool, Error> {
+        let operation = Operation::draw()?;
         let update = self
             .update_code(binding)
-            .update_expression("SET mac = :mac, #member = :member, sent_at = :now, delivered = :delivered")
+            .update_expression(format!(
+                "SET mac = :mac, #member = :member, sent_at = :now, delivered = :delivered, {IS_LAST}"
+            ))
             .condition_expression(MAY_DRAW)
             .expression_attribute_names("#member", "member")
             .expression_attribute_values(":mac", text(mac.as_str()))
@@ -216,10 +226,8 @@ impl Store {
             .expression_attribute_values(":delivered", AttributeValue::Bool(true))
             .expression_attribute_values(":now", number(sent_at.0))
             .return_values_on_condition_check_failure(AllOld);
-        let Err(error) = update.send().await else { return Ok(true) };
-        // What a retry of the SDK finds after its own success, whose answer was lost.
-        let stood = failed_condition(error)?.map(read::<Kept>).transpose()?;
-        Ok(stood.is_some_and(|kept| kept.mac.as_ref() == Some(mac)))
+        let Err(error) = operation.of(update).send().await else { return Ok(true) };
+        Ok(failed_condition(error)?.is_some_and(|stood| operation.wrote(&stood)))
     }
 
     /// Notes that a code was not delivered after all, because nothing left.
@@ -282,13 +290,14 @@ impl Store {
     async fn count_try(&self, a_try: &Try<'_>, max_attempts: u32) -> Result<Kept, Error> {
         let now = Timestamp::now();
         let (member, flow) = (a_try.holder.member(), a_try.holder.flow());
-        let mut conditions = vec![MAY_TRY];
+        let operation = Operation::draw()?;
+        let mut conditions = vec![MAY_TRY, NOT_YET];
         let mut update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(code_key(a_try.destination, a_try.purpose).into_item()))
-            .update_expression("ADD tries :one")
+            .update_expression(format!("SET {IS_LAST} ADD tries :one"))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":max", number(max_attempts))
             .expression_attribute_values(":now", number(now.0))
@@ -304,12 +313,18 @@ impl Store {
             conditions.push(OF_THIS_FLOW);
             update = update.expression_attribute_values(":flow", text(flow.as_str()));
         }
-        let error = match update.condition_expression(conditions.join(" AND ")).send().await {
+        let update = operation.of(update.condition_expression(conditions.join(" AND ")));
+        let stood = match update.send().await {
             Ok(answer) => return read(answer.attributes.unwrap_or_default()),
-            Err(error) => error,
+            Err(error) => failed_condition(error)?,
         };
         let none = Error::CodeNotValid { attempts_left: 0 };
-        let Some(kept) = failed_condition(error)?.map(read::<Kept>).transpose()? else { return Err(none) };
+        let Some(item) = stood else { return Err(none) };
+        let is_counted = operation.wrote(&item);
+        let kept: Kept = read(item)?;
+        if is_counted {
+            return Ok(kept);
+        }
         if kept.valid_until <= now || (member.is_some() && kept.member != member) {
             Err(none)
         } else if flow.is_some_and(|flow| *flow != kept.flow) {

@@ -1,6 +1,11 @@
 //! Counters that end by themselves: tries within a time, counted before they are looked at.
 
-use super::{Key, Store, failed_condition, fault, number, read, transaction::Transaction};
+use super::{
+    Item, Key, Store, failed_condition, fault, number,
+    operation::{IS_LAST, NOT_YET, Operation},
+    read,
+    transaction::Transaction,
+};
 use crate::{clock::Timestamp, error::Error};
 use aws_sdk_dynamodb::types::{Delete, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld, Update};
 use serde::Deserialize;
@@ -27,8 +32,10 @@ enum Window {
     Last,
 }
 
-/// Begins the count, or counts one more where there is room.
-const HAS_ROOM: &str = "attribute_not_exists(pk) OR (#count < :limit AND expires_at > :now)";
+/// Nothing was counted yet.
+const ABSENT: &str = "attribute_not_exists(pk)";
+/// The window is not over, and takes one more.
+const HAS_ROOM: &str = "#count < :limit AND expires_at > :now";
 /// The window ended, and nobody began another since it was read.
 const ENDED_AS_READ: &str = "expires_at = :ended";
 
@@ -56,10 +63,11 @@ impl Counter {
         Key::new(format!("failures#{}", self.what), "counter")
     }
 
-    fn one_more(&self) -> &'static str {
+    /// What one more count makes of the end of the window.
+    fn end(&self) -> &'static str {
         match self.window {
-            Window::First => "SET expires_at = if_not_exists(expires_at, :until) ADD #count :one",
-            Window::Last => "SET expires_at = :until ADD #count :one",
+            Window::First => "expires_at = if_not_exists(expires_at, :until)",
+            Window::Last => "expires_at = :until",
         }
     }
 }
@@ -71,6 +79,11 @@ impl Store {
     /// [`Error::TooManyAttempts`] where no room is left; then nothing was counted.
     pub async fn count(&self, counter: &Counter) -> Result<u32, Error> {
         let now = Timestamp::now();
+        let operation = Operation::draw()?;
+        let left = |item: Item| -> Result<u32, Error> {
+            let count = read::<Counted>(item)?.count;
+            Ok(u32::try_from(i64::from(counter.limit) - count).unwrap_or_default())
+        };
         // The end of a window that was found over and not yet swept: then the count begins anew.
         let mut ended: Option<Timestamp> = None;
         for _ in 0..RACES {
@@ -86,23 +99,23 @@ impl Store {
                 .return_values_on_condition_check_failure(AllOld);
             let update = match ended {
                 None => update
-                    .update_expression(counter.one_more())
-                    .condition_expression(HAS_ROOM)
+                    .update_expression(format!("SET {}, {IS_LAST} ADD #count :one", counter.end()))
+                    .condition_expression(format!("{ABSENT} OR ({HAS_ROOM} AND {NOT_YET})"))
                     .expression_attribute_values(":limit", number(counter.limit))
                     .expression_attribute_values(":now", number(now.0)),
                 Some(end) => update
-                    .update_expression("SET expires_at = :until, #count = :one")
+                    .update_expression(format!("SET expires_at = :until, #count = :one, {IS_LAST}"))
                     .condition_expression(ENDED_AS_READ)
                     .expression_attribute_values(":ended", number(end.0)),
             };
-            let error = match update.send().await {
-                Ok(answer) => {
-                    let now_stands: Counted = read(answer.attributes.unwrap_or_default())?;
-                    return Ok(u32::try_from(i64::from(counter.limit) - now_stands.count).unwrap_or_default());
-                }
-                Err(error) => error,
+            let stood = match operation.of(update).send().await {
+                Ok(answer) => return left(answer.attributes.unwrap_or_default()),
+                Err(error) => failed_condition(error)?,
             };
-            ended = match failed_condition(error)?.map(read::<Counted>).transpose()? {
+            if let Some(item) = stood.as_ref().filter(|item| operation.wrote(item)) {
+                return left(item.clone());
+            }
+            ended = match stood.map(read::<Counted>).transpose()? {
                 Some(stood) if stood.expires_at <= now => Some(stood.expires_at),
                 Some(stood) if stood.count >= i64::from(counter.limit) => {
                     return Err(Error::TooManyAttempts { retry_after: now.until(stood.expires_at) });

@@ -12,6 +12,7 @@ pub mod grant;
 pub(crate) mod idempotency;
 pub mod member;
 pub mod notice;
+mod operation;
 pub mod sends;
 pub mod traffic;
 pub mod transaction;

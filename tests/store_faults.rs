@@ -1,0 +1,230 @@
+//! A store that throttles, conflicts, hangs, is slow, or loses its answers.
+
+use crate::{
+    bundle::{Answer, EMAIL, PHONE, SEND, SEND_CODE, SEND_MAIL, wrong},
+    changes::{Change, Kind, MANY, Table, whole},
+    proxy::{ANY, Fault, On, Proxy, STORE},
+};
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::json;
+use std::time::Duration;
+
+/// The operations of a change, each in its place: the member read, the tries counted, the change made.
+const OPERATIONS: [&str; 3] = ["GetItem", "UpdateItem", "TransactWriteItems"];
+
+const THROTTLED: Fault = Fault::Refuse("ThrottlingException");
+
+/// Every count of tries has room for one.
+const ONE_TRY: [(&str, &str); 4] = [
+    ("CODE_MAX_ATTEMPTS", "1"),
+    ("FAILURES_PER_DAY", "1"),
+    ("PASSWORD_MAX_FAILURES", "1"),
+    ("PAY_PASSWORD_MAX_FAILURES", "1"),
+];
+
+/// The answer says that the store is busy, and when to come again.
+fn assert_busy(answer: &Answer) {
+    assert_eq!(answer.refusal(), (503, "SERVICE_BUSY"), "{}", answer.text);
+    let seconds = answer.body["retryAfter"].as_u64().unwrap();
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    assert_eq!(answer.headers["retry-after"], seconds.to_string());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_costs_no_try_and_makes_no_second_change() {
+    let (proxy, bundle) = Proxy::between(STORE, &[MANY, ONE_TRY].concat()).await;
+    for kind in Kind::ALL {
+        proxy.heal();
+        proxy.requests();
+        let whole = whole(kind, &bundle).await;
+        for n in 1.. {
+            let change = Change::of(kind, &bundle).await;
+            let before = Table::of(&bundle).await;
+            proxy.requests();
+            proxy.fault(On::nth(ANY, n), Fault::DropAfter);
+            let answer = change.make(&bundle).await;
+            let requests = proxy.requests();
+            assert!(answer.status.is_success(), "{kind:?} {n}: {} {requests:?}", answer.text);
+            assert_eq!(before.changed(&bundle).await, whole, "{kind:?} {n}: {requests:?}");
+            proxy.heal();
+            if requests.len() < n {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_count_that_begins_anew_and_whose_answer_is_lost_is_one_count() {
+    let (proxy, bundle) = Proxy::between(STORE, &[MANY, ONE_TRY].concat()).await;
+    let change = Change::of(Kind::PayPasswordByOld, &bundle).await;
+    let wrong = json!({ "oldPassword": "111111", "payPasswordFirst": "408261" });
+    let call = bundle.call(Method::PUT, crate::bundle::UPDATE_PAY_PASSWORD).session(&change.member.token);
+    assert_eq!(call.json(&wrong).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
+    assert_eq!(change.make(&bundle).await.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+    bundle.age("failures#", 10_800).await;
+    // The first finds the window over, the second begins another.
+    proxy.requests();
+    proxy.fault(On::nth("UpdateItem", 2), Fault::DropAfter);
+    change.make(&bundle).await.ok();
+    assert_eq!(proxy.requests().iter().filter(|request| *request == "UpdateItem").count(), 3);
+}
+
+#[tokio::test]
+async fn a_wrong_try_whose_answer_is_lost_is_one_try() {
+    let (proxy, bundle) = Proxy::between(STORE, &[]).await;
+    bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    for (n, left) in [(1, 4), (2, 3), (3, 2)] {
+        proxy.fault(On::nth("UpdateItem", n), Fault::DropAfter);
+        let body = json!({ "verification": verification, "message": wrong(&code) });
+        let refused = bundle.call(Method::POST, crate::bundle::RECOVERY).json(&body).await;
+        assert_eq!(
+            (refused.refusal(), &refused.body["attemptsLeft"]),
+            ((400, "{CODE}_NOT_VALID"), &json!(left))
+        );
+        proxy.heal();
+    }
+    let failures = bundle.item("failures#phone#+8613627140483#60", "counter").await;
+    assert_eq!(failures["count"]["N"], "3");
+}
+
+#[tokio::test]
+async fn a_send_whose_answer_from_the_store_is_lost_sends_one_code() {
+    let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
+    let member = bundle.member().await;
+    proxy.fault(On::nth("TransactWriteItems", 1), Fault::DropAfter);
+    bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();
+    assert_eq!(bundle.stack.messages().len(), 1);
+    // The question, the owner, and all that the queue keeps.
+    for n in 1..=6 {
+        bundle.age("phone#", 120).await;
+        proxy.heal();
+        proxy.fault(On::nth(ANY, n), Fault::DropAfter);
+        let sent = bundle.stack.messages().len();
+        let asked = bundle.ask_by_sms(None, PHONE).await;
+        assert_eq!(bundle.stack.messages().len(), sent + 1, "{n}");
+        proxy.heal();
+        bundle.grant(&asked).await;
+    }
+}
+
+#[tokio::test]
+async fn a_throttle_or_a_conflict_that_passes_is_not_seen() {
+    let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
+    for code in ["ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError"] {
+        for operation in OPERATIONS {
+            let change = Change::of(Kind::PasswordByMessage, &bundle).await;
+            proxy.fault(On::first(operation, 2), Fault::Refuse(code));
+            change.make(&bundle).await.ok();
+            proxy.heal();
+        }
+    }
+    for fault in [Fault::Conflict, Fault::Refuse("TransactionInProgressException"), Fault::DropBefore] {
+        let change = Change::of(Kind::PasswordByMessage, &bundle).await;
+        proxy.fault(On::first("TransactWriteItems", 2), fault);
+        change.make(&bundle).await.ok();
+        proxy.heal();
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_for_good_is_busy_and_nothing_is_changed() {
+    let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
+    let faults = OPERATIONS.map(|operation| (operation, THROTTLED));
+    for (operation, fault) in faults.into_iter().chain([("TransactWriteItems", Fault::Conflict)]) {
+        let change = Change::of(Kind::PasswordByMessage, &bundle).await;
+        let before = Table::of(&bundle).await;
+        proxy.fault(On::all(operation), fault);
+        assert_busy(&change.make(&bundle).await);
+        assert!(before.changed(&bundle).await.is_empty(), "{operation}");
+        proxy.heal();
+        change.make(&bundle).await.ok();
+    }
+    let sends = [
+        (Method::GET, SEND_CODE, json!({ "phone": PHONE })),
+        (Method::POST, SEND_MAIL, json!({ "email": EMAIL })),
+    ];
+    for (method, path, body) in sends {
+        proxy.fault(On::all(ANY), THROTTLED);
+        assert_busy(&bundle.call(method.clone(), path).json(&body).await);
+        proxy.heal();
+        bundle.call(method, path).json(&body).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_is_busy_and_nothing_is_changed() {
+    let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
+    let mut changes = Vec::new();
+    for operation in OPERATIONS {
+        let change = Change::of(Kind::PasswordByMessage, &bundle).await;
+        proxy.fault(On::all(operation).about(&change.member.id), Fault::HangBefore);
+        changes.push(change);
+    }
+    let before = Table::of(&bundle).await;
+    let answers = join_all(changes.iter().map(|change| change.make(&bundle))).await;
+    answers.iter().for_each(assert_busy);
+    assert!(before.changed(&bundle).await.is_empty());
+    proxy.heal();
+    for change in changes {
+        change.make(&bundle).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_which_no_answer_ever_comes_happens_once() {
+    let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
+    let whole = whole(Kind::PasswordByMessage, &bundle).await;
+    let change = Change::of(Kind::PasswordByMessage, &bundle).await;
+    let before = Table::of(&bundle).await;
+    proxy.fault(On::all("TransactWriteItems"), Fault::DropAfter);
+    assert_busy(&change.make(&bundle).await);
+    proxy.heal();
+    assert_eq!(before.changed(&bundle).await, whole);
+    assert_eq!(change.make(&bundle).await.refusal(), (401, "INVALID_TOKEN"));
+}
+
+/// Just below the time after which a request is tried again.
+const SLOW: Fault = Fault::Delay(Duration::from_millis(1_900));
+
+#[tokio::test]
+async fn a_slow_store_is_waited_for_but_never_until_the_function_is_stopped() {
+    let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
+    let slow = Change::of(Kind::PasswordByMessage, &bundle).await;
+    let slow_and_busy = Change::of(Kind::PhoneReplaced, &bundle).await;
+    proxy.fault(On::all(ANY), SLOW);
+    proxy.fault(On::all("TransactWriteItems").about(&slow_and_busy.member.id), Fault::Conflict);
+    let (changed, busy) = tokio::join!(slow.make(&bundle), slow_and_busy.make(&bundle));
+    // On a machine that has much to do a request may take too long; the answer says so then.
+    if !changed.status.is_success() {
+        assert_busy(&changed);
+    }
+    assert_busy(&busy);
+    proxy.heal();
+    assert_eq!(bundle.shown(&slow_and_busy.member).await["audit"], json!([]));
+    slow_and_busy.make(&bundle).await.ok();
+}
+
+#[tokio::test]
+async fn a_proof_that_ends_while_the_store_is_slow_is_worth_nothing() {
+    let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
+    for (kind, proof, symbol) in [
+        (Kind::PasswordByMessage, "code#", "{CODE}_NOT_VALID"),
+        (Kind::PasswordByGrant, "grant#", "{VERIFICATION}_NOT_VALID"),
+    ] {
+        let change = Change::of(kind, &bundle).await;
+        let before = Table::of(&bundle).await;
+        // It is found good, ends, and is to be spent by the request that is sent again.
+        proxy.fault(On::nth("TransactWriteItems", 1), Fault::HangBefore);
+        let age = async {
+            proxy.held().await;
+            bundle.age(proof, 600).await;
+        };
+        let (refused, ()) = tokio::join!(change.make(&bundle), age);
+        assert_eq!(refused.refusal(), (400, symbol));
+        assert!(before.changed(&bundle).await.iter().all(|line| line.starts_with(&proof[..4])), "{kind:?}");
+        proxy.heal();
+    }
+}
