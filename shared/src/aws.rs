@@ -22,8 +22,8 @@ const ROOTS: &[u8] = include_bytes!("../data/amazon-trust-services.pem");
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// DynamoDB and SNS answer within tens of milliseconds; a try that takes this long is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-/// All tries of one call. Two of them stay below the functions' own time-out of 10 s, as the one that reads
-/// the secret stays below the 10 s of init.
+/// All tries of one call. A request as a whole ends before the function's own time-out of 10 s, whatever it
+/// calls, and the read of the secret before the 10 s of init.
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(4_500);
 
 /// What is built at its first use: of the clients, a function needs one or two.

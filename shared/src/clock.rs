@@ -34,6 +34,13 @@ pub fn now_millis() -> u128 {
     since_epoch().as_millis()
 }
 
+/// The time until a moment that is given in milliseconds since 1970-01-01T00:00:00Z, as Lambda gives an
+/// invocation's deadline; none when it has passed.
+#[must_use]
+pub fn until_millis(moment: u64) -> Duration {
+    Duration::from_millis(moment).saturating_sub(since_epoch())
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 fn since_epoch() -> Duration {
     // A clock before 1970 reads as 1970, where every session and code has yet to be issued.

@@ -173,7 +173,7 @@ impl App {
             _ if once.answered.load(Ordering::Relaxed) => answer,
             Ok(_) => self.keep(&once, answer).await,
             Err(error) if error.is_final() => self.keep(&once, answer).await,
-            Err(_) => match self.store.forget(&once).await? {
+            Err(_) => match self.store.give_up(&once).await? {
                 // The transaction of the change had happened, and its answer was lost on the way back.
                 Some(kept) => once.open(&self.keys, &kept).unwrap_or(answer),
                 None => answer,

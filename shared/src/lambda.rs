@@ -7,7 +7,7 @@ mod http;
 mod stream;
 
 use crate::{
-    app::App, envelope::Envelope, error::Error, notice::Notice, reply::Reply, request::Request,
+    app::App, clock, envelope::Envelope, error::Error, notice::Notice, reply::Reply, request::Request,
     settings::Settings,
 };
 use lambda_http::{
@@ -23,6 +23,7 @@ use std::{
     pin::pin,
     process::ExitCode,
     task::Poll,
+    time::Duration,
 };
 
 /// An event as it arrives: parsed by whoever answers it, since no event may fail the invocation.
@@ -132,6 +133,20 @@ fn log(error: &Error, request_id: &str) {
     }
 }
 
+/// What is kept back of an invocation's time for its answer, also where a hash holds the processor.
+const ANSWER_TIME: Duration = Duration::from_millis(500);
+
+/// What a handler comes to: [`Error::Internal`] where it panicked, [`Error::Busy`] where it would take longer
+/// than the invocation, which then ended without an answer.
+async fn outcome<T>(deadline: u64, handled: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let limit = clock::until_millis(deadline).saturating_sub(ANSWER_TIME);
+    match catch_unwind(tokio::time::timeout(limit, handled)).await {
+        Some(Ok(outcome)) => outcome,
+        Some(Err(_)) => Err(Error::Busy("the invocation's time is over".into())),
+        None => Err(Error::internal("the handler panicked")),
+    }
+}
+
 /// The future's output, or `None` where it panicked.
 async fn catch_unwind<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
@@ -176,5 +191,14 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         assert_eq!(runtime.block_on(catch_unwind(async { panic!("on purpose") as u8 })), None);
         assert_eq!(runtime.block_on(catch_unwind(async { 7 })), Some(7));
+    }
+
+    #[test]
+    fn what_would_outlast_the_invocation_is_busy() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let deadline = u64::try_from(clock::now_millis()).unwrap() + 510;
+        let late = runtime.block_on(outcome::<()>(deadline, std::future::pending()));
+        assert!(matches!(late, Err(Error::Busy(_))), "{late:?}");
+        assert_eq!(runtime.block_on(outcome(deadline + 60_000, async { Ok(7) })).unwrap(), 7);
     }
 }

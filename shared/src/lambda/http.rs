@@ -1,6 +1,6 @@
 //! HTTP events, of whichever gateway.
 
-use super::{Event, catch_unwind, log};
+use super::{Event, catch_unwind, log, outcome};
 use crate::{
     app::App,
     clock::Timestamp,
@@ -42,12 +42,12 @@ where
     F: Future<Output = Result<Reply, Error>> + Send + 'static,
 {
     let LambdaEvent { payload, context } = event;
-    let request_id = context.request_id.clone();
+    let (request_id, deadline) = (context.request_id.clone(), context.deadline);
     // `lambda_http` panics on some events, such as one whose Host is no host.
     let adapted = catch_unwind(async move {
         let request: LambdaRequest = serde_json::from_str(payload.get()).ok()?;
         let respond = move |request: lambda_http::Request| async move {
-            Ok::<_, Infallible>(respond(app, envelope, handler, request).await)
+            Ok::<_, Infallible>(respond(app, envelope, handler, request, deadline).await)
         };
         match Adapter::from(service_fn(respond)).call(LambdaEvent::new(request, context)).await {
             Ok(response) => serde_json::to_value(response).ok(),
@@ -78,6 +78,7 @@ async fn respond<H, F>(
     envelope: Envelope,
     handler: H,
     event: lambda_http::Request,
+    deadline: u64,
 ) -> Response<Body>
 where
     H: Fn(&'static App, Request) -> F + Copy,
@@ -99,8 +100,7 @@ where
         }
         app.once(request, handler).await
     };
-    let outcome = catch_unwind(reply).await.unwrap_or_else(|| Err(Error::internal("the handler panicked")));
-    match outcome.and_then(|reply| success(shape, &reply, &request_id)) {
+    match outcome(deadline, reply).await.and_then(|reply| success(shape, &reply, &request_id)) {
         Ok(response) => response,
         Err(error) => {
             log(&error, &request_id);

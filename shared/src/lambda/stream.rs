@@ -1,6 +1,6 @@
 //! Events of the table's stream.
 
-use super::{Event, catch_unwind, log};
+use super::{Event, log, outcome};
 use crate::{app::App, error::Error, notice::Notice};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -45,9 +45,7 @@ where
                 serde_dynamo::from_item(new_image).map_err(|_| Error::internal("the item is no notice"))?;
             handler(app, notice).await
         };
-        let outcome =
-            catch_unwind(delivery).await.unwrap_or_else(|| Err(Error::internal("the handler panicked")));
-        if let Err(error) = outcome {
+        if let Err(error) = outcome(event.context.deadline, delivery).await {
             log(&error, request_id);
             return json!({ "batchItemFailures": [{ "itemIdentifier": sequence_number }] });
         }

@@ -99,7 +99,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(crate) async fn forget(&self, once: &Once) -> Result<Option<String>, Error> {
+    pub(crate) async fn give_up(&self, once: &Once) -> Result<Option<String>, Error> {
         let delete = self
             .client
             .delete_item()
