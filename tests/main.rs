@@ -8,6 +8,7 @@ mod bundle;
 mod change_password;
 mod change_password_by_message;
 mod changes;
+mod clocks;
 mod documents;
 mod events;
 mod idempotency;

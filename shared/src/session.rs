@@ -80,7 +80,12 @@ pub fn issue(
         .map_err(Error::internal)
 }
 
-/// Checks `kid`, the algorithm that belongs to it, the signature, `exp`, `iss` and `aud`.
+/// How far ahead a login may be: what the clocks of two services are apart at the most. RFC 7519, 4.1.4,
+/// allows "no more than a few minutes" for that.
+const LEEWAY_SECONDS: u64 = 300;
+
+/// Checks `kid`, the algorithm that belongs to it, the signature, `exp`, `iss` and `aud`, and that the login is not yet to come:
+/// a session of such a one would outlive 30 days and stay as good as a recent login.
 ///
 /// # Errors
 /// [`Error::InvalidToken`], whatever was wrong.
@@ -101,7 +106,8 @@ fn verified(keys: &Keys, settings: &Settings, token: &str) -> Option<Claims> {
     validation.set_required_spec_claims(&["sub", "exp", "iss", "aud"]);
     validation.set_issuer(&[&settings.session_issuer]);
     validation.set_audience(&[&settings.session_audience]);
-    Some(jsonwebtoken::decode::<Claims>(token, key, &validation).ok()?.claims)
+    let claims = jsonwebtoken::decode::<Claims>(token, key, &validation).ok()?.claims;
+    (claims.auth_time <= Timestamp::now().plus(LEEWAY_SECONDS)).then_some(claims)
 }
 
 #[cfg(test)]
@@ -180,6 +186,20 @@ mod tests {
             claims.as_object_mut().unwrap().remove(claim);
             assert!(!accepts(&claims), "{claims}");
         }
+    }
+
+    #[test]
+    fn a_login_service_may_be_five_minutes_ahead_or_behind() {
+        let now = Timestamp::now();
+        let at = |then: Timestamp, lives_until: u64| {
+            let mut claims = good();
+            (claims["iat"], claims["auth_time"]) = (json!(then), json!(then));
+            claims["exp"] = json!(then.plus(lives_until));
+            claims
+        };
+        assert!(accepts(&at(now.plus(300), 60)));
+        assert!(accepts(&at(Timestamp(now.0 - 300), 360)));
+        assert!(!accepts(&at(now.plus(360), 60)));
     }
 
     #[test]

@@ -1,0 +1,132 @@
+//! Clocks that are five minutes apart, and items that have ended and were not swept.
+
+use crate::{
+    bundle::{
+        Answer, BIND_PHONE, Bundle, CHANGE, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD, OTHER_PHONE, PHONE,
+        PIN, RECOVERY, RESET_PAY_PASSWORD, SEND_CODE, UPDATE_PAY_PASSWORD, wrong,
+    },
+    changes::{Change, Kind, MANY},
+};
+use reqwest::Method;
+use serde_json::json;
+
+const FIVE_MINUTES: i64 = 300;
+
+/// Seconds that a refusal asks to wait for.
+fn wait(refused: &Answer, expected: (u16, &str)) -> i64 {
+    assert_eq!(refused.refusal(), expected);
+    refused.body["retryAfter"].as_i64().unwrap()
+}
+
+async fn verify(bundle: &Bundle, (verification, code): &(String, String)) -> Answer {
+    let body = json!({ "verification": verification, "message": code });
+    bundle.call(Method::POST, RECOVERY).json(&body).await
+}
+
+async fn replace_phone(bundle: &Bundle, member: &Member) -> Answer {
+    let (_, code) = bundle.ask_by_sms(Some(member), OTHER_PHONE).await;
+    let body = json!({ "phone": OTHER_PHONE, "message": code });
+    bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await
+}
+
+#[tokio::test]
+async fn a_login_service_whose_clock_is_five_minutes_off_issues_good_sessions() {
+    for seconds_ago in [FIVE_MINUTES, -FIVE_MINUTES] {
+        let bundle = Bundle::start().await;
+        let member = bundle.logged_in(&bundle.member().await, seconds_ago).await;
+        let bound = replace_phone(&bundle, &member).await.ok();
+        let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+        bundle.call(Method::PUT, CHANGE).session(bound.token()).json(&body).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_is_yet_to_come_is_none() {
+    let bundle = Bundle::start().await;
+    let member = bundle.logged_in(&bundle.member().await, -2 * FIVE_MINUTES).await;
+    let call = bundle.call(Method::GET, SEND_CODE).session(&member.token);
+    assert_eq!(call.query(&[("phone", PHONE)]).send().await.refusal(), (401, "INVALID_TOKEN"));
+}
+
+#[tokio::test]
+async fn a_code_from_a_fast_clock_lives_for_ten_minutes_at_the_most() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let asked = bundle.ask_by_sms(None, PHONE).await;
+    for prefix in ["code#", "phone#"] {
+        bundle.age(prefix, -FIVE_MINUTES).await;
+    }
+    let again = bundle.call(Method::GET, SEND_CODE).query(&[("phone", PHONE)]).send().await;
+    let seconds = wait(&again, (429, "SEND_MESSAGE_FREQUENTLY"));
+    assert!((300..=420).contains(&seconds), "{seconds}");
+    bundle.age("code#", 600).await;
+    assert_eq!(verify(&bundle, &asked).await.refusal(), (400, "{CODE}_NOT_VALID"));
+}
+
+#[tokio::test]
+async fn a_code_from_a_slow_clock_may_end_early_and_is_asked_for_again() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let asked = bundle.ask_by_sms(None, PHONE).await;
+    for prefix in ["code#", "phone#"] {
+        bundle.age(prefix, FIVE_MINUTES).await;
+    }
+    let refused = verify(&bundle, &asked).await;
+    assert_eq!((refused.refusal(), &refused.body["attemptsLeft"]), ((400, "{CODE}_NOT_VALID"), &json!(0)));
+    bundle.grant(&bundle.ask_by_sms(None, PHONE).await).await;
+}
+
+#[tokio::test]
+async fn a_wait_differs_by_no_more_than_the_clocks() {
+    let bundle = Bundle::with(&MANY).await;
+    let Change { member, .. } = Change::of(Kind::PayPasswordByOld, &bundle).await;
+    let update = async |old: &str| {
+        let body = json!({ "oldPassword": old, "payPasswordFirst": NEW_PIN });
+        bundle.call(Method::PUT, UPDATE_PAY_PASSWORD).session(&member.token).json(&body).await
+    };
+    for _ in 0..5 {
+        assert_eq!(update("111111").await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
+    }
+    bundle.age("failures#", -FIVE_MINUTES).await;
+    let seconds = wait(&update(PIN).await, (429, "TOO_MANY_ATTEMPTS"));
+    assert!((10_800..=11_100).contains(&seconds), "{seconds}");
+    bundle.age("failures#", 2 * FIVE_MINUTES).await;
+    let seconds = wait(&update(PIN).await, (429, "TOO_MANY_ATTEMPTS"));
+    assert!((10_400..=10_500).contains(&seconds), "{seconds}");
+
+    replace_phone(&bundle, &member).await.ok();
+    let reset = async || {
+        let body = json!({ "phone": OTHER_PHONE, "message": "123456" });
+        bundle.call(Method::PUT, RESET_PAY_PASSWORD).session(&member.token).json(&body).await
+    };
+    bundle.age("member#", -FIVE_MINUTES).await;
+    let seconds = wait(&reset().await, (403, "COOLING_OFF"));
+    assert!((86_400..=86_700).contains(&seconds), "{seconds}");
+    bundle.age("member#", 86_400 + FIVE_MINUTES).await;
+    assert_eq!(reset().await.refusal(), (400, "{CODE}_NOT_VALID"));
+}
+
+#[tokio::test]
+async fn what_ended_long_ago_and_was_not_swept_counts_as_gone() {
+    let bundle = Bundle::with(&[("PAY_PASSWORD_MAX_FAILURES", "1"), ("CODE_MAX_ATTEMPTS", "1")]).await;
+    let member =
+        bundle.member_with(json!({ "phone": PHONE, "password": OLD_PASSWORD, "payPassword": PIN })).await;
+    let grant = bundle.grant(&bundle.ask_by_sms(None, PHONE).await).await;
+    bundle.age("phone#", 120).await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    verify(&bundle, &(verification.clone(), wrong(&code).to_owned())).await;
+    let update = async |old: &str| {
+        let body = json!({ "oldPassword": old, "payPasswordFirst": NEW_PIN });
+        bundle.call(Method::PUT, UPDATE_PAY_PASSWORD).session(&member.token).json(&body).await
+    };
+    update("111111").await;
+    assert_eq!(update(PIN).await.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+
+    bundle.age("", 7 * 86_400).await;
+    assert_eq!(verify(&bundle, &(verification, code)).await.refusal(), (400, "{CODE}_NOT_VALID"));
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    let refused = bundle.call(Method::PUT, RECOVERY).json(&body).await;
+    assert_eq!(refused.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
+    update(PIN).await.ok();
+    bundle.grant(&bundle.ask_by_sms(None, PHONE).await).await;
+}
