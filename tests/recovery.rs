@@ -335,6 +335,23 @@ async fn of_40_recoveries_at_once_one_wins() {
 }
 
 #[tokio::test]
+async fn of_40_questions_at_once_one_sends_a_code() {
+    let bundle = Bundle::with(&[("SOURCE_SENDS_PER_HOUR", "1000")]).await;
+    bundle.member().await;
+    for (function, method, path) in
+        [("send-code", Method::GET, SEND_CODE), ("send-mail", Method::POST, SEND_MAIL)]
+    {
+        let body = json!({ "phone": PHONE, "email": EMAIL });
+        let answers =
+            bundle.at_once(function, 40, async |_| bundle.call(method.clone(), path).json(&body).await).await;
+        let count = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+        assert_eq!((count(200), count(429)), (1, 39), "{answers:#?}");
+    }
+    bundle.settled().await;
+    assert_eq!(bundle.stack.messages().len(), 2, "one by each way");
+}
+
+#[tokio::test]
 async fn of_40_right_codes_at_once_one_becomes_a_grant() {
     let bundle = Bundle::start().await;
     bundle.member().await;

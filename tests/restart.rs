@@ -1,0 +1,56 @@
+//! The store's file, after its end in the midst of calls.
+
+use crate::{
+    bundle::{Bundle, Member},
+    changes::{Change, Kind, MANY},
+};
+use serde_json::Value;
+use std::{env, fs};
+use tokio::task::JoinSet;
+
+/// Whether the member's pay password was set: with its audit record and its two notices, or without either.
+fn is_set(items: &[Value], member: &Member) -> bool {
+    let key = format!("member#{}", member.id);
+    let of_member: Vec<_> = items.iter().filter(|item| item["pk"]["S"] == key).collect();
+    let is_set =
+        of_member.iter().any(|item| item["sk"]["S"] == "member" && item["pay_password"]["S"].is_string());
+    let notices = items.iter().filter(|item| item["sk"]["S"] == "notice" && item["member"]["S"] == member.id);
+    let expected = if is_set { (2, 2) } else { (1, 0) };
+    assert_eq!((of_member.len(), notices.count()), expected, "{of_member:#?}");
+    is_set
+}
+
+#[tokio::test]
+async fn what_was_answered_before_the_store_ended_is_there_when_it_starts_again_and_nothing_is_half() {
+    let folder = env::temp_dir().join(format!("restart-{}", std::process::id()));
+    fs::create_dir(&folder).unwrap();
+    let (data, keys) = (folder.join("data"), local::keys::fresh());
+    let bundle = Bundle::with_data(&MANY, &data, &keys).await;
+    let mut changes = Vec::new();
+    for _ in 0..12 {
+        changes.push(Change::of(Kind::PayPasswordSet, &bundle).await);
+    }
+    let mut calls = JoinSet::new();
+    for (number, change) in changes.iter().enumerate() {
+        let call = change.call(&bundle);
+        calls.spawn(async move { (number, call.attempt().await.is_ok_and(|answer| answer.status == 201)) });
+    }
+    let mut answered: Vec<_> = Vec::new();
+    for _ in 0..3 {
+        answered.push(calls.join_next().await.unwrap().unwrap());
+    }
+    drop(bundle);
+    answered.extend(calls.join_all().await);
+
+    let bundle = Bundle::with_data(&MANY, &data, &keys).await;
+    let items = bundle.items().await;
+    for (number, was_answered) in answered {
+        let change = &changes[number];
+        let is_set = is_set(&items, &change.member);
+        assert!(is_set || !was_answered, "{number} is lost");
+        let again = change.make(&bundle).await;
+        assert_eq!(again.status.as_u16(), if is_set { 409 } else { 201 }, "{}", again.text);
+    }
+    drop(bundle);
+    fs::remove_dir_all(folder).unwrap();
+}
