@@ -19,6 +19,7 @@ mod limits;
 mod logs;
 mod mail;
 mod notices;
+mod panics;
 mod pay_password;
 mod provider_faults;
 mod proxy;

@@ -1,0 +1,53 @@
+//! A panic, and the request after it.
+
+use crate::bundle::{Bundle, binaries, options};
+use local::Options;
+use reqwest::Method;
+use serde_json::json;
+use std::{env, fs, path::PathBuf};
+
+const TEMPLATE: &str = "
+Resources:
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      KeySchema: [{ AttributeName: pk, KeyType: HASH }]
+      AttributeDefinitions: [{ AttributeName: pk, AttributeType: S }]
+      StreamSpecification: { StreamViewType: NEW_IMAGE }
+  PanicsFunction:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: panics } }
+    Properties:
+      Events:
+        Post: { Type: Api, Properties: { Path: /panics, Method: post } }
+";
+
+/// Where `panics` was built: cargo does it for its tests, `.ci/run` as what deploys is built.
+#[expect(clippy::disallowed_methods, reason = "it is a choice of whoever runs the tests")]
+fn examples() -> PathBuf {
+    env::var_os("EXAMPLES").map_or_else(|| binaries().join("examples"), PathBuf::from)
+}
+
+#[tokio::test]
+async fn a_panic_is_an_internal_error_and_the_same_process_takes_the_next_request() {
+    assert!(examples().join("panics").exists(), "cargo build -p shared --example panics");
+    let template = env::temp_dir().join(format!("panics-{}.yaml", std::process::id()));
+    fs::write(&template, TEMPLATE).unwrap();
+    let options = Options { binaries: examples(), template: template.clone(), ..options(&[]) };
+    let bundle = Bundle::of(options).await;
+    fs::remove_file(template).unwrap();
+    let call = || bundle.call(Method::POST, "/panics");
+
+    let process = call().send().await.ok().body["result"].clone();
+    let panicked = call().json(&json!({ "message": "the-cause" })).await;
+    assert_eq!(panicked.refusal(), (500, "INTERNAL_SERVER_ERROR"));
+    assert!(!panicked.text.contains("the-cause"), "{}", panicked.text);
+    assert_eq!(call().send().await.ok().body["result"], process);
+
+    let lines = bundle.stack.log_lines();
+    let request_id = panicked.headers["x-request-id"].to_str().unwrap();
+    assert!(lines.iter().any(|line| line.text.contains(request_id)), "{lines:?}");
+    assert!(lines.iter().any(|line| line.text.contains("examples/panics.rs:")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.text.contains("the-cause")), "{lines:?}");
+}
