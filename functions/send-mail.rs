@@ -12,10 +12,10 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
         return Reply::sent(sent, &app.keys);
     };
     let member = session.member()?;
-    if member.would_replace(&email) {
-        if let Some(right) = app.reauthenticate(&session, member, &request).await? {
-            app.store.forget(&right.failures).await?;
-        }
+    if member.would_replace(&email)
+        && let Some(right) = app.reauthenticate(&session, member, &request).await?
+    {
+        app.store.forget(&right.failures).await?;
     }
     let sent = app.send_code(member.id, &email, Purpose::BindMail, &request).await?;
     Ok(Reply::sent(sent, &app.keys)?.renewing(app.renewed(&session)?))

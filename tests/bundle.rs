@@ -357,10 +357,9 @@ impl Bundle {
             for (name, value) in item.as_object_mut().unwrap() {
                 let sent = name.strip_prefix("at").is_some_and(|number| number.parse::<u32>().is_ok());
                 let is_time = sent || TIMES.contains(&name.as_str());
-                if let Some(time) = value["N"].as_str().and_then(|time| time.parse().ok()).filter(|_| is_time)
-                {
+                if let Some(time) = value["N"].as_str().filter(|_| is_time) {
                     // A time of no send is 0, and stays so.
-                    value["N"] = json!(i64::max(time - seconds, 0).to_string());
+                    value["N"] = json!((time.parse::<i64>().unwrap() - seconds).max(0).to_string());
                     aged += 1;
                 }
             }

@@ -4,6 +4,7 @@ use crate::bundle::{
     Answer, Bundle, Call, EMAIL, Member, OTHER_PHONE, PHONE, RECOVERY, RESET_PAY_PASSWORD, SEND, SEND_CODE,
     SEND_MAIL, wrong,
 };
+use crate::proxy::{ANY, Fault, On, Proxy, REFUSED, SMS};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
@@ -58,18 +59,19 @@ async fn a_phone_is_sent_five_codes_in_any_hour_and_ten_in_any_day_whoever_asks_
         bundle.age("phone#", 130).await;
     }
     // The oldest of the five is 650 seconds old.
-    let expected = 3_600 - 5 * 130;
+    let expected: u32 = 3_600 - 5 * 130;
     for (refused, status) in [
         (bundle.call(Method::POST, SEND).session(&member.token).send().await, 400),
         (ask(&bundle, PHONE).send().await, 429),
     ] {
         let seconds = wait(&refused, status);
+        let expected = u64::from(expected);
         assert!((expected - 10..=expected).contains(&seconds), "{seconds}");
     }
     bundle.settled().await;
     assert_eq!(bundle.stack.messages().len(), 5, "a refused send costs no message");
 
-    bundle.age("phone#", expected).await;
+    bundle.age("phone#", expected.into()).await;
     for _ in 0..5 {
         ask(&bundle, PHONE).send().await.ok();
         bundle.age("phone#", 3_600).await;
@@ -330,17 +332,11 @@ async fn of_40_who_ask_at_once_from_one_address_as_many_are_sent_to_as_its_hour_
 
 #[tokio::test]
 async fn a_code_that_the_provider_refused_counts_for_nothing() {
-    let (proxy, setting) = crate::proxy::Proxy::before("AWS_ENDPOINT_URL_SNS").await;
-    let settings = [
-        ("SENDS_PER_HOUR", "1"),
-        ("MEMBER_SENDS_PER_DAY", "1"),
-        ("SOURCE_SENDS_PER_HOUR", "1"),
-        ("REGION_SENDS_PER_HOUR", "1"),
-        setting.pair(),
-    ];
-    let bundle = Bundle::with(&settings).await;
+    let settings =
+        ["SENDS_PER_HOUR", "MEMBER_SENDS_PER_DAY", "SOURCE_SENDS_PER_HOUR", "REGION_SENDS_PER_HOUR"];
+    let (sns, bundle) = Proxy::between(SMS, &settings.map(|name| (name, "1"))).await;
     let member = bundle.member().await;
-    proxy.refuse(3);
+    sns.fault(On::first(ANY, 3), Fault::Refuse(REFUSED));
     for _ in 0..3 {
         let refused = bundle.call(Method::POST, SEND).session(&member.token).send().await;
         assert_eq!(refused.refusal(), (500, "SEND_MESSAGE_ERROR"));

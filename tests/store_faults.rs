@@ -92,7 +92,7 @@ async fn a_wrong_try_whose_answer_is_lost_is_one_try() {
 
 #[tokio::test]
 async fn a_send_whose_answer_from_the_store_is_lost_sends_one_code() {
-    let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
+    let (proxy, bundle) = Proxy::between(STORE, &[&MANY[..], &[("SENDS_PER_HOUR", "10")]].concat()).await;
     let member = bundle.member().await;
     proxy.fault(On::nth("TransactWriteItems", 1), Fault::DropAfter);
     bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();

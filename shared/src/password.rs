@@ -137,9 +137,11 @@ impl PasswordPolicy {
 pub fn verify(keys: &Keys, typed: &str, kept: &PasswordHash) -> Result<bool, Error> {
     let hash = phc::PasswordHash::new(&kept.0).map_err(Error::internal)?;
     let params = Params::try_from(&hash).map_err(Error::internal)?;
-    let Some(key) = std::str::from_utf8(params.keyid()).ok().and_then(|id| keys.by_id(id)) else {
-        return Ok(false);
-    };
+    let key_id = std::str::from_utf8(params.keyid()).map_err(Error::internal)?;
+    if key_id.is_empty() {
+        return Err(Error::internal("a password hash names no key"));
+    }
+    let Some(key) = keys.by_id(key_id) else { return Ok(false) };
     let normalised = Secret::from(typed.nfc().collect::<String>());
     match Argon2::default().verify_password(&peppered(key, normalised.expose_secret()), &hash) {
         Ok(()) => Ok(true),
