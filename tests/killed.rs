@@ -4,7 +4,6 @@ use crate::{
     changes::{Change, Kind, MANY, Table, whole},
     proxy::{ANY, Fault, On, Proxy, STORE},
 };
-use std::pin::pin;
 
 /// Kills the function at each request of such a change: before the store has it, and after the store did it.
 async fn dies(kinds: &[Kind]) {
@@ -17,7 +16,7 @@ async fn dies(kinds: &[Kind]) {
                 let before = Table::of(&bundle).await;
                 proxy.requests();
                 proxy.fault(On::nth(ANY, n), fault);
-                let mut call = pin!(change.make(&bundle));
+                let mut call = Box::pin(change.make(&bundle));
                 tokio::select! {
                     answer = &mut call => {
                         answer.ok();

@@ -96,14 +96,13 @@ impl App {
             return Ok(());
         }
         match self.send(&binding, &code, asked.language, now).await {
-            Ok(()) => Ok(()),
+            // What was stopped would be stopped again, and was logged.
+            Ok(()) | Err(NotSent { why: Error::SendFrequently { .. }, .. }) => Ok(()),
             // It is not sent again: the member would hold two codes, one of them dead.
             Err(NotSent { why, may_have_left: true }) => {
                 tracing::error!(cause = %why, "a code may have left or not");
                 Ok(())
             }
-            // It would be stopped again, and was logged.
-            Err(NotSent { why: Error::SendFrequently { .. }, .. }) => Ok(()),
             Err(NotSent { why, .. }) => {
                 self.store.unfill_code(&binding).await?;
                 Err(why)
