@@ -392,7 +392,7 @@ impl Bundle {
 }
 
 /// The attributes that are moments, beside the times of the last sends.
-const TIMES: [&str; 5] = ["expires_at", "valid_until", "resend_at", "sent_at", "cooling_since"];
+const TIMES: [&str; 6] = ["expires_at", "valid_until", "until", "resend_at", "sent_at", "cooling_since"];
 
 /// Well-formed, signed by nobody: the embedded DynamoDB reads no signature.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \

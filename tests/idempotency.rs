@@ -5,6 +5,10 @@ use crate::bundle::{
     OLD_PASSWORD, OTHER_PHONE, PHONE, PIN, RECOVERY, SEND, SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD,
     UPDATE_PAY_PASSWORD, VERIFY_MAIL, wrong,
 };
+use crate::{
+    changes::{Change, Kind, MANY},
+    proxy::{Fault, On, Proxy, STORE},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -233,4 +237,47 @@ async fn a_reader_of_the_table_finds_no_answer_in_it_and_a_day_later_nothing() {
     bundle.age("idempotency#", 86_400).await;
     let change = keyed(&bundle, Method::PUT, CHANGE, KEY).session(&member.token).json(&body).await;
     assert_eq!(change.refusal(), (401, "INVALID_TOKEN"));
+}
+
+/// A change whose call says which it is.
+fn once(change: &Change, bundle: &Bundle) -> Call {
+    change.call(bundle).header("Idempotency-Key", &change.member.id)
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_after_its_change_is_found_again() {
+    let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
+    for kind in Kind::ALL {
+        let change = Change::of(kind, &bundle).await;
+        proxy.fault(On::all("TransactWriteItems").about(&change.member.id), Fault::DropAfter);
+        let first = once(&change, &bundle).send().await;
+        proxy.heal();
+        let second = once(&change, &bundle).send().await.ok();
+        // Where the transaction was sent for the last time, its own request finds out what became of it.
+        assert_same(&first.ok(), &second);
+    }
+}
+
+#[tokio::test]
+async fn a_repetition_tells_what_became_of_a_request_whose_function_died() {
+    let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
+    for (fault, is_made) in [(Fault::HangAfter, true), (Fault::HangBefore, false)] {
+        let change = Change::of(Kind::PasswordByMessage, &bundle).await;
+        proxy.fault(On::nth("TransactWriteItems", 1), fault);
+        let die = async {
+            proxy.held().await;
+            bundle.stack.kill(change.function).unwrap();
+        };
+        let (died, ()) = tokio::join!(once(&change, &bundle).send(), die);
+        assert_eq!(died.status, 502);
+        proxy.heal();
+        if !is_made {
+            // Nobody knows yet that it is over.
+            assert_eq!(once(&change, &bundle).send().await.refusal(), (503, "SERVICE_BUSY"));
+            bundle.age("idempotency#", 60).await;
+        }
+        let answer = once(&change, &bundle).send().await.ok();
+        assert_same(&answer, &once(&change, &bundle).send().await.ok());
+        assert_eq!(audit(&bundle, &change.member).await, 1);
+    }
 }
