@@ -121,9 +121,15 @@ async fn a_throttle_or_a_conflict_that_passes_is_not_seen() {
             proxy.heal();
         }
     }
-    for fault in [Fault::Conflict, Fault::Refuse("TransactionInProgressException"), Fault::DropBefore] {
+    for (operation, fault) in [
+        ("TransactWriteItems", Fault::Conflict),
+        ("TransactWriteItems", Fault::Refuse("TransactionInProgressException")),
+        ("TransactWriteItems", Fault::DropBefore),
+        // A single write meets a transaction.
+        ("UpdateItem", Fault::Refuse("TransactionConflictException")),
+    ] {
         let change = Change::of(Kind::PasswordByMessage, &bundle).await;
-        proxy.fault(On::first("TransactWriteItems", 2), fault);
+        proxy.fault(On::first(operation, 2), fault);
         change.make(&bundle).await.ok();
         proxy.heal();
     }

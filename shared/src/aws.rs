@@ -7,9 +7,14 @@ use crate::{
     ExposeSecret,
     settings::{AwsSettings, KeysSource, Settings},
 };
-use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, retry::RetryConfig,
-    timeout::TimeoutConfig,
+use aws_sdk_dynamodb::{
+    config::{
+        BehaviorVersion, Credentials, Region, SharedCredentialsProvider,
+        interceptors::InterceptorContext,
+        retry::{ClassifyRetry, RetryAction, RetryConfig},
+        timeout::TimeoutConfig,
+    },
+    operation::{delete_item::DeleteItemError, put_item::PutItemError, update_item::UpdateItemError},
 };
 use aws_smithy_http_client::{Builder, tls};
 use aws_types::SdkConfig;
@@ -25,6 +30,27 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// All tries of one call. A request as a whole ends before the function's own time-out of 10 s, whatever it
 /// calls, and the read of the secret before the 10 s of init.
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(4_500);
+
+/// Tries a single write again that met a transaction on its item; the SDK itself does not.
+#[derive(Debug)]
+struct MetTransaction;
+
+impl ClassifyRetry for MetTransaction {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let failed = context.output_or_error().and_then(Result::err);
+        let met = failed.and_then(|error| error.as_operation_error()).is_some_and(|error| {
+            let put = error.downcast_ref().is_some_and(PutItemError::is_transaction_conflict_exception);
+            let update = error.downcast_ref().is_some_and(UpdateItemError::is_transaction_conflict_exception);
+            let delete = error.downcast_ref().is_some_and(DeleteItemError::is_transaction_conflict_exception);
+            put || update || delete
+        });
+        if met { RetryAction::transient_error() } else { RetryAction::NoActionIndicated }
+    }
+
+    fn name(&self) -> &'static str {
+        "a single write that met a transaction"
+    }
+}
 
 /// What is built at its first use: of the clients, a function needs one or two.
 pub type Lazy<T> = LazyLock<T, Box<dyn FnOnce() -> T + Send>>;
@@ -74,6 +100,7 @@ impl Clients {
         let (shared, endpoint) = (self.shared.clone(), aws.dynamodb_endpoint.clone());
         lazy(move || {
             let mut config = aws_sdk_dynamodb::config::Builder::from(&shared);
+            config = config.retry_classifier(MetTransaction);
             config.set_endpoint_url(endpoint);
             aws_sdk_dynamodb::Client::from_conf(config.build())
         })

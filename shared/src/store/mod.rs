@@ -154,5 +154,6 @@ fn is_throttle(code: &str) -> bool {
             | "InternalServerError"
             | "ServiceUnavailable"
             | "TransactionInProgressException"
+            | "TransactionConflictException"
     )
 }
