@@ -14,6 +14,9 @@ pub struct NotValid;
 #[serde(transparent)]
 pub struct Phone(String);
 
+/// The longest E.164 number, with its `+` (ITU-T E.164, 6.2.1).
+const MAX_E164_LENGTH: usize = 16;
+
 /// Which phone numbers are taken, and how a national one is read.
 #[derive(Clone, Debug)]
 pub struct PhoneRules {
@@ -29,21 +32,29 @@ impl PhoneRules {
     /// # Errors
     /// [`NotValid`] for what is no valid number, or one of a calling code that is not allowed.
     pub fn parse(&self, typed: &str) -> Result<Phone, NotValid> {
-        // E.164 has 15 digits; even with a separator after each and a prefix, 40 characters are plenty.
-        if typed.len() > 40 {
+        // E.164 has 15 digits; even with a separator after each and a prefix, 40 characters are plenty. A
+        // letter would be read as the digit on its key, and an O for a 0 make it somebody else's number.
+        if typed.len() > 40 || typed.contains(char::is_alphabetic) {
             return Err(NotValid);
         }
         // With a region, the crate strips that region's trunk prefix from international numbers as well,
         // and with it the leading zero that belongs to an Italian or Ivorian number.
         let region = (!typed.trim_start().starts_with('+')).then_some(self.default_region);
-        let number = phonenumber::parse(region, typed).map_err(|_| NotValid)?;
-        if !phonenumber::is_valid(&number)
-            || number.extension().is_some()
-            || !self.allowed_calling_codes.contains(&number.code().value())
-        {
-            return Err(NotValid);
-        }
-        Ok(Phone(number.format().mode(Mode::E164).to_string()))
+        let e164 = self.read(region, typed)?;
+        // Where it has done so after an international prefix such as 00, that shows here.
+        if self.read(None, &e164)? == e164 { Ok(Phone(e164)) } else { Err(NotValid) }
+    }
+
+    /// The E.164 form of a number that may be sent to.
+    fn read(&self, region: Option<country::Id>, text: &str) -> Result<String, NotValid> {
+        let number = phonenumber::parse(region, text).map_err(|_| NotValid)?;
+        let e164 = number.format().mode(Mode::E164).to_string();
+        let good = phonenumber::is_valid(&number)
+            && number.extension().is_none()
+            && self.allowed_calling_codes.contains(&number.code().value())
+            // The rules of some regions know longer ones: Germany's have up to 17 digits.
+            && e164.len() <= MAX_E164_LENGTH;
+        if good { Ok(e164) } else { Err(NotValid) }
     }
 }
 
@@ -108,18 +119,15 @@ impl FromStr for Email {
     /// Reads what a person typed. A display name, a quoted local part and an address literal are
     /// not taken: no member has one, and each is a way to say the same address twice.
     fn from_str(typed: &str) -> Result<Self, NotValid> {
-        let address = email_address::EmailAddress::parse_with_options(
-            typed.trim(),
-            email_address::Options::default()
-                .with_required_tld()
-                .without_display_text()
-                .without_domain_literal(),
-        )
-        .map_err(|_| NotValid)?;
-        if address.local_part().starts_with('"') {
-            return Err(NotValid);
-        }
-        Ok(Self(format!("{}@{}", address.local_part(), address.domain().to_lowercase())))
+        let (local_part, domain) = typed.trim().rsplit_once('@').ok_or(NotValid)?;
+        // Before it is checked: `İ` becomes two characters, of which one is in no domain.
+        let address = format!("{local_part}@{}", domain.to_lowercase());
+        let options = email_address::Options::default()
+            .with_required_tld()
+            .without_display_text()
+            .without_domain_literal();
+        email_address::EmailAddress::parse_with_options(&address, options).map_err(|_| NotValid)?;
+        if local_part.starts_with('"') { Err(NotValid) } else { Ok(Self(address)) }
     }
 }
 
@@ -187,7 +195,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn rules() -> PhoneRules {
-        PhoneRules { default_region: country::CN, allowed_calling_codes: vec![86, 39] }
+        PhoneRules { default_region: country::CN, allowed_calling_codes: vec![86, 39, 7] }
     }
 
     #[test]
@@ -207,6 +215,13 @@ mod tests {
         let rome = rules().parse("+39 02 3661 8300").unwrap();
         assert_eq!(rome.as_str(), "+390236618300");
         assert_eq!(rome.parts(), Ok(("39", "0236618300")));
+    }
+
+    #[test]
+    fn a_number_of_more_than_fifteen_digits_is_no_phone() {
+        let rules = PhoneRules { allowed_calling_codes: vec![49], ..rules() };
+        assert!(rules.parse("+495112345234567").is_ok());
+        assert_eq!(rules.parse("+49511234523456789"), Err(NotValid));
     }
 
     #[test]
@@ -230,6 +245,10 @@ mod tests {
             "+86",
             "１３",
             "+8613627140483;x=1",
+            "1362714O483",
+            // Rome without its zero, which is no number there; Saransk, which the crate knows by one spelling alone.
+            "0039 02 3661 8300",
+            "007 834 267 8825",
         ] {
             assert_eq!(rules().parse(typed), Err(NotValid), "{typed}");
         }
@@ -244,6 +263,7 @@ mod tests {
     #[test]
     fn an_address_is_parsed_once() {
         assert_eq!(Email::from_str(" Li.Lei@EXAMPLE.com ").unwrap().as_str(), "Li.Lei@example.com");
+        assert_eq!(Email::from_str("li@BÜCHER.example").unwrap().as_str(), "li@bücher.example");
         for typed in [
             "",
             "li",
@@ -254,6 +274,7 @@ mod tests {
             "li@[1.2.3.4]",
             "li@localhost",
             "a b@x.com",
+            "li@EXAMPLE.İSTANBUL",
         ] {
             assert_eq!(Email::from_str(typed), Err(NotValid), "{typed}");
         }
