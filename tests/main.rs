@@ -11,6 +11,7 @@ mod changes;
 mod clocks;
 mod documents;
 mod events;
+mod fuzz;
 mod idempotency;
 mod journey;
 mod keys;

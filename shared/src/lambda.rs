@@ -11,7 +11,7 @@ use crate::{
     settings::Settings,
 };
 use lambda_http::{
-    LambdaEvent, lambda_runtime, service_fn,
+    Context, LambdaEvent, lambda_runtime, service_fn,
     tracing::{self, subscriber},
 };
 use serde::{Deserialize, de::IgnoredAny};
@@ -39,6 +39,28 @@ where
     F: Future<Output = Result<Reply, Error>> + Send + 'static,
 {
     run(move |app, event| http::answer(app, envelope, handler, event))
+}
+
+/// What [`serve`] does with one event, for whoever has a runtime of their own: whatever the event is, an
+/// answer that its gateway takes.
+pub async fn answer<H, F>(
+    app: &'static App,
+    envelope: Envelope,
+    handler: H,
+    event: Box<RawValue>,
+    request_id: &str,
+) -> Value
+where
+    H: Fn(&'static App, Request) -> F + Copy + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, Error>> + Send + 'static,
+{
+    let mut context = Context::default();
+    request_id.clone_into(&mut context.request_id);
+    let event = LambdaEvent::new(event, context);
+    match ping(app, &event).await {
+        Some(pong) => pong,
+        None => http::answer(app, envelope, handler, event).await,
+    }
 }
 
 /// Runs the function that the table's stream calls with queued notices: in their order, and no

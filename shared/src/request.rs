@@ -107,17 +107,18 @@ impl Request {
 
 /// Parameters by name: those of the body stand before those of the query. Blank ones are not kept.
 #[derive(Default)]
-pub(crate) struct Parameters {
+pub struct Parameters {
     body: BTreeMap<String, Secret>,
     query: BTreeMap<String, Secret>,
 }
 
 impl Parameters {
-    /// Reads the query and the body.
+    /// Reads the query, whose names and values are decoded already, and the body, which `content_type` tells
+    /// what it is. A JSON number is the digits it was written with.
     ///
     /// # Errors
     /// [`Error::BodyTooLarge`], or [`Error::BodyNotValid`] for a body that is neither a JSON object nor a form.
-    pub(crate) fn read<'a>(
+    pub fn read<'a>(
         query: impl IntoIterator<Item = (&'a str, &'a str)>,
         content_type: Option<&str>,
         body: &[u8],
@@ -149,8 +150,10 @@ impl Parameters {
         })
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
-        self.body.get(name).or_else(|| self.query.get(name)).map(crate::ExposeSecret::expose_secret)
+    /// The value, never a blank one.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.body.get(name).or_else(|| self.query.get(name)).map(ExposeSecret::expose_secret)
     }
 
     /// All parameters but the session in one text, in which two different requests never look the same.

@@ -1,0 +1,31 @@
+//! The fuzz targets' corpora, replayed: seeds, what covered most, and what was found.
+
+use crate::bundle::root;
+use std::fs;
+
+#[path = "../fuzz/src/lib.rs"]
+mod targets;
+
+#[test]
+fn no_input_of_the_corpora_breaks_what_its_target_holds_true() {
+    for (name, target) in targets::TARGETS {
+        let corpus: Vec<_> =
+            fs::read_dir(root().join("fuzz/corpus").join(name)).unwrap().map(|file| file.unwrap()).collect();
+        assert!(!corpus.is_empty(), "{name} has no corpus");
+        for file in corpus {
+            // Shown where it fails.
+            println!("{}", file.path().display());
+            target(&fs::read(file.path()).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_target_is_fuzzed_and_replayed() {
+    let mut fuzzed: Vec<_> = fs::read_dir(root().join("fuzz/fuzz_targets"))
+        .unwrap()
+        .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    fuzzed.sort();
+    assert_eq!(fuzzed, targets::TARGETS.map(|(name, _)| name));
+}
