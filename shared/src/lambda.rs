@@ -41,8 +41,8 @@ where
     run(move |app, event| http::answer(app, envelope, handler, event))
 }
 
-/// What [`serve`] does with one event, for whoever has a runtime of their own: whatever the event is, an
-/// answer that its gateway takes.
+/// What [`serve`] does with one event, for whoever has a runtime of their own, and so no time limit: whatever
+/// the event is, an answer that its gateway takes.
 pub async fn answer<H, F>(
     app: &'static App,
     envelope: Envelope,
@@ -56,6 +56,7 @@ where
 {
     let mut context = Context::default();
     request_id.clone_into(&mut context.request_id);
+    context.deadline = u64::MAX;
     let event = LambdaEvent::new(event, context);
     match ping(app, &event).await {
         Some(pong) => pong,
