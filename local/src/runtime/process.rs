@@ -52,6 +52,8 @@ impl Process {
     /// Starts a process of `function`.
     pub(super) fn start(function: &Function) -> io::Result<Self> {
         let id = aws::random_id();
+        // Before the process, which may ask for its first event sooner than this thread goes on.
+        let mailbox = function.mailboxes.open(id.clone(), aws::function_arn(&function.name));
         let mut child = Command::new(&function.program)
             .env_clear()
             .envs(&function.environment)
@@ -68,7 +70,6 @@ impl Process {
         if let Some(output) = child.stderr.take() {
             tokio::spawn(read_lines(output, function.name.clone(), Arc::clone(&function.logs)));
         }
-        let mailbox = function.mailboxes.open(id, aws::function_arn(&function.name));
         Ok(Self { child, mailbox })
     }
 
