@@ -18,8 +18,11 @@ use std::{
 };
 use tokio::runtime::{Builder, Runtime};
 
+/// Holds true of an input, or panics.
+type Target = fn(&[u8]);
+
 /// Every target by its name, which its corpus has too.
-pub const TARGETS: [(&str, fn(&[u8])); 5] =
+pub const TARGETS: [(&str, Target); 5] =
     [("body", body), ("event", event), ("phone", phone), ("template", template), ("token", token)];
 
 /// The settings of a deployment that sends to the whole world, with a store that nobody answers for.
@@ -176,7 +179,7 @@ fn assert_taken(answer: &Value) {
             assert!(serde_json::from_str::<Map<String, Value>>(body).unwrap().contains_key("code"), "{body}");
         }
         content_type => {
-            assert!(content_type.starts_with("text/html") && body.contains("</html>"), "{answer}")
+            assert!(content_type.starts_with("text/html") && body.contains("</html>"), "{answer}");
         }
     }
 }
