@@ -1,11 +1,11 @@
 //! `Idempotency-Key`: a request that is repeated gets the same answer, and has one effect.
 
-use crate::bundle::{
-    Answer, BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, Call, EMAIL, Jar, Member, NEW_PASSWORD, NEW_PIN,
-    OLD_PASSWORD, OTHER_PHONE, PHONE, PIN, RECOVERY, SEND, SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD,
-    UPDATE_PAY_PASSWORD, VERIFY_MAIL, wrong,
-};
 use crate::{
+    bundle::{
+        Answer, BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, Call, EMAIL, Jar, Member, NEW_PASSWORD,
+        NEW_PIN, OLD_PASSWORD, OTHER_PHONE, PHONE, PIN, RECOVERY, SEND, SEND_CODE, SEND_MAIL,
+        SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, wrong,
+    },
     changes::{Change, Kind, MANY},
     proxy::{Fault, On, Proxy, STORE},
 };
@@ -280,4 +280,16 @@ async fn a_repetition_tells_what_became_of_a_request_whose_function_died() {
         assert_same(&answer, &once(&change, &bundle).send().await.ok());
         assert_eq!(audit(&bundle, &change.member).await, 1);
     }
+}
+
+#[tokio::test]
+async fn a_send_is_answered_even_if_its_answer_cannot_be_kept() {
+    let (proxy, bundle) = Proxy::between(STORE, &[]).await;
+    let member = bundle.member().await;
+    // The first keeps the code; the others are the tries to keep the answer.
+    for n in 2..=4 {
+        proxy.fault(On::nth("TransactWriteItems", n), Fault::Refuse("ThrottlingException"));
+    }
+    keyed(&bundle, Method::POST, SEND, KEY).session(&member.token).send().await.ok();
+    assert!(bundle.stack.log_lines().iter().any(|line| line.text.contains("an answer was not kept")));
 }

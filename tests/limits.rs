@@ -1,10 +1,12 @@
 //! No bill explodes: how often codes are sent, and how long whoever is refused has to wait.
 
-use crate::bundle::{
-    Answer, Bundle, Call, EMAIL, Member, OTHER_PHONE, PHONE, RECOVERY, RESET_PAY_PASSWORD, SEND, SEND_CODE,
-    SEND_MAIL, wrong,
+use crate::{
+    bundle::{
+        Answer, BIND_PHONE, Bundle, Call, EMAIL, Member, OLD_PASSWORD, OTHER_PHONE, PHONE, RECOVERY,
+        RESET_PAY_PASSWORD, SEND, SEND_CODE, SEND_MAIL, wrong,
+    },
+    proxy::{ANY, Fault, On, Proxy, REFUSED, SMS},
 };
-use crate::proxy::{ANY, Fault, On, Proxy, REFUSED, SMS};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
@@ -212,10 +214,8 @@ async fn send_and_verify(bundle: &Bundle, member: &Member, sent: usize, verified
     for number in 0..sent {
         ask(bundle, &phone(number)).session(&member.token).send().await.ok();
         if number < verified {
-            let body =
-                json!({ "message": bundle.code(), "phone": phone(number), "password": "the-old-password" });
-            let path = crate::bundle::BIND_PHONE;
-            bundle.call(Method::PUT, path).session(&member.token).json(&body).await.ok();
+            let body = json!({ "message": bundle.code(), "phone": phone(number), "password": OLD_PASSWORD });
+            bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
         }
     }
 }
@@ -245,8 +245,8 @@ async fn a_breaker_opens_when_too_few_codes_come_back_and_closes_when_they_do() 
     assert!(line.text.contains(r#""calling_code":"86""#) && line.text.contains("WARN"), "{}", line.text);
 
     // A code is good while the breaker is open, and mail has no calling code.
-    let body = json!({ "message": code, "phone": phone(50), "password": "the-old-password" });
-    bundle.call(Method::PUT, crate::bundle::BIND_PHONE).session(&member.token).json(&body).await.ok();
+    let body = json!({ "message": code, "phone": phone(50), "password": OLD_PASSWORD });
+    bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
     bundle.call(Method::POST, SEND_MAIL).form(&[("email", EMAIL)]).await.ok();
 
     older_traffic(&bundle, 11).await;

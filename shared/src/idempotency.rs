@@ -10,7 +10,7 @@ use crate::{
     clock::Timestamp,
     error::Error,
     keys::{Key, Keys, Use},
-    parameter::Field,
+    parameter::{Field, Parameter},
     random,
     reply::Reply,
     request::Request,
@@ -22,6 +22,7 @@ use aws_lc_rs::{
     constant_time, digest,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use lambda_http::tracing;
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -150,7 +151,7 @@ fn caller(app: &App, request: &Request) -> Option<String> {
         let claims = session::verify(&app.keys, &app.settings, token.expose_secret()).ok()?;
         return Some(format!("member#{}", claims.member));
     }
-    let verification = request.optional(crate::Parameter::Verification);
+    let verification = request.optional(Parameter::Verification);
     Some(verification.map_or_else(
         || format!("source#{}", request.origin.source()),
         |verification| format!("verification#{verification}"),
@@ -171,13 +172,19 @@ impl App {
         let answer = handler(self, request).await;
         match &answer {
             _ if once.answered.load(Ordering::Relaxed) => answer,
-            Ok(_) => self.keep(&once, answer).await,
-            Err(error) if error.is_final() => self.keep(&once, answer).await,
-            Err(_) => match self.store.give_up(&once).await? {
+            Err(error) if !error.is_final() => match self.store.give_up(&once).await? {
                 // The transaction of the change had happened, and its answer was lost on the way back.
                 Some(kept) => once.open(&self.keys, &kept).unwrap_or(answer),
                 None => answer,
             },
+            Ok(_) | Err(_) => {
+                let sealed = once.seal(&self.keys, answer.as_ref())?;
+                if let Err(error) = self.store.keep_answer(&sealed).await {
+                    // What it tells of has happened all the same.
+                    tracing::warn!(cause = %error, "an answer was not kept for its repetition");
+                }
+                answer
+            }
         }
     }
 
@@ -203,11 +210,5 @@ impl App {
         reply: &Reply,
     ) -> Result<Option<Sealed<'a>>, Error> {
         request.once.as_ref().map(|once| once.seal(&self.keys, Ok(reply))).transpose()
-    }
-
-    async fn keep(&self, once: &Once, answer: Result<Reply, Error>) -> Result<Reply, Error> {
-        let sealed = once.seal(&self.keys, answer.as_ref())?;
-        self.store.keep_answer(&sealed).await?;
-        answer
     }
 }
