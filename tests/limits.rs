@@ -28,7 +28,8 @@ fn phone(number: usize) -> String {
     format!("138{number:08}")
 }
 
-/// An event of `send-code` from that address, as API Gateway would hand it over, with a header of the caller's own.
+/// An event of `send-code` from that address, as API Gateway would hand it over, with a header of the caller's
+/// own.
 fn event_from(source: &str, phone: &str) -> Value {
     json!({
         "resource": SEND_CODE, "path": SEND_CODE, "httpMethod": "GET",

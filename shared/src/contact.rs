@@ -246,7 +246,8 @@ mod tests {
             "１３",
             "+8613627140483;x=1",
             "1362714O483",
-            // Rome without its zero, which is no number there; Saransk, which the crate knows by one spelling alone.
+            // Rome without its zero, which is no number there; Saransk, which the crate knows by one spelling
+            // alone.
             "0039 02 3661 8300",
             "007 834 267 8825",
         ] {

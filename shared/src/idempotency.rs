@@ -159,7 +159,8 @@ fn caller(app: &App, request: &Request) -> Option<String> {
 }
 
 impl App {
-    /// Answers a request: by the handler, or, where it repeats one that says which it is, as that one was answered.
+    /// Answers a request: by the handler, or, where it repeats one that says which it is, as that one was
+    /// answered.
     pub(crate) async fn once<H, F>(&'static self, request: Request, handler: H) -> Result<Reply, Error>
     where
         H: Fn(&'static App, Request) -> F,

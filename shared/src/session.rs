@@ -84,8 +84,8 @@ pub fn issue(
 /// allows "no more than a few minutes" for that.
 const LEEWAY_SECONDS: u64 = 300;
 
-/// Checks `kid`, the algorithm that belongs to it, the signature, `exp`, `iss` and `aud`, and that the login is not yet to come:
-/// a session of such a one would outlive 30 days and stay as good as a recent login.
+/// Checks `kid`, the algorithm that belongs to it, the signature, `exp`, `iss` and `aud`, and that the login is
+/// not yet to come: a session of such a one would outlive 30 days and stay as good as a recent login.
 ///
 /// # Errors
 /// [`Error::InvalidToken`], whatever was wrong.

@@ -95,7 +95,8 @@ impl Store {
         self.commit(transaction).await
     }
 
-    /// Forgets a request that was begun here and may be begun again, or gives the sealed answer that it got after all.
+    /// Forgets a request that was begun here and may be begun again, or gives the sealed answer that it got
+    /// after all.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
