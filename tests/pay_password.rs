@@ -1,11 +1,15 @@
 //! 设置支付密码, 修改支付密码: the payment PIN set and changed.
 
-use crate::bundle::{
-    Answer, Bundle, CHANGE, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD, PHONE, PIN, RESET_PAY_PASSWORD,
-    SEND_CODE, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD,
+use crate::{
+    bundle::{
+        Answer, Bundle, CHANGE, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD, PHONE, PIN, RESET_PAY_PASSWORD,
+        SEND_CODE, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
+    },
+    proxy::{Fault, On, Proxy, STORE},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Each breaks one rule: 6 digits, not one repeated, no run, no part of the phone number.
 const UNACCEPTABLE: [&str; 19] = [
@@ -157,10 +161,47 @@ async fn of_40_first_ones_at_once_one_is_set() {
     let winners: Vec<_> = (0..40).filter(|number| answers[*number].status.is_success()).collect();
     assert_eq!(winners.len(), 1, "{answers:#?}");
     for answer in answers.iter().filter(|answer| !answer.status.is_success()) {
+        // Busy where the store's own conflicts stay in the way.
         let expected = [(409, "PAY_PASSWORD_ALREADY_SET"), (503, "SERVICE_BUSY")];
         assert!(expected.contains(&answer.refusal()), "{answer:?}");
     }
     update(&bundle, &member, &pin(winners[0]), NEW_PIN).await.ok();
+}
+
+/// Sets it by a call that has read the member and is late with what it writes: that comes after `meanwhile`.
+async fn set_late(proxy: &Proxy, bundle: &Bundle, member: &Member, meanwhile: impl Future) -> Answer {
+    proxy.fault(On::nth("TransactWriteItems", 1), Fault::Delay(Duration::from_millis(500)));
+    proxy.requests();
+    let body = json!({ "payPasswordFirst": PIN });
+    let meanwhile = async {
+        while !proxy.requests().contains(&"TransactWriteItems".to_owned()) {
+            tokio::task::yield_now().await;
+        }
+        meanwhile.await;
+    };
+    tokio::join!(set(bundle, member, &body), meanwhile).0
+}
+
+#[tokio::test]
+async fn it_is_set_although_the_members_address_is_bound_meanwhile() {
+    let (proxy, bundle) = Proxy::between(STORE, &[]).await;
+    let member = bundle.member().await;
+    let (verification, code) = bundle.ask_by_mail(Some(&member), "lei@example.com").await;
+    let body = json!({ "verification": verification, "code": code });
+    let bind = async { bundle.call(Method::POST, VERIFY_MAIL).json(&body).await.ok() };
+    set_late(&proxy, &bundle, &member, bind).await.ok();
+    assert_eq!(bundle.shown(&member).await["email"], "lei@example.com");
+    update(&bundle, &member, PIN, NEW_PIN).await.ok();
+}
+
+#[tokio::test]
+async fn whoever_sets_it_a_moment_too_late_is_told_that_it_is_set() {
+    let (proxy, bundle) = Proxy::between(STORE, &[]).await;
+    let member = bundle.member().await;
+    let body = json!({ "payPasswordFirst": NEW_PIN });
+    let late = set_late(&proxy, &bundle, &member, set(&bundle, &member, &body)).await;
+    assert_eq!(late.refusal(), (409, "PAY_PASSWORD_ALREADY_SET"));
+    update(&bundle, &member, NEW_PIN, PIN).await.ok();
 }
 
 #[tokio::test]

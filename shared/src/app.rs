@@ -17,7 +17,7 @@ use crate::{
     settings::Settings,
     store::{
         Store,
-        change::Change,
+        change::{Change, ChangedMeanwhile},
         code::Holder,
         counter::Counter,
         member::{Member, MemberId},
@@ -48,6 +48,10 @@ pub struct App {
 /// within a region takes, and far less than the 10 s that Lambda gives to init.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
+/// How often a member is read for one request while other requests change them. Two at once is a finger that
+/// taps twice; more are no person's.
+const READS: u32 = 3;
+
 impl App {
     /// Reads the keys and opens the connection to the store, both at once.
     ///
@@ -64,6 +68,22 @@ impl App {
         let sms = SmsSender::new(clients.sns(&settings.aws), settings.sms_sender_id.clone());
         let mail = MailSender::new(clients.sesv2(&settings.aws), settings.mail_from.clone());
         Ok(Self { passwords: PasswordPolicy::from(&settings), settings, keys, store, sms, mail })
+    }
+
+    /// Lets the handler answer, and anew where another request changed the member between its read and its
+    /// write: of that request nothing was written.
+    pub(crate) async fn handle<H, F>(&'static self, request: Request, handler: H) -> Result<Reply, Error>
+    where
+        H: Fn(&'static Self, Request) -> F,
+        F: Future<Output = Result<Reply, Error>>,
+    {
+        for _ in 1..READS {
+            match handler(self, request.clone()).await {
+                Err(Error::Busy(cause)) if cause.is::<ChangedMeanwhile>() => (),
+                answer => return answer,
+            }
+        }
+        handler(self, request).await
     }
 
     /// The session that was sent with a request.

@@ -166,11 +166,11 @@ impl App {
         H: Fn(&'static App, Request) -> F,
         F: Future<Output = Result<Reply, Error>>,
     {
-        let Some(once) = request.once.clone() else { return handler(self, request).await };
+        let Some(once) = request.once.clone() else { return self.handle(request, handler).await };
         if let Some(answer) = self.begin(&once).await? {
             return answer;
         }
-        let answer = handler(self, request).await;
+        let answer = self.handle(request, handler).await;
         match &answer {
             _ if once.answered.load(Ordering::Relaxed) => answer,
             Err(error) if !error.is_final() => match self.store.give_up(&once).await? {

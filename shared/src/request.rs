@@ -19,7 +19,7 @@ pub(crate) const SESSION: &str = "token";
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// A request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// The language in which its sender is answered.
     pub language: Language,
@@ -106,7 +106,7 @@ impl Request {
 }
 
 /// Parameters by name: those of the body stand before those of the query. Blank ones are not kept.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Parameters {
     body: BTreeMap<String, Secret>,
     query: BTreeMap<String, Secret>,

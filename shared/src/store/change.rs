@@ -13,6 +13,11 @@ use aws_sdk_dynamodb::types::{AttributeValue, Update, builders::UpdateBuilder};
 /// Nobody wrote the member since this request read them.
 const UNCHANGED: &str = "revision = :revision";
 
+/// Another request wrote the member between this one's read and its write: to read again tells more.
+#[derive(Debug, thiserror::Error)]
+#[error("the member was changed by another request")]
+pub(crate) struct ChangedMeanwhile;
+
 /// A change that is about to be made to a member, as this request read them.
 #[must_use = "a change happens when it is made with `Store::make`"]
 pub struct Change<'a> {
@@ -157,7 +162,8 @@ impl Store {
     /// # Errors
     /// What is spent was spent meanwhile: [`Error::CodeNotValid`] or [`Error::NotValid`]. Another
     /// member has what is bound: [`Error::PhoneInUse`], [`Error::EmailInUse`]. The credentials were
-    /// changed meanwhile: [`Error::InvalidToken`]; something else of the member: [`Error::Busy`].
+    /// changed meanwhile: [`Error::InvalidToken`]; something else of the member: [`Error::Busy`] by
+    /// `ChangedMeanwhile`.
     pub(crate) async fn make(&self, change: &Change<'_>, sealed: Option<&Sealed<'_>>) -> Result<(), Error> {
         let Change { member, action, request, .. } = *change;
         let mut transaction = Transaction::default();
@@ -189,7 +195,7 @@ impl Store {
 fn changed_meanwhile(stood: Option<Item>, credential_version: u64) -> Error {
     match stood.map(read::<Member>).transpose() {
         Ok(Some(member)) if member.credential_version == credential_version => {
-            Error::Busy("the member was changed by another request".into())
+            Error::Busy(ChangedMeanwhile.into())
         }
         Ok(Some(_)) => Error::InvalidToken,
         Ok(None) => Error::UserNotFound,
