@@ -166,13 +166,13 @@ impl Table {
     }
 
     /// What was written since then, by kinds of items and names of attributes. Counts, which come before a
-    /// change or after it, are no part of it.
+    /// change or after it, or end with the hour, are no part of it.
     pub async fn changed(&self, bundle: &Bundle) -> Vec<String> {
         let now = Self::of(bundle).await;
         let keys: BTreeSet<_> = self.0.keys().chain(now.0.keys()).collect();
         let mut changed: Vec<_> = keys
             .into_iter()
-            .filter(|(_, sk)| !["counter", "traffic"].contains(&sk.as_str()))
+            .filter(|(pk, sk)| !["counter", "traffic"].contains(&sk.as_str()) && !pk.starts_with("source#"))
             .filter_map(|key| {
                 let kind = [&key.0, &key.1].map(|part| part.split('#').next().unwrap()).join(" ");
                 match (self.0.get(key), now.0.get(key)) {
