@@ -99,8 +99,8 @@ impl Clients {
     pub(crate) fn dynamodb(&self, aws: &AwsSettings) -> Lazy<aws_sdk_dynamodb::Client> {
         let (shared, endpoint) = (self.shared.clone(), aws.dynamodb_endpoint.clone());
         lazy(move || {
-            let mut config = aws_sdk_dynamodb::config::Builder::from(&shared);
-            config = config.retry_classifier(MetTransaction);
+            let mut config =
+                aws_sdk_dynamodb::config::Builder::from(&shared).retry_classifier(MetTransaction);
             config.set_endpoint_url(endpoint);
             aws_sdk_dynamodb::Client::from_conf(config.build())
         })

@@ -28,7 +28,7 @@ use std::{
     time::Duration,
 };
 
-/// The longest key, in bytes: four times a UUID's, which the draft recommends (2.2), and more.
+/// The longest key, in bytes: seven times a UUID, which the draft recommends (2.2).
 pub const MAX_KEY_BYTES: usize = 255;
 
 /// How often a repetition looks whether the request itself, still under way, has its answer: for four seconds
@@ -98,7 +98,7 @@ impl Once {
     }
 
     fn fingerprint_under(&self, key: &Key) -> String {
-        let mac = key.mac(Use::Answer, &[b"fingerprint", self.asked.expose_secret().as_bytes()]);
+        let mac = key.mac(Use::Request, &[self.asked.expose_secret().as_bytes()]);
         format!("{}.{}", key.id, URL_SAFE_NO_PAD.encode(mac))
     }
 

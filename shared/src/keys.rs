@@ -31,6 +31,8 @@ pub enum Use {
     Pepper,
     /// Seals the answers that are kept for repeated requests.
     Answer,
+    /// The MAC by which a repeated request is known.
+    Request,
 }
 
 impl Use {
@@ -42,6 +44,7 @@ impl Use {
             Self::Code => b"account-security code",
             Self::Pepper => b"account-security pepper",
             Self::Answer => b"account-security answer",
+            Self::Request => b"account-security request",
         }
     }
 }
@@ -55,6 +58,7 @@ pub struct Key {
     code: [u8; 32],
     pepper: [u8; 32],
     answer: [u8; 32],
+    request: [u8; 32],
 }
 
 impl Key {
@@ -69,7 +73,8 @@ impl Key {
         };
         let (session, token) = (subkey(Use::Session)?, subkey(Use::Token)?);
         let (code, pepper) = (subkey(Use::Code)?, subkey(Use::Pepper)?);
-        Ok(Self { id, session, token, code, pepper, answer: subkey(Use::Answer)? })
+        let (answer, request) = (subkey(Use::Answer)?, subkey(Use::Request)?);
+        Ok(Self { id, session, token, code, pepper, answer, request })
     }
 
     /// The subkey: HKDF-SHA-256 with an empty salt over the key's text, `info` by use.
@@ -81,6 +86,7 @@ impl Key {
             Use::Code => &self.code,
             Use::Pepper => &self.pepper,
             Use::Answer => &self.answer,
+            Use::Request => &self.request,
         }
     }
 
@@ -251,7 +257,7 @@ pub(crate) mod tests {
         let keys = two_keys();
         let mut seen = std::collections::HashSet::new();
         for key in keys.all() {
-            for purpose in [Use::Session, Use::Token, Use::Code, Use::Pepper, Use::Answer] {
+            for purpose in [Use::Session, Use::Token, Use::Code, Use::Pepper, Use::Answer, Use::Request] {
                 assert!(seen.insert(*key.bytes(purpose)));
             }
         }

@@ -158,13 +158,10 @@ impl Parameters {
 
     /// All parameters but the session in one text, in which two different requests never look the same.
     pub(crate) fn canonical(&self) -> String {
-        let named = |parameters: &BTreeMap<String, Secret>| -> BTreeMap<String, String> {
-            let named = parameters.iter().filter(|(name, _)| *name != SESSION);
-            named.map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect()
-        };
         // The later ones stand: a body's come before those of the query.
-        let parameters: BTreeMap<_, _> = named(&self.query).into_iter().chain(named(&self.body)).collect();
-        serde_json::json!(parameters).to_string()
+        let named = self.query.iter().chain(&self.body).filter(|(name, _)| *name != SESSION);
+        let named: BTreeMap<_, _> = named.map(|(name, value)| (name, value.expose_secret())).collect();
+        serde_json::json!(named).to_string()
     }
 
     /// A parameter that is not taken from the query, since an address ends in logs (ASVS 5, 14.2.1).

@@ -45,7 +45,7 @@ impl App {
         let new = self.new_code(destination, purpose)?;
         let code = code::draw(self.settings.code_length)?;
         let sending = sending(&new, Some(member), request);
-        let drawn = Drawn::Now(member, new.binding.mac(&self.keys, &code));
+        let drawn = Drawn::Now(new.binding.mac(&self.keys, &code));
         self.store.put_code(&self.settings, &sending, drawn).await?;
         if let Err(not_sent) = self.send(&new.binding, &code, request.language, sending.at).await {
             if !not_sent.may_have_left {

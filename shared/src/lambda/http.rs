@@ -96,7 +96,7 @@ where
     let reply = async {
         let mut request = request(&event, origin, language)?;
         if !matches!(shape, Shape::Page) {
-            request.once = once(app, &request, &event)?.map(Arc::new);
+            request.once = once(app, &request, &event, deadline)?.map(Arc::new);
         }
         app.once(request, handler).await
     };
@@ -145,11 +145,16 @@ fn request(event: &lambda_http::Request, origin: Origin, language: Language) -> 
 }
 
 /// Which request it is, where it says so.
-fn once(app: &App, request: &Request, event: &lambda_http::Request) -> Result<Option<Once>, Error> {
+fn once(
+    app: &App,
+    request: &Request,
+    event: &lambda_http::Request,
+    deadline: u64,
+) -> Result<Option<Once>, Error> {
     let context = event.lambda_context_ref();
     let function = context.map(|context| context.env_config.function_name.as_str()).unwrap_or_default();
     // Rounded up: whoever begins anew must not do so before this process is over.
-    let until = Timestamp(context.map_or(0, |context| context.deadline / 1000 + 1));
+    let until = Timestamp(deadline / 1000 + 1);
     // What cannot be read is no key, and not the absence of one.
     let key = event.headers().get(IDEMPOTENCY_KEY).map(|key| key.to_str().unwrap_or_default());
     Once::of(app, request, key, function, until)

@@ -58,7 +58,7 @@ pub struct Sending<'a> {
 #[derive(Debug)]
 pub enum Drawn<'a> {
     /// The request that asks for it, and this is its MAC.
-    Now(MemberId, CodeMac),
+    Now(CodeMac),
     /// Whoever delivers this notice.
     Later(&'a Notice),
 }
@@ -156,15 +156,15 @@ impl Store {
             transaction.log_send(Log::of_member(member, settings), sending, &self.table)?;
         }
         transaction.count_source(sending, settings, &self.table)?;
-        let (member, mac) = match drawn {
-            Drawn::Now(member, mac) => (Some(member), Some(mac)),
+        let mac = match drawn {
+            Drawn::Now(mac) => Some(mac),
             Drawn::Later(notice) => {
                 transaction.queue(notice, &self.table)?;
-                (None, None)
+                None
             }
         };
         let kept = Kept {
-            member,
+            member: sending.member,
             flow: binding.flow.clone(),
             mac,
             tries: 0,
