@@ -69,7 +69,7 @@ async fn a_recovery_code_goes_to_the_new_phone_and_no_longer_to_the_old_one() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     bound(&bundle, &member, NEW_PHONE).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let codes = bundle.stack.messages().iter().filter(|message| message.code.is_some()).count();
     for phone in [PHONE, NEW_PHONE] {
         bundle.call(Method::GET, SEND_CODE).query(&[("phone", phone)]).send().await.ok();
@@ -183,7 +183,7 @@ async fn the_next_code_to_a_phone_waits_for_120_seconds_whoever_asks_and_whateve
     }
     bundle.settled().await;
     assert_eq!(bundle.stack.messages().len(), 1, "a refused send costs no message");
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     bundle.ask_by_sms(Some(&member), PHONE).await;
 }
 
@@ -196,11 +196,11 @@ async fn a_verification_that_is_sent_along_must_be_the_codes_own() {
     let (of_another_purpose, _) = bundle.ask_by_sms(Some(&member), PHONE).await;
     let (of_another_phone, _) = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await;
     let (of_a_mail, _) = bundle.ask_by_mail(Some(&member), EMAIL).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (of_another_member, _) = bundle.ask_by_sms(Some(&other), NEW_PHONE).await;
     let of_a_recovery = bundle.ask_by_sms(None, PHONE).await;
     let a_grant = bundle.grant(&of_a_recovery).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (phone_info, _) = bundle.ask(&member).await;
     let (its_own, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
     for verification in [
@@ -245,10 +245,10 @@ async fn a_code_of_another_purpose_or_for_another_member_is_refused() {
     };
     let (_, to_change_the_password) = bundle.ask(&member).await;
     try_to_bind(&to_change_the_password, PHONE).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (_, to_reset_the_pay_password) = bundle.ask_by_sms(Some(&member), PHONE).await;
     try_to_bind(&to_reset_the_pay_password, PHONE).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (_, to_recover) = bundle.ask_by_sms(None, OTHER_PHONE).await;
     try_to_bind(&to_recover, OTHER_PHONE).await;
     let (_, of_the_other) = bundle.ask_by_sms(Some(&other), NEW_PHONE).await;
@@ -281,7 +281,7 @@ async fn a_code_is_good_for_300_seconds_and_once() {
     bundle.age("code#", 300).await;
     let body = json!({ "message": code, "phone": NEW_PHONE });
     assert_eq!(bind(&bundle, &member, &body).await.refusal(), (400, "{CODE}_NOT_VALID"));
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
     bundle.age("code#", 290).await;
     let body = json!({ "message": code, "phone": NEW_PHONE });
@@ -352,7 +352,7 @@ async fn an_old_login_binds_the_first_phone_and_the_same_one_again() {
     let bundle = Bundle::start().await;
     let old = bundle.logged_in(&without_phone(&bundle).await, 86_400).await;
     bound(&bundle, &old, NEW_PHONE).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let call = bundle.call(Method::GET, SEND_CODE).session(&old.token);
     call.query(&[("phone", NEW_PHONE), ("purpose", "bind")]).send().await.ok();
     let code = bundle.code_to(&e164(NEW_PHONE)).await;
@@ -389,7 +389,7 @@ async fn of_40_who_want_one_phone_at_once_one_gets_it() {
     let member = bundle.member().await;
     let other = bundle.other_member().await;
     bundle.ask_by_sms(Some(&other), NEW_PHONE).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
     // Two members bind it, and the login service creates a third who has it.
     let answers = bundle
@@ -459,7 +459,7 @@ async fn a_phone_that_was_just_bound_is_the_members_in_every_other_call() {
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PHONE });
     let call = bundle.call(Method::PUT, CHANGE).session(&member.token);
     assert_eq!(call.json(&body).await.refusal(), (400, "{NEW_PASSWORD}_NOT_VALID"));
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();
     let messages = bundle.sent_to(&e164(NEW_PHONE)).await;
     assert_eq!(messages.iter().filter(|message| message.code.is_some()).count(), 2, "{messages:#?}");

@@ -145,7 +145,7 @@ async fn a_right_old_password_is_no_failure() {
         let (phone_info, code) = bundle.ask(&member).await;
         let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": new, "oldPassword": old });
         member.token = change(&bundle, &member, &body).await.ok().token().to_owned();
-        bundle.age("phone#", 120).await;
+        bundle.age("sent#phone#", 120).await;
     }
 }
 
@@ -180,7 +180,7 @@ async fn another_code_waits_for_120_seconds_and_replaces_the_one_before() {
     assert_eq!(refused.headers["retry-after"], seconds.to_string());
     assert_eq!(bundle.stack.messages().len(), 1, "a refused send costs no message");
 
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (_, second) = bundle.ask(&member).await;
     let body = |code: &str| json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     if first != second {
@@ -288,7 +288,7 @@ async fn failures_of_a_day_are_counted_across_codes_and_right_ones_are_not() {
         let body =
             json!({ "phoneInfo": phone_info, "code": code, "newPassword": format!("new-password-{round}") });
         member.token = change(&bundle, &member, &body).await.ok().token().to_owned();
-        bundle.age("phone#", 120).await;
+        bundle.age("sent#phone#", 120).await;
     }
     for left in [2, 1, 0] {
         let (phone_info, code) = bundle.ask(&member).await;
@@ -296,7 +296,7 @@ async fn failures_of_a_day_are_counted_across_codes_and_right_ones_are_not() {
         let refused = change(&bundle, &member, &body).await;
         assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
         assert_eq!(refused.body["attemptsLeft"], left);
-        bundle.age("phone#", 120).await;
+        bundle.age("sent#phone#", 120).await;
     }
     let (phone_info, code) = bundle.ask(&member).await;
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });

@@ -53,7 +53,7 @@ async fn a_code_from_a_fast_clock_lives_for_ten_minutes_at_the_most() {
     let bundle = Bundle::start().await;
     bundle.member().await;
     let asked = bundle.ask_by_sms(None, PHONE).await;
-    for prefix in ["code#", "phone#"] {
+    for prefix in ["code#", "sent#phone#"] {
         bundle.age(prefix, -FIVE_MINUTES).await;
     }
     let again = bundle.call(Method::GET, SEND_CODE).query(&[("phone", PHONE)]).send().await;
@@ -68,7 +68,7 @@ async fn a_code_from_a_slow_clock_may_end_early_and_is_asked_for_again() {
     let bundle = Bundle::start().await;
     bundle.member().await;
     let asked = bundle.ask_by_sms(None, PHONE).await;
-    for prefix in ["code#", "phone#"] {
+    for prefix in ["code#", "sent#phone#"] {
         bundle.age(prefix, FIVE_MINUTES).await;
     }
     let refused = verify(&bundle, &asked).await;
@@ -112,7 +112,7 @@ async fn what_ended_long_ago_and_was_not_swept_counts_as_gone() {
     let member =
         bundle.member_with(json!({ "phone": PHONE, "password": OLD_PASSWORD, "payPassword": PIN })).await;
     let grant = bundle.grant(&bundle.ask_by_sms(None, PHONE).await).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
     verify(&bundle, &(verification.clone(), wrong(&code).to_owned())).await;
     let update = async |old: &str| {

@@ -139,7 +139,7 @@ async fn what_time_or_a_login_cures_is_asked_anew() {
     bundle.ask(&member).await;
     let send = || keyed(&bundle, Method::POST, SEND, "1").session(&member.token).send();
     assert_eq!(send().await.refusal(), (400, "SEND_MESSAGE_FREQUENTLY"));
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     send().await.ok();
 
     let old = bundle.logged_in(&member, 3_600).await;

@@ -43,7 +43,7 @@ impl<'a> Journey<'a> {
         let code = this.code(&e164(PHONE)).await;
         this.call(Method::PUT, BIND_PHONE, &[("message", &code), ("phone", PHONE)]).await;
 
-        bundle.age("phone#", 120).await;
+        bundle.age("sent#phone#", 120).await;
         let sent = this.call(Method::POST, SEND, &[("time", "1")]).await;
         let (phone_info, code) =
             (sent.body["result"].as_str().unwrap().to_owned(), this.code(&e164(PHONE)).await);
@@ -55,7 +55,7 @@ impl<'a> Journey<'a> {
         this.call(Method::PUT, SET_PAY_PASSWORD, &[("payPasswordFirst", "739154")]).await;
         let parameters = [("oldPassword", "739154"), ("payPasswordFirst", "085826")];
         this.call(Method::PUT, UPDATE_PAY_PASSWORD, &parameters).await;
-        bundle.age("phone#", 120).await;
+        bundle.age("sent#phone#", 120).await;
         this.call(Method::GET, SEND_CODE, &[("phone", PHONE)]).await;
         let code = this.code(&e164(PHONE)).await;
         let parameters = [("phone", PHONE), ("message", &code), ("payPasswordFirst", "639184")];
@@ -68,7 +68,7 @@ impl<'a> Journey<'a> {
         this.call(Method::POST, VERIFY_MAIL, &parameters).await;
 
         this.session = None;
-        bundle.age("phone#", 120).await;
+        bundle.age("sent#phone#", 120).await;
         let sent = this.call(Method::GET, SEND_CODE, &[("phone", PHONE)]).await;
         let (verification, code) = (sent.verification().to_owned(), this.code(&e164(PHONE)).await);
         let parameters = [("verification", &*verification), ("message", &*code)];

@@ -41,7 +41,7 @@ async fn what_an_earlier_key_made_is_good_until_that_key_is_removed() {
     let to_bind = bundle.ask_by_sms(Some(&binding), fourth_phone).await;
     let to_change_late = bundle.ask(&late).await;
     let to_bind_late = bundle.ask_by_sms(Some(&late), fifth_phone).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let to_recover_late = bundle.ask_by_sms(None, third_phone).await;
     bundle.end().await;
 
@@ -98,7 +98,7 @@ async fn what_an_earlier_key_made_is_good_until_that_key_is_removed() {
     ] {
         assert_eq!(put(path, &late, body).await.refusal(), (400, expected), "{path}");
     }
-    bundle.age(&format!("phone#{}", e164(third_phone)), 120).await;
+    bundle.age(&format!("sent#phone#{}", e164(third_phone)), 120).await;
     let grant = bundle.grant(&bundle.ask_by_sms(None, third_phone).await).await;
     let body = json!({ "phone": third_phone, "passwordFirst": NEW_PASSWORD, "verification": grant });
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();

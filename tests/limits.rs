@@ -59,7 +59,7 @@ async fn a_phone_is_sent_five_codes_in_any_hour_and_ten_in_any_day_whoever_asks_
             1 => ask(&bundle, PHONE).session(&member.token).send().await.ok(),
             _ => ask(&bundle, PHONE).send().await.ok(),
         };
-        bundle.age("phone#", 130).await;
+        bundle.age("sent#phone#", 130).await;
     }
     // The oldest of the five is 650 seconds old.
     let expected: u32 = 3_600 - 5 * 130;
@@ -74,10 +74,10 @@ async fn a_phone_is_sent_five_codes_in_any_hour_and_ten_in_any_day_whoever_asks_
     bundle.settled().await;
     assert_eq!(bundle.stack.messages().len(), 5, "a refused send costs no message");
 
-    bundle.age("phone#", expected.into()).await;
+    bundle.age("sent#phone#", expected.into()).await;
     for _ in 0..5 {
         ask(&bundle, PHONE).send().await.ok();
-        bundle.age("phone#", 3_600).await;
+        bundle.age("sent#phone#", 3_600).await;
     }
     let seconds = wait(&ask(&bundle, PHONE).send().await, 429);
     let expected = 86_400 - 5 * 3_600 - 3_600;
@@ -100,7 +100,7 @@ async fn a_member_asks_for_ten_codes_in_a_day_whatever_destinations() {
     assert_eq!(bundle.stack.messages().len(), 10);
     ask(&bundle, &phone(5)).session(&other.token).send().await.ok();
 
-    bundle.age(&format!("member#{}", member.id), 86_400).await;
+    bundle.age(&format!("sent#member#{}", member.id), 86_400).await;
     ask(&bundle, &phone(6)).session(&member.token).send().await.ok();
 }
 
@@ -148,7 +148,7 @@ async fn a_phone_and_an_address_that_nobody_has_are_held_to_the_same_limits() {
         };
         for _ in 0..2 {
             send().await.ok();
-            bundle.age(if by_mail { "email#" } else { "phone#" }, 120).await;
+            bundle.age(if by_mail { "sent#email#" } else { "sent#phone#" }, 120).await;
         }
         let seconds = wait(&send().await, 429);
         assert!((3_350..=3_360).contains(&seconds), "{destination}: {seconds}");
@@ -172,7 +172,7 @@ async fn a_calling_code_has_a_budget_of_what_really_leaves_in_an_hour() {
     assert_eq!(bundle.stack.messages().len(), 3);
 
     // Refused for whom it is drawn at once, and for whoever is not logged in, known or not.
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let refused = [
         ask(&bundle, &phone(30)).session(&member.token).send().await,
         ask(&bundle, PHONE).send().await,
@@ -287,7 +287,7 @@ async fn every_kind_of_code_that_comes_back_is_counted_once() {
     bundle.grant(&(verification, code)).await;
     assert_eq!(counted().await, (1, 1));
 
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
     let body = json!({ "message": code, "phone": PHONE });
     let path = RESET_PAY_PASSWORD;

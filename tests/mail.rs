@@ -134,7 +134,7 @@ async fn a_mail_has_code_and_link_in_the_language_of_who_asked() {
             assert_eq!(text.is_ascii(), language == "en", "{text}");
             assert!(text.contains(if language == "en" { "code" } else { "验证码" }), "{text}");
             assert!(text.contains("10"), "it says for how many minutes: {text}");
-            bundle.age("email#", 120).await;
+            bundle.age("sent#email#", 120).await;
         }
     }
 }
@@ -263,7 +263,7 @@ async fn the_next_mail_to_an_address_waits_for_120_seconds() {
     }
     bundle.settled().await;
     assert_eq!(bundle.stack.messages().len(), 1);
-    bundle.age("email#", 120).await;
+    bundle.age("sent#email#", 120).await;
     bundle.ask_by_mail(None, EMAIL).await;
 }
 
@@ -273,9 +273,9 @@ async fn each_refusal_to_verify_names_its_parameter_and_binds_nothing() {
     let member = bundle.member().await;
     let (to_bind_a_phone, _) = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await;
     let (to_reset, _) = bundle.ask_by_sms(Some(&member), PHONE).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (to_recover, _) = bundle.ask_by_sms(None, PHONE).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (phone_info, _) = bundle.ask(&member).await;
     let (to_recover_by_mail, _) = bundle.ask_by_mail(None, EMAIL).await;
     let (verification, code) = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
@@ -316,7 +316,7 @@ async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_a
         }
         let refused = verify(&bundle, &(verification, code)).await;
         assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
-        bundle.age("email#", 120).await;
+        bundle.age("sent#email#", 120).await;
     }
 }
 
@@ -328,7 +328,7 @@ async fn a_code_is_good_for_600_seconds_and_once() {
     bundle.age("code#", 600).await;
     let refused = verify(&bundle, &asked).await;
     assert_eq!((refused.refusal(), &refused.body["attemptsLeft"]), ((400, "{CODE}_NOT_VALID"), &json!(0)));
-    bundle.age("email#", 120).await;
+    bundle.age("sent#email#", 120).await;
     let asked = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
     bundle.age("code#", 580).await;
     verify(&bundle, &asked).await.ok();
@@ -364,13 +364,13 @@ async fn a_replaced_address_is_free_again_and_all_three_are_told() {
     for to in [EMAIL, NEW_EMAIL, &e164(PHONE)] {
         assert_eq!(bundle.notices_to(to).await.len(), 1, "{to}");
     }
-    bundle.age("email#", 120).await;
+    bundle.age("sent#email#", 120).await;
     // No recovery by the old address any more.
     let before = bundle.sent_to(EMAIL).await.len();
     bundle.call(Method::POST, SEND_MAIL).json(&json!({ "email": EMAIL })).await.ok();
     assert_eq!(bundle.sent_to(EMAIL).await.len(), before);
     let other = bundle.member_with(json!({})).await;
-    bundle.age("email#", 120).await;
+    bundle.age("sent#email#", 120).await;
     bound(&bundle, &other, EMAIL).await;
     assert_eq!(bundle.owner("email#li@example.com").await, Some(other.id));
 }
@@ -453,6 +453,6 @@ async fn a_right_password_beside_an_address_is_no_failure() {
     for _ in 0..2 {
         let body = json!({ "email": NEW_EMAIL, "password": OLD_PASSWORD });
         bundle.call(Method::POST, SEND_MAIL).session(&old.token).json(&body).await.ok();
-        bundle.age("email#", 120).await;
+        bundle.age("sent#email#", 120).await;
     }
 }

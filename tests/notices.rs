@@ -67,7 +67,7 @@ async fn each_change_is_told_at_every_address() {
         .await;
     told.at("the pay password changed", everywhere()).await;
 
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
     put(&bundle, RESET_PAY_PASSWORD, &member, &json!({ "phone": PHONE, "message": code })).await;
     told.at("the pay password reset", everywhere()).await;
@@ -82,14 +82,14 @@ async fn each_change_is_told_at_every_address() {
     bundle.call(Method::POST, VERIFY_MAIL).json(&body).await.ok();
     told.at("the mail address replaced", vec![&new_phone, EMAIL, NEW_EMAIL]).await;
 
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let grant = bundle.grant(&bundle.ask_by_sms(None, NEW_PHONE).await).await;
     told.at("nothing yet", vec![]).await;
     let body = json!({ "phone": NEW_PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
     told.at("the password recovered", vec![&new_phone, NEW_EMAIL]).await;
 
-    bundle.age("email#", 120).await;
+    bundle.age("sent#email#", 120).await;
     let grant = bundle.grant_by_mail(&bundle.ask_by_mail(None, NEW_EMAIL).await).await;
     let body = json!({ "email": NEW_EMAIL, "passwordFirst": OLD_PASSWORD, "verification": grant });
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
@@ -317,7 +317,7 @@ async fn a_code_that_is_delivered_again_takes_no_more_tries_and_harms_no_later_o
     let refused = bundle.call(Method::POST, RECOVERY).json(&body).await;
     assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
 
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let later = bundle.ask_by_sms(None, PHONE).await;
     assert_eq!(deliver(&bundle, &event("INSERT", &first)).await, None);
     assert_eq!(bundle.stack.messages().len(), 2);

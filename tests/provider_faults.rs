@@ -53,7 +53,7 @@ async fn a_code_whose_sending_was_not_confirmed_works_and_is_not_sent_again_with
         assert_eq!(refused.refusal(), (429, "SEND_MESSAGE_FREQUENTLY"));
         assert_eq!(sns.requests(), [""; 0]);
         bind(&bundle, &member, None).await;
-        bundle.age("phone#", 120).await;
+        bundle.age("sent#phone#", 120).await;
         sns.heal();
     }
 }
@@ -65,7 +65,7 @@ async fn a_message_that_never_left_is_sent_after_the_wait() {
     sns.fault(On::nth(ANY, 1), Fault::DropBefore);
     assert_eq!(ask(&bundle, &member, SMS).await.refusal(), (500, "SEND_MESSAGE_ERROR"));
     assert_eq!(bundle.stack.messages(), []);
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     ask(&bundle, &member, SMS).await.ok();
     bind(&bundle, &member, None).await;
 }
@@ -80,7 +80,7 @@ async fn a_recovery_code_whose_sending_was_not_confirmed_works_and_is_not_sent_a
         let asked = bundle.ask_by_sms(None, PHONE).await;
         assert_eq!(sns.requests().len(), 1);
         bundle.grant(&asked).await;
-        bundle.age("phone#", 120).await;
+        bundle.age("sent#phone#", 120).await;
         sns.heal();
     }
 }

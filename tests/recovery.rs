@@ -184,7 +184,7 @@ async fn each_refusal_of_the_first_step_names_its_parameter() {
     let to_bind_mail = bundle.ask_by_mail(Some(&member), OTHER_EMAIL).await.0;
     let by_mail = bundle.ask_by_mail(None, EMAIL).await.0;
     let phone_info = bundle.ask(&member).await.0;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
     let bad = wrong(&code);
     for (body, expected) in [
@@ -230,7 +230,7 @@ async fn each_refusal_of_the_second_step_names_its_parameter_and_never_costs_the
     let grant = bundle.grant(&(token.clone(), code)).await;
     let others = granted(&bundle, OTHER_PHONE).await;
     let by_mail = bundle.grant_by_mail(&bundle.ask_by_mail(None, EMAIL).await).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let to_reset_the_pay_password = bundle.grant(&bundle.ask_by_sms(Some(&member), PHONE).await).await;
     let good = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
     let with = |parameter: &str, value: Value| {
@@ -295,7 +295,7 @@ async fn a_grant_is_good_for_600_seconds_even_if_it_was_not_swept() {
     let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
     bundle.age("grant#", 600).await;
     assert_eq!(recover(&bundle, &body).await.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let grant = granted(&bundle, PHONE).await;
     bundle.age("grant#", 580).await;
     let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
@@ -408,7 +408,7 @@ async fn a_code_is_good_in_the_hands_alone_that_asked_for_it_and_others_cannot_u
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (of_another_flow, earlier_code) = bundle.ask_by_sms(None, PHONE).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
     for message in [&earlier_code, &code, &code, &code, &code, &code, &code] {
         let refused = verify(&bundle, &json!({ "message": message, "verification": of_another_flow })).await;
@@ -427,7 +427,7 @@ async fn failures_of_a_day_are_counted_across_flows_and_right_ones_are_not() {
     // Right tries, whose count is given back.
     for _ in 0..4 {
         granted(&bundle, PHONE).await;
-        bundle.age("phone#", 120).await;
+        bundle.age("sent#phone#", 120).await;
     }
     for left in [2, 1, 0] {
         let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
@@ -435,7 +435,7 @@ async fn failures_of_a_day_are_counted_across_flows_and_right_ones_are_not() {
             verify(&bundle, &json!({ "message": wrong(&code), "verification": verification })).await;
         assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
         assert_eq!(refused.body["attemptsLeft"], left);
-        bundle.age("phone#", 120).await;
+        bundle.age("sent#phone#", 120).await;
     }
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
     let body = json!({ "message": code, "verification": verification });
@@ -458,7 +458,7 @@ async fn failures_of_a_day_outlast_a_restart_and_count_whatever_address_they_com
     bundle.end().await;
 
     let bundle = Bundle::with_data(&settings, &data, &keys).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
     let mut event: Value =
         serde_json::from_str(include_str!("../events/verify-recovery-code/refusal.json")).unwrap();
@@ -479,7 +479,7 @@ async fn failures_of_one_purpose_leave_the_others_alone() {
     let refused = verify(&bundle, &json!({ "message": wrong(&code), "verification": verification })).await;
     assert_eq!((refused.refusal(), &refused.body["attemptsLeft"]), ((400, "{CODE}_NOT_VALID"), &json!(0)));
     bundle.grant_by_mail(&bundle.ask_by_mail(None, EMAIL).await).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     bundle.grant(&bundle.ask_by_sms(Some(&member), PHONE).await).await;
 }
 

@@ -61,7 +61,7 @@ async fn every_answer_to_who_is_logged_in_renews_the_session() {
     let member = bundle.member().await;
     let to_recover = bundle.ask_by_sms(None, PHONE).await;
     let to_bind = bundle.ask_by_mail(Some(&member), OTHER_EMAIL).await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     // Those that need no session; the others' own flows look for it.
     for (method, path, body) in [
         (Method::POST, RECOVERY, json!({ "verification": to_recover.0, "message": to_recover.1 })),
@@ -159,7 +159,7 @@ async fn a_person_is_answered_in_their_language_and_a_program_never_translated()
     let member = bundle.member().await;
     bundle.call(Method::POST, SEND).session(&member.token).header("accept-language", "en").send().await.ok();
     assert!(bundle.stack.messages()[0].text.contains("is your code to change the login password"));
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();
     assert!(bundle.stack.messages()[0].text.starts_with("您正在修改登录密码，验证码"));
 }

@@ -53,7 +53,7 @@ async fn a_reset_unsets_it_or_sets_another_and_does_not_mind_if_none_is_set() {
             .await
             .ok();
         assert_eq!(has_one(&bundle, &member).await, set, "{new:?}");
-        bundle.age("phone#", 120).await;
+        bundle.age("sent#phone#", 120).await;
     }
     update(&bundle, &member, PIN, NEW_PIN).await.ok();
 }
@@ -114,7 +114,7 @@ async fn a_code_of_another_purpose_is_refused() {
     let try_to_reset = async |code: &str| {
         let refused = reset(&bundle, &member, &json!({ "phone": PHONE, "message": code })).await;
         assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
-        bundle.age("phone#", 120).await;
+        bundle.age("sent#phone#", 120).await;
     };
     try_to_reset(&bundle.ask(&member).await.1).await;
     try_to_reset(&bundle.ask_by_sms(None, PHONE).await.1).await;
@@ -131,7 +131,7 @@ async fn a_code_works_once_and_for_300_seconds() {
     let body = json!({ "phone": PHONE, "message": code });
     reset(&bundle, &member, &body).await.ok();
     assert_eq!(reset(&bundle, &member, &body).await.refusal(), (400, "{CODE}_NOT_VALID"));
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
     bundle.age("code#", 300).await;
     let refused = reset(&bundle, &member, &json!({ "phone": PHONE, "message": code })).await;
@@ -194,7 +194,7 @@ async fn a_grant_of_another_member_purpose_or_time_is_refused() {
     refused(&member, PHONE, &to_recover, "to recover the login password").await;
     let by_mail = bundle.grant_by_mail(&bundle.ask_by_mail(None, "li@example.com").await).await;
     refused(&member, PHONE, &by_mail, "by mail").await;
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let own = granted(&bundle, &member, PHONE).await;
     refused(&other, OTHER_PHONE, &own, "in other hands").await;
     reset(&bundle, &other, &json!({ "phone": OTHER_PHONE, "verification": others })).await.ok();
@@ -255,7 +255,7 @@ async fn a_reset_waits_for_24_hours_after_the_phone_was_replaced() {
     let (_, code) = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await;
     let body = json!({ "message": code, "phone": OTHER_PHONE });
     bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     cools_off(&bundle, &member, OTHER_PHONE).await;
 }
 
@@ -266,7 +266,7 @@ async fn a_reset_waits_for_24_hours_after_the_password_was_recovered() {
     let grant = bundle.grant(&bundle.ask_by_sms(None, PHONE).await).await;
     let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     cools_off(&bundle, &bundle.logged_in(&member, 0).await, PHONE).await;
 }
 
@@ -277,7 +277,7 @@ async fn a_reset_need_not_wait_after_the_first_phone_was_bound() {
     let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
     let body = json!({ "message": code, "phone": PHONE });
     bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
     reset(&bundle, &member, &json!({ "phone": PHONE, "message": code })).await.ok();
 }

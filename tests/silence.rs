@@ -27,11 +27,11 @@ impl Way {
         }
     }
 
-    /// What the keys of its destinations begin with.
+    /// What the keys of the sends to its destinations begin with.
     fn prefix(self) -> &'static str {
         match self {
-            Self::Sms => "phone#",
-            Self::Mail => "email#",
+            Self::Sms => "sent#phone#",
+            Self::Mail => "sent#email#",
         }
     }
 

@@ -99,7 +99,7 @@ async fn a_send_whose_answer_from_the_store_is_lost_sends_one_code() {
     assert_eq!(bundle.stack.messages().len(), 1);
     // The question, the owner, and all that the queue keeps.
     for n in 1..=6 {
-        bundle.age("phone#", 120).await;
+        bundle.age("sent#phone#", 120).await;
         proxy.heal();
         proxy.fault(On::nth(ANY, n), Fault::DropAfter);
         let sent = bundle.stack.messages().len();

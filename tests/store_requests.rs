@@ -93,7 +93,7 @@ async fn each_phone_and_pay_password_endpoint_makes_the_requests_that_architectu
     put(&bundle, RESET_PAY_PASSWORD, &member, &json!({ "phone": PHONE, "message": code })).await;
     assert_eq!(made(&proxy, &bundle).await, CHANGED_BY_CODE);
 
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#phone#", 120).await;
     let asked = bundle.ask_by_sms(Some(&member), PHONE).await;
     proxy.requests();
     let grant = bundle.grant(&asked).await;
@@ -131,7 +131,7 @@ async fn each_recovery_and_mail_endpoint_makes_the_requests_that_architecture_md
     assert_eq!(made(&proxy, &bundle).await, ["UpdateItem", "UpdateItem", "GetItem", "TransactWriteItems"]);
 
     let body = json!({ "email": EMAIL, "password": NEW_PASSWORD });
-    bundle.age("email#", 120).await;
+    bundle.age("sent#email#", 120).await;
     proxy.requests();
     bundle.call(Method::POST, SEND_MAIL).session(&member.token).json(&body).await.ok();
     assert_eq!(made(&proxy, &bundle).await, ["GetItem", "UpdateItem", "DeleteItem", "TransactWriteItems"]);

@@ -39,15 +39,16 @@ impl Limit {
     }
 }
 
-/// The last sends of a destination, item `<destination>` / `sent`, or of a member, item `member#<id>` / `sent`.
+/// The last sends to a destination, item `sent#<destination>` / `sent`, or at a member's asking, item
+/// `sent#member#<id>` / `sent`. Its partition is its own: who sends may write no member and no owner.
 pub(super) struct Log {
     key: Key,
     limits: Vec<Limit>,
 }
 
 impl Log {
-    fn of(pk: String, limits: impl Into<Vec<Limit>>) -> Self {
-        Self { key: Key::new(pk, "sent"), limits: limits.into() }
+    fn of(whose: &str, limits: impl Into<Vec<Limit>>) -> Self {
+        Self { key: Key::new(format!("sent#{whose}"), "sent"), limits: limits.into() }
     }
 
     pub(super) fn of_destination(destination: &Destination, settings: &Settings) -> Self {
@@ -56,11 +57,11 @@ impl Log {
             Limit { count: settings.sends_per_hour, seconds: HOUR },
             Limit { count: settings.sends_per_day, seconds: DAY },
         ];
-        Self::of(destination.key(), limits)
+        Self::of(&destination.key(), limits)
     }
 
     pub(super) fn of_member(member: MemberId, settings: &Settings) -> Self {
-        Self::of(format!("member#{member}"), [Limit { count: settings.member_sends_per_day, seconds: DAY }])
+        Self::of(&format!("member#{member}"), [Limit { count: settings.member_sends_per_day, seconds: DAY }])
     }
 
     /// How many times it keeps: one more than a limit looks at, so that it is as before when a send is taken back.
