@@ -10,6 +10,9 @@ pub(crate) const TABLE_NAME: &str = "TABLE_NAME";
 /// Would send a function to Secrets Manager; the stack hands the keys over in `KEYS`.
 pub const KEYS_SECRET_ARN: &str = "KEYS_SECRET_ARN";
 
+/// The variable that says who asks AWS for something.
+pub(crate) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+
 /// What the functions are to know of the stack.
 pub(crate) struct Surroundings<'a> {
     /// Where the routes are served.
@@ -42,7 +45,8 @@ impl Surroundings<'_> {
             (TABLE_NAME, self.table),
             ("KEYS", self.keys),
             ("AWS_REGION", aws::REGION),
-            ("AWS_ACCESS_KEY_ID", "local"),
+            // As each has a role of its own: who asked can be told from a request's Authorization header.
+            (ACCESS_KEY_ID, &function.binary),
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb_url),
             ("AWS_ENDPOINT_URL_SNS", self.messages_url),
@@ -106,6 +110,7 @@ mod tests {
         assert_eq!(value("PASSWORD_MIN_LENGTH"), Some("6"));
         assert_eq!(value("MAIL_LINK_BASE_URL"), Some("http://127.0.0.1:3000"));
         assert_eq!(value("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), Some("512"));
+        assert_eq!(value("AWS_ACCESS_KEY_ID"), Some("send-code"));
         assert_eq!(value("KEYS_SECRET_ARN"), None);
         assert_eq!(value("SMS_SENDER_ID"), None);
     }

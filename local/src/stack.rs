@@ -16,7 +16,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
     backstage, database,
-    environment::{Surroundings, TABLE_NAME},
+    environment::{ACCESS_KEY_ID, Surroundings, TABLE_NAME},
     events::Observer,
     gateway, invocations,
     logs::{LogLine, Logs},
@@ -261,10 +261,12 @@ impl Drop for Stack {
     }
 }
 
-/// The settings as the first function reads them: what is wrong with them is told before anything starts.
+/// The settings as the first function reads them: what is wrong with them is told before anything starts. The
+/// stack itself is no function, and asks under a name of its own.
 fn settings(template: &Template, surroundings: &Surroundings) -> Result<Settings, Faults> {
-    let environment =
+    let mut environment =
         template.functions.first().map(|function| surroundings.environment(function)).unwrap_or_default();
+    environment.insert(ACCESS_KEY_ID.to_owned(), "local".to_owned());
     Settings::read(|name| environment.get(name).cloned())
 }
 
