@@ -17,9 +17,14 @@ pub(crate) fn function_arn(name: &str) -> String {
     format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}")
 }
 
+/// The ARN of the DynamoDB table `table`.
+pub(crate) fn table_arn(table: &str) -> String {
+    format!("arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{table}")
+}
+
 /// The ARN of the stream of the DynamoDB table `table`; AWS would end it with the time of the stream's beginning.
 pub(crate) fn stream_arn(table: &str) -> String {
-    format!("arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{table}/stream/local")
+    format!("{}/stream/local", table_arn(table))
 }
 
 /// A random id, as AWS gives one to requests and messages.

@@ -1,6 +1,7 @@
 //! What `template.yaml` says about functions, routes and the table, so that the laptop runs what deploys.
 
 mod document;
+pub mod grants;
 mod intrinsics;
 mod stream;
 mod yaml;
@@ -113,6 +114,26 @@ pub enum Error {
         /// The function's logical id.
         place: String,
     },
+    /// It is not known what a function may do.
+    #[error("{place}: its Role is no AWS::IAM::Role of the template")]
+    Role {
+        /// The function's logical id.
+        place: String,
+    },
+    /// It is not known what a role allows.
+    #[error("{place}: a managed policy of it is no AWS::IAM::ManagedPolicy of the template")]
+    Policy {
+        /// The role's logical id.
+        place: String,
+    },
+    /// A role's statement has a pattern where none can be told apart.
+    #[error("{place}: `{pattern}` could mean more than it says")]
+    Pattern {
+        /// The logical id of the role or policy.
+        place: String,
+        /// The action or key.
+        pattern: String,
+    },
     /// There is no function.
     #[error("it has no AWS::Serverless::Function")]
     NoFunction,
@@ -135,17 +156,7 @@ impl Template {
     /// # Errors
     /// See [`Error`].
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let document: Document = shape("the template", yaml::parse(text)?)?;
-        let parameters: Vec<_> = document
-            .parameters
-            .into_iter()
-            .filter_map(|(name, parameter)| Some((name, parameter.default?)))
-            .collect();
-        let table = Table::of(&document.resources, &Names::new(parameters.clone()))?;
-        let table_name = (table.logical_id.clone(), Value::from(table.name.as_str()));
-        let stream = (format!("{}.StreamArn", table.logical_id), Value::from(table.stream_arn()));
-        let names = Names::new(parameters.into_iter().chain([table_name, stream]));
-
+        let (document, table, names) = read(text)?;
         let globals: FunctionProperties =
             shape("Globals", names.resolve_entries(&document.globals.function))?;
         let functions = of_type(&document.resources, FUNCTION)
@@ -212,7 +223,29 @@ impl Function {
     }
 }
 
+/// What is written in `text`, with the names that it may refer to.
+fn read(text: &str) -> Result<(Document, Table, Names), Error> {
+    let document: Document = shape("the template", yaml::parse(text)?)?;
+    let defaults = document.parameters.iter();
+    let parameters: Vec<_> =
+        defaults.filter_map(|(name, parameter)| Some((name.clone(), parameter.default.clone()?))).collect();
+    let table = Table::of(&document.resources, &Names::new(parameters.clone()))?;
+    let of_table = [
+        (table.logical_id.clone(), Value::from(table.name.as_str())),
+        (format!("{}.Arn", table.logical_id), Value::from(table.arn())),
+        (format!("{}.StreamArn", table.logical_id), Value::from(table.stream_arn())),
+    ];
+    let names = Names::new(parameters.into_iter().chain(of_table));
+    Ok((document, table, names))
+}
+
 impl Table {
+    /// Its ARN.
+    #[must_use]
+    pub fn arn(&self) -> String {
+        aws::table_arn(&self.name)
+    }
+
     /// The ARN of its stream, if it has one.
     fn stream_arn(&self) -> Option<String> {
         self.schema.contains_key("StreamSpecification").then(|| aws::stream_arn(&self.name))

@@ -104,7 +104,7 @@ pub(super) fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-fn function_call(entries: &Map<String, Value>) -> Option<(&str, &Value)> {
+pub(super) fn function_call(entries: &Map<String, Value>) -> Option<(&str, &Value)> {
     let mut entries = entries.iter();
     match (entries.next(), entries.next()) {
         (Some((key, argument)), None) if key == "Ref" || key.starts_with("Fn::") => Some((key, argument)),
@@ -147,7 +147,7 @@ mod tests {
         let names = names();
         assert_eq!(
             names.resolve(&json!({
-                "arn": {"Fn::GetAtt": ["Table", "Arn"]},
+                "arn": {"Fn::GetAtt": ["Keys", "Arn"]},
                 "url": {"Fn::Sub": "https://${Api}.example.com"},
                 "unknown": {"Ref": "Nothing"},
                 "choice": {"Fn::If": ["Prod", "a", "b"]},
