@@ -67,6 +67,22 @@ fn readme_template_binaries_and_events_name_the_same_functions() {
 }
 
 #[test]
+fn cargo_lambda_watch_serves_the_templates_routes() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let mut routes = Vec::new();
+    for function in template().functions {
+        for route in function.routes {
+            let (path, method, function) = (route.path, route.method, &function.binary);
+            routes.push(format!(r#"{{ path = "{path}", methods = ["{method}"], function = "{function}" }},"#));
+        }
+    }
+    for route in &routes {
+        assert!(manifest.contains(route), "{route}");
+    }
+    assert_eq!((routes.len(), manifest.matches("{ path = \"/").count()), (13, 13));
+}
+
+#[test]
 fn the_readmes_first_lines_are_those_that_the_stack_prints() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let printed = local::newcomer::calls("http://127.0.0.1:3000");
@@ -110,7 +126,7 @@ fn every_parameter_of_the_template_is_a_setting_with_the_same_default_and_bounds
     let defaults = format!("{:?}", read("", "").unwrap());
     let mut bounded = 0;
     for (name, value) in variables {
-        if ["TABLE_NAME", "KEYS_SECRET_ARN", "KEYS_REVISION"].contains(&name.as_str()) {
+        if ["TABLE_NAME", "KEYS_SECRET_ARN", "RELEASE"].contains(&name.as_str()) {
             continue;
         }
         let camel: String =

@@ -11,7 +11,7 @@ use std::{
 };
 
 use axum::{Router, body::Bytes};
-use shared::settings::{Faults, Settings};
+use shared::settings::Settings;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
@@ -96,6 +96,7 @@ pub struct Stack {
     messages_url: String,
     table: String,
     keys: String,
+    environment: BTreeMap<String, String>,
     app: Arc<shared::App>,
     runtime: Arc<Runtime>,
     inbox: Arc<Inbox>,
@@ -135,7 +136,8 @@ impl Stack {
             path: search_path(),
         };
         let programs = programs(&template, &options.binaries, &surroundings);
-        let settings = settings(&template, &surroundings)?;
+        let environment = environment(&template, &surroundings);
+        let settings = Settings::read(|name| environment.get(name).cloned())?;
         let runtime = Arc::new(Runtime::new(programs, &runtime_url, &logs));
 
         let closing = watch::Sender::new(false);
@@ -159,6 +161,7 @@ impl Stack {
             messages_url,
             table,
             keys: options.keys,
+            environment,
             app,
             runtime,
             inbox,
@@ -197,6 +200,12 @@ impl Stack {
     #[must_use]
     pub fn keys(&self) -> &str {
         &self.keys
+    }
+
+    /// The environment of a function that another runtime starts on this stack, but for what is the runtime's own.
+    #[must_use]
+    pub fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
     }
 
     /// The caught messages, newest first.
@@ -261,13 +270,14 @@ impl Drop for Stack {
     }
 }
 
-/// The settings as the first function reads them: what is wrong with them is told before anything starts. The
-/// stack itself is no function, and asks under a name of its own.
-fn settings(template: &Template, surroundings: &Surroundings) -> Result<Settings, Faults> {
+/// What the stack itself reads of the functions' settings: what is wrong with them is told before anything starts.
+/// It is no function, and asks under a name of its own.
+fn environment(template: &Template, surroundings: &Surroundings) -> BTreeMap<String, String> {
     let mut environment =
         template.functions.first().map(|function| surroundings.environment(function)).unwrap_or_default();
+    environment.retain(|name, _| name != "PATH" && !name.starts_with("AWS_LAMBDA_"));
     environment.insert(ACCESS_KEY_ID.to_owned(), "local".to_owned());
-    Settings::read(|name| environment.get(name).cloned())
+    environment
 }
 
 fn programs(template: &Template, binaries: &Path, surroundings: &Surroundings) -> BTreeMap<String, Program> {

@@ -5,7 +5,7 @@ mod terminal;
 
 use std::{
     collections::BTreeMap,
-    env, io,
+    env, fs, io,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -28,6 +28,9 @@ struct Arguments {
     /// Keep the database in FILE and the keys in FILE.keys, instead of in memory
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
+    /// Write the functions' environment to FILE, for `cargo lambda watch --env-file FILE`
+    #[arg(long, value_name = "FILE")]
+    env: Option<PathBuf>,
     /// Build the functions with optimizations, as they deploy
     #[arg(long)]
     release: bool,
@@ -41,7 +44,9 @@ enum Error {
     #[error(transparent)]
     Stack(#[from] local::Error),
     #[error("{}: {reason}", path.display())]
-    Keys { path: PathBuf, reason: io::Error },
+    File { path: PathBuf, reason: io::Error },
+    #[error("{0} holds a quotation mark or a line break, which an environment file cannot have")]
+    Unquotable(String),
     #[error("the member to try the calls with: {0}")]
     Demo(#[source] shared::Error),
     #[error("cannot listen for signals: {0}")]
@@ -79,6 +84,10 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
         on_event: terminal::show,
     };
     let stack = Stack::start(options).await?;
+    if let Some(path) = arguments.env {
+        let file = environment_file(stack.environment())?;
+        fs::write(&path, file).map_err(|reason| Error::File { path, reason })?;
+    }
     let demo = stack.demo(DEMO_PHONE, DEMO_PASSWORD).await.map_err(Error::Demo)?;
     terminal::print(&newcomer::welcome(stack.url(), &demo));
     end_of_work().await.map_err(Error::Signals)?;
@@ -100,9 +109,21 @@ fn settings(template: &Path) -> Result<BTreeMap<String, String>, local::Error> {
         .collect())
 }
 
+/// `environment` as a line `NAME='value'` each.
+fn environment_file(environment: &BTreeMap<String, String>) -> Result<String, Error> {
+    let mut file = String::new();
+    for (name, value) in environment {
+        if value.contains(['\'', '\n']) {
+            return Err(Error::Unquotable(name.clone()));
+        }
+        file.extend([name, "='", value, "'\n"]);
+    }
+    Ok(file)
+}
+
 fn kept_keys(data: &Path) -> Result<String, Error> {
     let path = data.with_added_extension("keys");
-    keys::kept(&path).map_err(|reason| Error::Keys { path, reason })
+    keys::kept(&path).map_err(|reason| Error::File { path, reason })
 }
 
 /// Waits for Ctrl-C or SIGTERM.
