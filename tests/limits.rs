@@ -192,7 +192,7 @@ async fn a_calling_code_has_a_budget_of_what_really_leaves_in_an_hour() {
 }
 
 /// Makes the traffic of every calling code look as if it were so many slots older.
-async fn older_traffic(bundle: &Bundle, slots: u64) {
+pub async fn older_traffic(bundle: &Bundle, slots: u64) {
     for item in bundle.items().await {
         if item["sk"]["S"] != "traffic" {
             continue;

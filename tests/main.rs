@@ -19,6 +19,7 @@ mod killed;
 mod limits;
 mod logs;
 mod mail;
+mod metrics;
 mod notices;
 mod panics;
 mod pay_password;

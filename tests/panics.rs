@@ -34,7 +34,11 @@ async fn a_panic_is_an_internal_error_and_the_same_process_takes_the_next_reques
     assert!(examples().join("panics").exists(), "cargo build -p shared --example panics");
     let template = env::temp_dir().join(format!("panics-{}.yaml", std::process::id()));
     fs::write(&template, TEMPLATE).unwrap();
-    let options = Options { binaries: examples(), template: template.clone(), ..options(&[]) };
+    let options = Options {
+        binaries: examples(),
+        template: template.clone(),
+        ..options(&[("METRICS_NAMESPACE", "panics")])
+    };
     let bundle = Bundle::of(options).await;
     fs::remove_file(template).unwrap();
     let call = || bundle.call(Method::POST, "/panics");
@@ -50,4 +54,6 @@ async fn a_panic_is_an_internal_error_and_the_same_process_takes_the_next_reques
     assert!(lines.iter().any(|line| line.text.contains(request_id)), "{lines:?}");
     assert!(lines.iter().any(|line| line.text.contains("examples/panics.rs:")), "{lines:?}");
     assert!(!lines.iter().any(|line| line.text.contains("the-cause")), "{lines:?}");
+    let counted = r#""Symbol":"INTERNAL_SERVER_ERROR","Failures":1}"#;
+    assert!(lines.iter().any(|line| line.is_metrics() && line.text.ends_with(counted)), "{lines:?}");
 }

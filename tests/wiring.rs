@@ -126,7 +126,7 @@ fn every_parameter_of_the_template_is_a_setting_with_the_same_default_and_bounds
     let defaults = format!("{:?}", read("", "").unwrap());
     let mut bounded = 0;
     for (name, value) in variables {
-        if ["TABLE_NAME", "KEYS_SECRET_ARN", "RELEASE"].contains(&name.as_str()) {
+        if ["TABLE_NAME", "KEYS_SECRET_ARN", "RELEASE", "METRICS_NAMESPACE"].contains(&name.as_str()) {
             continue;
         }
         let camel: String =

@@ -19,6 +19,14 @@ pub struct LogLine {
     pub text: String,
 }
 
+impl LogLine {
+    /// Whether it is a document of CloudWatch's embedded metric format, which is for no reader of a log.
+    #[must_use]
+    pub fn is_metrics(&self) -> bool {
+        self.text.starts_with(r#"{"_aws":"#)
+    }
+}
+
 /// The latest lines of all functions.
 pub(crate) struct Logs {
     lines: Mutex<VecDeque<LogLine>>,

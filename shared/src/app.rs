@@ -7,6 +7,7 @@ use crate::{
     contact::{Destination, Phone},
     error::{Cause, Error},
     keys::Keys,
+    metrics,
     parameter::{Field, Parameter},
     password::{self, Password, PasswordHash, PasswordPolicy},
     pay_password,
@@ -218,6 +219,7 @@ impl App {
     pub async fn make(&self, change: Change<'_>, reply: Reply) -> Result<Reply, Error> {
         let sealed = self.sealed(change.request(), &reply)?;
         self.store.make(&change, sealed.as_ref()).await?;
+        metrics::change(change.action());
         if let Some(code) = change.code() {
             self.came_back(code).await;
         }
@@ -285,11 +287,14 @@ impl App {
         kept: Option<&PasswordHash>,
         typed: &str,
     ) -> Result<Right, Error> {
-        self.store.count(&failures).await?;
-        let kept = kept.ok_or(Error::NotValid(Field::OldPassword))?;
-        if !password::verify(&self.keys, typed, kept)? {
-            return Err(Error::NotValid(Field::OldPassword));
-        }
+        let left = self.store.count(&failures).await?;
+        let kept = match kept {
+            Some(kept) if password::verify(&self.keys, typed, kept)? => kept,
+            Some(_) | None => {
+                metrics::wrong_try(left);
+                return Err(Error::NotValid(Field::OldPassword));
+            }
+        };
         let outdated = self.passwords.is_outdated(&self.keys, kept);
         let rehashed = outdated.then(|| self.hash(&Password::existing(typed))).transpose()?;
         Ok(Right { failures, rehashed })

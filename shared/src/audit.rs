@@ -1,6 +1,7 @@
 //! The audit trail's words: what was done.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,4 +43,23 @@ impl Action {
         Self::PayPasswordChanged,
         Self::PayPasswordReset,
     ];
+}
+
+impl fmt::Display for Action {
+    /// Its name as it is stored.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_reads_as_it_is_stored() {
+        for action in Action::ALL {
+            assert_eq!(serde_json::to_value(action).unwrap(), action.to_string());
+        }
+    }
 }

@@ -5,7 +5,7 @@ use crate::{
     clock::Timestamp,
     contact::Destination,
     error::Error,
-    message,
+    message, metrics,
     notice::{Changed, Notice},
     send::{SendFault, mail::Mail},
 };
@@ -18,7 +18,9 @@ impl App {
     pub async fn deliver(&self, notice: &Notice) -> Result<(), Error> {
         match notice {
             Notice::Changed(changed) => {
-                self.tell(changed).await.map_err(|fault| Error::SendFailed(fault.into()))
+                self.tell(changed).await.map_err(|fault| Error::SendFailed(fault.into()))?;
+                metrics::notice_sent();
+                Ok(())
             }
             Notice::Code(asked) if asked.valid_until > Timestamp::now() => self.deliver_code(asked).await,
             Notice::Code(_) => Ok(()),

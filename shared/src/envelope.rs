@@ -147,7 +147,7 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{grant::Grant, parameter::Field};
+    use crate::{error::SendLimit, grant::Grant, parameter::Field};
     use std::fmt::Write;
 
     fn every_error() -> Vec<Error> {
@@ -159,7 +159,7 @@ mod tests {
             Error::CodeNotValid { attempts_left: 1 },
             Error::CodeNotValid { attempts_left: 0 },
             Error::InvalidToken,
-            Error::SendFrequently { retry_after: 117 },
+            Error::SendFrequently { retry_after: 117, limit: SendLimit::Resend },
             Error::TooManyAttempts { retry_after: 10_800 },
             Error::SendFailed(cause()),
             Error::UserNotFound,

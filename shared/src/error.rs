@@ -3,7 +3,7 @@
 use crate::{envelope::Envelope, parameter::Field};
 use lambda_http::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 /// Why a call was refused or failed.
 ///
@@ -32,6 +32,8 @@ pub enum Error {
     SendFrequently {
         /// Seconds until the next may be asked for.
         retry_after: u64,
+        /// What is used up.
+        limit: SendLimit,
     },
     /// Too many wrong tries.
     #[error("too many wrong tries")]
@@ -87,6 +89,32 @@ pub enum Error {
     #[error("internal: {0}")]
     #[serde(skip)]
     Internal(#[source] Cause),
+}
+
+/// A limit of sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SendLimit {
+    /// The wait between two codes to a destination.
+    Resend,
+    /// A destination's codes in an hour.
+    Hour,
+    /// A destination's codes in a day.
+    Day,
+    /// A member's codes in a day.
+    Member,
+    /// A source address's codes in an hour.
+    Source,
+    /// A calling code's codes in an hour.
+    Budget,
+    /// The share of a calling code's codes that must come back.
+    Breaker,
+}
+
+impl fmt::Display for SendLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// What lies behind an error, for the log.
@@ -156,7 +184,7 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::SendFrequently { retry_after }
+            Self::SendFrequently { retry_after, .. }
             | Self::TooManyAttempts { retry_after }
             | Self::CoolingOff { retry_after } => Some(*retry_after),
             Self::Busy(_) => Some(BUSY_RETRY_AFTER),

@@ -7,7 +7,14 @@ mod http;
 mod stream;
 
 use crate::{
-    app::App, clock, envelope::Envelope, error::Error, notice::Notice, reply::Reply, request::Request,
+    app::App,
+    clock,
+    envelope::Envelope,
+    error::Error,
+    metrics::{self, Metrics},
+    notice::Notice,
+    reply::Reply,
+    request::Request,
     settings::Settings,
 };
 use lambda_http::{
@@ -93,6 +100,10 @@ where
         Ok(settings) => settings,
         Err(faults) => return stop(&faults),
     };
+    let metrics = match Metrics::start(settings.metrics_namespace.as_deref()) {
+        Ok(metrics) => metrics,
+        Err(fault) => return stop(&fault),
+    };
     runtime.block_on(async {
         // It lives as long as the process.
         let app: &'static App = match App::start(settings).await {
@@ -104,6 +115,7 @@ where
                 Some(pong) => pong,
                 None => handler(app, event).await,
             };
+            metrics.print();
             Ok::<_, Infallible>(answer)
         });
         match lambda_runtime::run(service).await {
@@ -152,6 +164,7 @@ async fn ping(app: &App, event: &Event) -> Option<Value> {
 /// The one place that logs, for what an operator must look at: never the event, nor what it carried.
 fn log(error: &Error, request_id: &str) {
     if error.is_ours() {
+        metrics::failure(error);
         tracing::error!(request_id, symbol = %error.symbol(), cause = %error, "a request failed");
     }
 }

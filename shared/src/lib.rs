@@ -18,6 +18,7 @@ pub mod keys;
 pub mod lambda;
 pub mod language;
 pub mod message;
+mod metrics;
 pub mod notice;
 pub mod page;
 pub mod parameter;

@@ -62,10 +62,10 @@ pub fn of_error(error: &Error, language: Language) -> String {
         (Error::Missing(field), _) => return missing(*field, language),
         (Error::NotValid(field), _) => return not_valid(*field, language).to_owned(),
         (Error::CodeNotValid { attempts_left }, _) => return code_not_valid(*attempts_left, language),
-        (Error::SendFrequently { retry_after }, Chinese) => {
+        (Error::SendFrequently { retry_after, .. }, Chinese) => {
             return format!("发送短信太频繁，请{}后再试", wait_zh(*retry_after));
         }
-        (Error::SendFrequently { retry_after }, English) => {
+        (Error::SendFrequently { retry_after, .. }, English) => {
             return format!("Codes are asked for too often. Ask again in {}.", wait_en(*retry_after));
         }
         (Error::TooManyAttempts { retry_after }, Chinese) => {

@@ -71,6 +71,8 @@ pub struct Settings {
     pub argon2_passes: u32,
     /// `TABLE_NAME`: the DynamoDB table.
     pub table_name: String,
+    /// `METRICS_NAMESPACE`: where CloudWatch files the metrics; without one none are printed.
+    pub metrics_namespace: Option<String>,
     /// `MAIL_FROM`: the sender of mail.
     pub mail_from: Option<String>,
     /// `MAIL_LINK_BASE_URL`: what the links in mail begin with.
@@ -204,6 +206,7 @@ impl Settings {
             argon2_memory_kib: reader.number("ARGON2_MEMORY_KIB", 19_456, 7_168..=262_144),
             argon2_passes: reader.number("ARGON2_PASSES", 2, 1..=10),
             table_name: reader.required("TABLE_NAME"),
+            metrics_namespace: reader.optional("METRICS_NAMESPACE"),
             mail_from: reader.optional("MAIL_FROM"),
             mail_link_base_url: reader.optional("MAIL_LINK_BASE_URL"),
             web_otp_domain: reader.optional("WEB_OTP_DOMAIN"),

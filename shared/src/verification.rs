@@ -10,10 +10,10 @@ use crate::{
     clock::Timestamp,
     code::{self, Binding, Flow, NewCode, Purpose},
     contact::{Destination, Phone},
-    error::Error,
+    error::{Error, SendLimit},
     grant::Grant,
     language::Language,
-    message,
+    message, metrics,
     notice::{CodeAsked, Notice},
     reply::Reply,
     request::Request,
@@ -138,9 +138,13 @@ impl App {
             return Ok(());
         };
         let calling_code = phone.parts().map(|(calling_code, _)| calling_code).unwrap_or_default();
-        match stop {
-            Stop::Budget => tracing::warn!(calling_code, "the hourly budget of a calling code is used up"),
+        let limit = match stop {
+            Stop::Budget => {
+                tracing::warn!(calling_code, "the hourly budget of a calling code is used up");
+                SendLimit::Budget
+            }
             Stop::Breaker => {
+                metrics::breaker_open();
                 tracing::warn!(
                     calling_code,
                     "too few codes to a calling code come back: its breaker is open"
@@ -148,9 +152,10 @@ impl App {
                 if self.settings.breaker_action == BreakerAction::Record {
                     return Ok(());
                 }
+                SendLimit::Breaker
             }
-        }
-        Err(Error::SendFrequently { retry_after })
+        };
+        Err(Error::SendFrequently { retry_after, limit }).inspect_err(metrics::send_refused)
     }
 
     /// Tries a code.
@@ -182,6 +187,7 @@ impl App {
 
     /// Counts a code that was spent among those of its calling code that came back.
     pub(crate) async fn came_back(&self, code: &RightCode) {
+        metrics::code_verified(&code.binding.destination);
         let Destination::Phone(phone) = &code.binding.destination else { return };
         if let Err(error) = self.store.count_verified(phone, code.sent_at).await {
             // The change is made, whatever becomes of the count.
@@ -202,7 +208,7 @@ impl App {
         let code = code.expose_secret();
         let Binding { destination, purpose, .. } = binding;
         let settings = &self.settings;
-        match destination {
+        let sent = match destination {
             Destination::Phone(phone) => {
                 let (ttl, domain) = (settings.code_ttl_seconds, settings.web_otp_domain.as_deref());
                 self.sms.send(phone, &message::code_by_sms(code, *purpose, ttl, domain, language)).await
@@ -214,7 +220,9 @@ impl App {
                 let mail = Mail::with_code(&subject, &opening, code, link.as_deref(), language)?;
                 self.mail.send(email, &mail).await
             }
-        }
+        };
+        metrics::code_sent(destination, &sent);
+        sent
     }
 
     /// The address of `verify-mail`'s page, by which a click verifies what a typed code would.

@@ -1,7 +1,7 @@
 //! Events of the table's stream.
 
 use super::{Event, log, outcome};
-use crate::{app::App, error::Error, notice::Notice};
+use crate::{app::App, error::Error, metrics, notice::Notice};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -47,6 +47,7 @@ where
         };
         if let Err(error) = outcome(event.context.deadline, delivery).await {
             log(&error, request_id);
+            metrics::notice_failed();
             return json!({ "batchItemFailures": [{ "itemIdentifier": sequence_number }] });
         }
     }

@@ -1,7 +1,13 @@
 //! Mail by Amazon SES.
 
 use super::SendFault;
-use crate::{aws::Lazy, contact::Email, language::Language, message};
+use crate::{
+    aws::Lazy,
+    contact::Email,
+    language::Language,
+    message,
+    metrics::{self, Provider},
+};
 use askama::Template;
 use aws_sdk_sesv2::{
     Client,
@@ -107,14 +113,13 @@ impl MailSender {
         };
         let body = Body::builder().text(content(&mail.text)?).html(content(&mail.html)?).build();
         let message = Message::builder().subject(content(&mail.subject)?).body(body).build();
-        self.client
+        let email = self
+            .client
             .send_email()
             .from_email_address(from)
             .destination(Destination::builder().to_addresses(to.as_str()).build())
-            .content(EmailContent::builder().simple(message).build())
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| SendFault::of(&error))
+            .content(EmailContent::builder().simple(message).build());
+        let _timed = metrics::timed(Provider::Ses);
+        email.send().await.map(drop).map_err(|error| SendFault::of(&error))
     }
 }

@@ -1,7 +1,11 @@
 //! SMS by Amazon SNS.
 
 use super::SendFault;
-use crate::{aws::Lazy, contact::Phone};
+use crate::{
+    aws::Lazy,
+    contact::Phone,
+    metrics::{self, Provider},
+};
 use aws_sdk_sns::{Client, types::MessageAttributeValue};
 
 /// Sends SMS.
@@ -34,6 +38,7 @@ impl SmsSender {
         if let Some(sender_id) = self.sender_id.as_deref().and_then(attribute) {
             publish = publish.message_attributes("AWS.SNS.SMS.SenderID", sender_id);
         }
+        let _timed = metrics::timed(Provider::Sns);
         publish.send().await.map(drop).map_err(|error| SendFault::of(&error))
     }
 }

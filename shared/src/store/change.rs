@@ -115,6 +115,12 @@ impl<'a> Change<'a> {
         self.request
     }
 
+    /// What it is recorded as.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
     /// The code that it spends.
     #[must_use]
     pub fn code(&self) -> Option<&'a RightCode> {

@@ -17,6 +17,7 @@ use crate::{
     contact::Destination,
     error::Error,
     keys::Keys,
+    metrics,
     notice::Notice,
     parameter::Field,
     settings::Settings,
@@ -175,7 +176,7 @@ impl Store {
         };
         let key = code_key(&binding.destination, binding.purpose);
         transaction.put(Put::builder().set_item(Some(write(kept, key)?)), &self.table, None)?;
-        self.commit(transaction).await
+        self.commit(transaction).await.inspect_err(metrics::send_refused)
     }
 
     /// Takes back a code of which nothing left, so that another may be asked for at once.
@@ -281,6 +282,7 @@ impl Store {
                 Ok(RightCode { binding, member, sent_at: kept.sent_at, mac, failures })
             }
             _ => {
+                metrics::wrong_code(left_today);
                 let left = settings.code_max_attempts.saturating_sub(kept.tries).min(left_today);
                 Err(Error::CodeNotValid { attempts_left: left })
             }

@@ -7,7 +7,11 @@
 
 use super::{Item, Key, code::Sending, number, text, transaction::Transaction};
 use crate::{
-    clock::Timestamp, contact::Destination, error::Error, settings::Settings, store::member::MemberId,
+    clock::Timestamp,
+    contact::Destination,
+    error::{Error, SendLimit},
+    settings::Settings,
+    store::member::MemberId,
 };
 use aws_sdk_dynamodb::types::{Update, builders::UpdateBuilder};
 use std::iter;
@@ -22,6 +26,7 @@ const DAY: u64 = 86_400;
 /// At most `count` sends in any `seconds`.
 #[derive(Clone, Copy)]
 struct Limit {
+    name: SendLimit,
     count: u32,
     seconds: u64,
 }
@@ -53,15 +58,16 @@ impl Log {
 
     pub(super) fn of_destination(destination: &Destination, settings: &Settings) -> Self {
         let limits = [
-            Limit { count: 1, seconds: settings.resend_after_seconds },
-            Limit { count: settings.sends_per_hour, seconds: HOUR },
-            Limit { count: settings.sends_per_day, seconds: DAY },
+            Limit { name: SendLimit::Resend, count: 1, seconds: settings.resend_after_seconds },
+            Limit { name: SendLimit::Hour, count: settings.sends_per_hour, seconds: HOUR },
+            Limit { name: SendLimit::Day, count: settings.sends_per_day, seconds: DAY },
         ];
         Self::of(&destination.key(), limits)
     }
 
     pub(super) fn of_member(member: MemberId, settings: &Settings) -> Self {
-        Self::of(&format!("member#{member}"), [Limit { count: settings.member_sends_per_day, seconds: DAY }])
+        let limit = Limit { name: SendLimit::Member, count: settings.member_sends_per_day, seconds: DAY };
+        Self::of(&format!("member#{member}"), [limit])
     }
 
     /// How many times it keeps: one more than a limit looks at, so that it is as before when a send is taken back.
@@ -114,8 +120,13 @@ impl Transaction {
         });
         let refusal = move |stood: Option<Item>| {
             let stood = stood.unwrap_or_default();
-            let wait = log.limits.iter().map(|limit| limit.wait(&stood, now)).max();
-            Error::SendFrequently { retry_after: wait.unwrap_or_default().max(1) }
+            match log.limits.iter().max_by_key(|limit| limit.wait(&stood, now)) {
+                Some(limit) => {
+                    let retry_after = limit.wait(&stood, now).max(1);
+                    Error::SendFrequently { retry_after, limit: limit.name }
+                }
+                None => Error::internal("a log without a limit had no room"),
+            }
         };
         self.update(update, table, Some(Box::new(refusal)))
     }
@@ -150,7 +161,8 @@ impl Transaction {
         let update = update
             .condition_expression("attribute_not_exists(pk) OR #count < :limit")
             .expression_attribute_values(":limit", number(settings.source_sends_per_hour));
-        let refusal = move |_| Error::SendFrequently { retry_after: now.until(end) };
+        let refusal =
+            move |_| Error::SendFrequently { retry_after: now.until(end), limit: SendLimit::Source };
         self.update(update, table, Some(Box::new(refusal)))
     }
 
@@ -187,7 +199,8 @@ mod tests {
 
     #[test]
     fn the_longest_log_fits_into_an_expression() {
-        let log = Log::of(String::new(), [Limit { count: MAX_LOGGED_SENDS, seconds: DAY }]);
+        let log =
+            Log::of(String::new(), [Limit { name: SendLimit::Day, count: MAX_LOGGED_SENDS, seconds: DAY }]);
         let update = log.update((1..log.length()).map(|to| shift(to - 1, to)));
         let expression = update.get_update_expression().as_deref().unwrap();
         // What is set besides is shorter than the rest of 4 KB.

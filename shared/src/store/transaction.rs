@@ -145,7 +145,7 @@ fn refused(refusals: &mut Vec<Option<Refusal>>, reasons: &[CancellationReason]) 
             }
         });
     meanings.reduce(|first, next| match (&first, &next) {
-        (Error::SendFrequently { retry_after }, Error::SendFrequently { retry_after: longer })
+        (Error::SendFrequently { retry_after, .. }, Error::SendFrequently { retry_after: longer, .. })
             if longer > retry_after =>
         {
             next

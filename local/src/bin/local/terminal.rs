@@ -4,10 +4,11 @@ use std::io::{Write, stdout};
 
 use local::{Channel, Event, Message};
 
-/// Prints caught messages and the functions' log lines.
+/// Prints caught messages and the functions' log lines, without their metrics.
 pub fn show(event: Event<'_>) {
     match event {
         Event::Message(message) => print(&block(message)),
+        Event::Log(line) if line.is_metrics() => {}
         Event::Log(line) => print(&format!("[{}] {}\n", line.function, line.text)),
         _ => {}
     }

@@ -1,0 +1,371 @@
+//! What an operator's figures and alarms rely on.
+
+use crate::{
+    bundle::{
+        Answer, Bundle, CHANGE, Call, EMAIL, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD, PHONE, PIN,
+        RECOVERY, SEND, SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, wrong,
+    },
+    journey::{Carrier, Journey},
+    limits::older_traffic,
+    proxy::{ANY, Fault, MAIL, On, Proxy, REFUSED, SMS, STORE},
+};
+use local::Channel;
+use reqwest::Method;
+use serde_json::{Value, json};
+use shared::{audit::Action, clock::Timestamp, error::SendLimit};
+
+/// Every metric, its dimensions and its unit.
+const METRICS: [(&str, &[&str], &str); 11] = [
+    ("CodesSent", &["Channel", "CallingCode"], "Count"),
+    ("CodesVerified", &["Channel", "CallingCode"], "Count"),
+    ("CodesRefused", &["Reason"], "Count"),
+    ("WrongCodes", &[], "Count"),
+    ("BreakerOpen", &[], "Count"),
+    ("Changes", &["Action"], "Count"),
+    ("Lockouts", &[], "Count"),
+    ("ProviderTime", &["Provider"], "Milliseconds"),
+    ("NoticesSent", &[], "Count"),
+    ("NoticesFailed", &[], "Count"),
+    ("Failures", &["Symbol"], "Count"),
+];
+
+/// Everything that the functions printed for CloudWatch.
+fn documents(bundle: &Bundle) -> Vec<Value> {
+    let lines = bundle.stack.log_lines().into_iter().filter(local::LogLine::is_metrics);
+    lines.map(|line| serde_json::from_str(&line.text).unwrap()).collect()
+}
+
+/// The metric's values by one dimension's value, or by none, as CloudWatch takes them.
+fn values(bundle: &Bundle, metric: &str, dimension: Option<(&str, &str)>) -> Vec<Value> {
+    let expected: Vec<_> = dimension.iter().map(|(name, _)| json!(name)).collect();
+    documents(bundle)
+        .iter()
+        .filter(|document| document["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == json!([expected]))
+        .filter(|document| dimension.is_none_or(|(name, value)| document[name] == value))
+        .filter_map(|document| document.get(metric))
+        .flat_map(|value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]))
+        .collect()
+}
+
+fn count(bundle: &Bundle, metric: &str, dimension: Option<(&str, &str)>) -> u64 {
+    values(bundle, metric, dimension).iter().map(|value| value.as_u64().unwrap()).sum()
+}
+
+/// Asserts the counts of a metric by each value of its dimension, and that it has no other.
+fn assert_counts(bundle: &Bundle, metric: &str, dimension: &str, expected: &[(&str, u64)]) {
+    for (value, times) in expected {
+        assert_eq!(
+            count(bundle, metric, Some((dimension, value))),
+            *times,
+            "{metric} by {dimension} {value}"
+        );
+    }
+    for document in documents(bundle) {
+        if let (Some(_), Some(value)) = (document.get(metric), document[dimension].as_str()) {
+            assert!(expected.iter().any(|(known, _)| *known == value), "{document}");
+        }
+    }
+}
+
+fn assert_none(bundle: &Bundle, metric: &str) {
+    assert!(documents(bundle).iter().all(|document| document.get(metric).is_none()), "{metric}");
+}
+
+async fn send(bundle: &Bundle, member: &Member) -> Answer {
+    bundle.call(Method::POST, SEND).session(&member.token).send().await
+}
+
+#[tokio::test]
+async fn every_code_change_and_notice_of_a_members_life_is_counted_once() {
+    let bundle = Bundle::start().await;
+    Journey::of(&bundle, Carrier::Json).await;
+    bundle.settled().await;
+    for metric in ["CodesSent", "CodesVerified"] {
+        assert_counts(&bundle, metric, "Channel", &[("sms", 4), ("mail", 1)]);
+        assert_counts(&bundle, metric, "CallingCode", &[("86", 4)]);
+    }
+    // The journey ends by trying the password, which changes it twice.
+    let changes = [
+        ("phone-bound", 1),
+        ("password-changed-by-message", 1),
+        ("password-changed", 3),
+        ("pay-password-set", 1),
+        ("pay-password-changed", 1),
+        ("pay-password-reset", 1),
+        ("email-bound", 1),
+        ("password-recovered", 1),
+    ];
+    assert_counts(&bundle, "Changes", "Action", &changes);
+    let messages = bundle.stack.messages();
+    let notices = messages.iter().filter(|message| message.code.is_none()).count();
+    assert!(notices > 8, "{notices}");
+    assert_eq!(count(&bundle, "NoticesSent", None), notices as u64);
+    for (provider, channel) in [("sns", Channel::Sms), ("ses", Channel::Mail)] {
+        let times = values(&bundle, "ProviderTime", Some(("Provider", provider)));
+        assert_eq!(times.len(), messages.iter().filter(|message| message.channel == channel).count());
+        let is_time = |time: &Value| (0.01..60_000.0).contains(&time.as_f64().unwrap());
+        assert!(times.iter().all(is_time), "{times:?}");
+    }
+    for metric in ["CodesRefused", "WrongCodes", "BreakerOpen", "Lockouts", "NoticesFailed", "Failures"] {
+        assert_none(&bundle, metric);
+    }
+}
+
+#[tokio::test]
+async fn what_is_printed_is_what_cloudwatch_takes_and_names_nobody() {
+    let bundle = Bundle::start().await;
+    Journey::of(&bundle, Carrier::Json).await;
+    bundle.settled().await;
+    let actions = Action::ALL.map(|action| action.to_string());
+    let known = |dimension: &str, value: &str| match dimension {
+        "Channel" => ["sms", "mail"].contains(&value),
+        "CallingCode" => value == "86",
+        "Provider" => ["sns", "ses"].contains(&value),
+        "Action" => actions.iter().any(|action| action == value),
+        _ => false,
+    };
+    let documents = documents(&bundle);
+    assert!(documents.len() > 30, "{}", documents.len());
+    for document in documents {
+        let at = document["_aws"]["Timestamp"].as_u64().unwrap();
+        assert!((Timestamp(at / 1_000).until(Timestamp::now())) < 600, "{document}");
+        let [directive] = document["_aws"]["CloudWatchMetrics"].as_array().unwrap().as_slice() else {
+            panic!("{document}")
+        };
+        assert_eq!(directive["Namespace"], "AccountSecurity/local");
+        let [dimensions] = directive["Dimensions"].as_array().unwrap().as_slice() else {
+            panic!("{document}")
+        };
+        let dimensions: Vec<_> = dimensions.as_array().unwrap().iter().map(|d| d.as_str().unwrap()).collect();
+        let mut named = vec!["_aws"];
+        for dimension in dimensions.clone() {
+            assert!(known(dimension, document[dimension].as_str().unwrap()), "{document}");
+            named.push(dimension);
+        }
+        for metric in directive["Metrics"].as_array().unwrap() {
+            let (name, unit) = (metric["Name"].as_str().unwrap(), metric["Unit"].as_str().unwrap());
+            let (_, its_dimensions, its_unit) = METRICS.iter().find(|(known, ..)| *known == name).unwrap();
+            assert_eq!(unit, *its_unit, "{document}");
+            assert_eq!(dimensions.is_empty(), its_dimensions.is_empty(), "{document}");
+            assert!(dimensions.iter().all(|dimension| its_dimensions.contains(dimension)), "{document}");
+            let value = &document[name];
+            let is_number = |value: &Value| value.is_number();
+            assert!(is_number(value) || value.as_array().unwrap().iter().all(is_number), "{document}");
+            named.push(name);
+        }
+        assert!(document.as_object().unwrap().keys().all(|key| named.contains(&key.as_str())), "{document}");
+    }
+}
+
+#[test]
+fn the_readme_tells_of_every_metric() {
+    let readme = std::fs::read_to_string(crate::bundle::root().join("README.md")).unwrap();
+    for (metric, dimensions, _) in METRICS {
+        let named = format!("`{metric}`");
+        let row = readme.lines().find(|line| {
+            line.split('|').nth(1).is_some_and(|cell| line.starts_with('|') && cell.contains(&named))
+        });
+        let row = row.unwrap_or_else(|| panic!("no row for {metric}"));
+        assert!(dimensions.iter().all(|dimension| row.contains(&format!("`{dimension}`"))), "{row}");
+    }
+}
+
+#[tokio::test]
+async fn a_send_that_is_refused_is_counted_by_the_limit_that_refused_it() {
+    // A destination has its limits over hours and days once the wait is over.
+    for (limit, setting, seconds) in [
+        (SendLimit::Resend, "SENDS_PER_HOUR", 0),
+        (SendLimit::Hour, "SENDS_PER_HOUR", 120),
+        (SendLimit::Day, "SENDS_PER_DAY", 3_600),
+        (SendLimit::Member, "MEMBER_SENDS_PER_DAY", 86_400),
+        (SendLimit::Source, "SOURCE_SENDS_PER_HOUR", 86_400),
+        (SendLimit::Budget, "REGION_SENDS_PER_HOUR", 86_400),
+    ] {
+        let value = if limit == SendLimit::Resend { "2" } else { "1" };
+        let bundle = Bundle::with(&[(setting, value)]).await;
+        let member = bundle.member().await;
+        let hour = || Timestamp::now().0 / 3_600;
+        let began = hour();
+        send(&bundle, &member).await.ok();
+        if seconds > 0 {
+            bundle.age("phone#", seconds).await;
+        }
+        let refused = send(&bundle, &member).await;
+        if limit == SendLimit::Source && hour() != began {
+            continue;
+        }
+        assert_eq!(refused.refusal(), (400, "SEND_MESSAGE_FREQUENTLY"), "{limit}");
+        assert_counts(&bundle, "CodesRefused", "Reason", &[(&limit.to_string(), 1)]);
+        assert_counts(&bundle, "CodesSent", "Channel", &[("sms", 1)]);
+        assert_none(&bundle, "Failures");
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_the_provider_refused_is_counted_as_refused_and_as_a_failure() {
+    for (service, path) in [(SMS, SEND), (MAIL, SEND_MAIL)] {
+        let (provider, bundle) = Proxy::between(service, &[]).await;
+        let member = bundle.member().await;
+        provider.fault(On::first(ANY, 1), Fault::Refuse(REFUSED));
+        let call = || bundle.call(Method::POST, path).session(&member.token).form(&[("email", EMAIL)]);
+        assert_eq!(call().await.refusal(), (500, "SEND_MESSAGE_ERROR"));
+        assert_none(&bundle, "CodesSent");
+        assert_counts(&bundle, "CodesRefused", "Reason", &[("provider", 1)]);
+        assert_counts(&bundle, "Failures", "Symbol", &[("SEND_MESSAGE_ERROR", 1)]);
+        call().await.ok();
+        let channel = if service == SMS { "sms" } else { "mail" };
+        assert_counts(&bundle, "CodesSent", "Channel", &[(channel, 1)]);
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_may_have_left_is_counted_as_sent() {
+    let (provider, bundle) = Proxy::between(SMS, &[]).await;
+    let member = bundle.member().await;
+    provider.fault(On::nth(ANY, 1), Fault::DropAfter);
+    assert_eq!(send(&bundle, &member).await.refusal(), (500, "SEND_MESSAGE_ERROR"));
+    assert_counts(&bundle, "CodesSent", "CallingCode", &[("86", 1)]);
+    assert_none(&bundle, "CodesRefused");
+}
+
+#[tokio::test]
+async fn a_breaker_is_known_to_be_open_whether_it_refuses_or_records() {
+    for (action, refused) in [("deny", true), ("record", false)] {
+        let settings =
+            [("BREAKER_MIN_CODES", "1"), ("BREAKER_MIN_VERIFIED_PERCENT", "100"), ("BREAKER_ACTION", action)];
+        let bundle = Bundle::with(&settings).await;
+        let member = bundle.member().await;
+        send(&bundle, &member).await.ok();
+        assert_none(&bundle, "BreakerOpen");
+        bundle.age("phone#", 120).await;
+        older_traffic(&bundle, 2).await;
+        assert_eq!(send(&bundle, &member).await.status.is_success(), !refused);
+        assert_eq!(count(&bundle, "BreakerOpen", None), 1);
+        if refused {
+            assert_counts(&bundle, "CodesRefused", "Reason", &[("breaker", 1)]);
+        } else {
+            assert_none(&bundle, "CodesRefused");
+            assert_counts(&bundle, "CodesSent", "Channel", &[("sms", 2)]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_row_of_wrong_tries_is_counted_once_when_it_reaches_its_limit() {
+    let limits =
+        [("PAY_PASSWORD_MAX_FAILURES", "2"), ("PASSWORD_MAX_FAILURES", "2"), ("FAILURES_PER_DAY", "2")];
+    for case in ["pay password", "password", "code"] {
+        let bundle = Bundle::with(&limits).await;
+        let member = json!({ "phone": PHONE, "password": OLD_PASSWORD, "payPassword": PIN });
+        let member = bundle.member_with(member).await;
+        let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+        let put = |path: &str| bundle.call(Method::PUT, path).session(&member.token);
+        let try_wrong = async || match case {
+            "pay password" => {
+                let body = json!({ "oldPassword": "582047", "payPasswordFirst": NEW_PIN });
+                put(UPDATE_PAY_PASSWORD).json(&body).await
+            }
+            "password" => {
+                let body = json!({ "oldPassword": "wrong-one", "newPasswordFirst": NEW_PASSWORD });
+                put(CHANGE).json(&body).await
+            }
+            _ => {
+                let body = json!({ "verification": verification, "message": wrong(&code) });
+                bundle.call(Method::POST, RECOVERY).json(&body).await
+            }
+        };
+        assert_eq!(try_wrong().await.status, 400, "{case}");
+        assert_none(&bundle, "Lockouts");
+        assert_eq!(try_wrong().await.status, 400, "{case}");
+        assert_eq!(count(&bundle, "Lockouts", None), 1, "{case}");
+        for _ in 0..2 {
+            assert_eq!(try_wrong().await.refusal(), (429, "TOO_MANY_ATTEMPTS"), "{case}");
+        }
+        assert_eq!(count(&bundle, "Lockouts", None), 1, "{case}");
+        if case == "code" {
+            assert_eq!(count(&bundle, "WrongCodes", None), 2);
+            assert_none(&bundle, "CodesVerified");
+        } else {
+            assert_none(&bundle, "WrongCodes");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_last_try_that_is_right_is_no_lockout() {
+    let bundle = Bundle::with(&[("PAY_PASSWORD_MAX_FAILURES", "2"), ("FAILURES_PER_DAY", "1")]).await;
+    let member = bundle.member_with(json!({ "phone": PHONE, "payPassword": PIN })).await;
+    let asked = bundle.ask_by_sms(None, PHONE).await;
+    bundle.grant(&asked).await;
+    for (old, status) in [("582047", 400), (PIN, 201)] {
+        let body = json!({ "oldPassword": old, "payPasswordFirst": NEW_PIN });
+        let call = bundle.call(Method::PUT, UPDATE_PAY_PASSWORD).session(&member.token);
+        assert_eq!(call.json(&body).await.status, status);
+    }
+    assert_none(&bundle, "Lockouts");
+    assert_none(&bundle, "WrongCodes");
+}
+
+#[tokio::test]
+async fn a_repeated_request_counts_nothing() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member_with(json!({ "phone": PHONE })).await;
+    let keyed = |call: Call, key: &str| call.header("Idempotency-Key", key).session(&member.token);
+    for _ in 0..2 {
+        keyed(bundle.call(Method::POST, SEND), "send").send().await.ok();
+        let body = json!({ "payPasswordFirst": PIN });
+        keyed(bundle.call(Method::PUT, SET_PAY_PASSWORD), "set").json(&body).await.ok();
+    }
+    bundle.age("phone#", 120).await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    for _ in 0..2 {
+        let body = json!({ "verification": verification, "message": wrong(&code) });
+        let call = bundle.call(Method::POST, RECOVERY).header("Idempotency-Key", "wrong");
+        assert_eq!(call.json(&body).await.refusal(), (400, "{CODE}_NOT_VALID"));
+    }
+    assert_counts(&bundle, "CodesSent", "Channel", &[("sms", 2)]);
+    assert_counts(&bundle, "Changes", "Action", &[("pay-password-set", 1)]);
+    assert_eq!(count(&bundle, "WrongCodes", None), 1);
+}
+
+#[tokio::test]
+async fn a_delivery_that_fails_is_counted_until_it_succeeds() {
+    let (provider, bundle) = Proxy::between(MAIL, &[]).await;
+    let member = bundle.member_with(json!({ "email": EMAIL })).await;
+    provider.fault(On::first(ANY, 2), Fault::Refuse(REFUSED));
+    let body = json!({ "payPasswordFirst": PIN });
+    bundle.call(Method::PUT, SET_PAY_PASSWORD).session(&member.token).json(&body).await.ok();
+    assert_eq!(bundle.notices_to(EMAIL).await.len(), 1);
+    assert_eq!(count(&bundle, "NoticesFailed", None), 2);
+    assert_eq!(count(&bundle, "NoticesSent", None), 1);
+    assert_counts(&bundle, "Failures", "Symbol", &[("SEND_MESSAGE_ERROR", 2)]);
+    assert_eq!(values(&bundle, "ProviderTime", Some(("Provider", "ses"))).len(), 3);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_ours_is_a_failure_and_a_refusal_is_none() {
+    let (store, bundle) = Proxy::between(STORE, &[]).await;
+    let member = bundle.member().await;
+    let ask = async |phone: &str| bundle.call(Method::GET, SEND_CODE).query(&[("phone", phone)]).send().await;
+    assert_eq!(ask("no-phone").await.refusal(), (400, "{PHONE}_NOT_VALID"));
+    assert_eq!(send(&bundle, &Member { token: "no-session".to_owned(), ..member }).await.status, 401);
+    assert_none(&bundle, "Failures");
+    store.fault(On::all(ANY), Fault::Refuse("ThrottlingException"));
+    assert_eq!(ask(PHONE).await.refusal(), (503, "SERVICE_BUSY"));
+    store.heal();
+    store.fault(On::all(ANY), Fault::Refuse("AccessDeniedException"));
+    assert_eq!(ask(PHONE).await.refusal(), (500, "INTERNAL_SERVER_ERROR"));
+    let expected = [("SERVICE_BUSY", 1), ("INTERNAL_SERVER_ERROR", 1)];
+    assert_counts(&bundle, "Failures", "Symbol", &expected);
+}
+
+#[tokio::test]
+async fn a_ping_and_a_bundle_without_a_namespace_print_no_metrics() {
+    let pinged = Bundle::start().await;
+    pinged.invoke("send-code", &json!({ "source": "aws.scheduler" })).await.ok();
+    assert_eq!(documents(&pinged), [Value::Null; 0]);
+    let silent = Bundle::with(&[("METRICS_NAMESPACE", "")]).await;
+    let member = silent.member().await;
+    send(&silent, &member).await.ok();
+    assert_eq!(documents(&silent), [Value::Null; 0]);
+}
