@@ -188,7 +188,7 @@ async fn a_send_that_is_refused_is_counted_by_the_limit_that_refused_it() {
         let began = hour();
         send(&bundle, &member).await.ok();
         if seconds > 0 {
-            bundle.age("phone#", seconds).await;
+            bundle.age("sent#", seconds).await;
         }
         let refused = send(&bundle, &member).await;
         if limit == SendLimit::Source && hour() != began {
@@ -237,7 +237,7 @@ async fn a_breaker_is_known_to_be_open_whether_it_refuses_or_records() {
         let member = bundle.member().await;
         send(&bundle, &member).await.ok();
         assert_none(&bundle, "BreakerOpen");
-        bundle.age("phone#", 120).await;
+        bundle.age("sent#", 120).await;
         older_traffic(&bundle, 2).await;
         assert_eq!(send(&bundle, &member).await.status.is_success(), !refused);
         assert_eq!(count(&bundle, "BreakerOpen", None), 1);
@@ -316,7 +316,7 @@ async fn a_repeated_request_counts_nothing() {
         let body = json!({ "payPasswordFirst": PIN });
         keyed(bundle.call(Method::PUT, SET_PAY_PASSWORD), "set").json(&body).await.ok();
     }
-    bundle.age("phone#", 120).await;
+    bundle.age("sent#", 120).await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
     for _ in 0..2 {
         let body = json!({ "verification": verification, "message": wrong(&code) });
