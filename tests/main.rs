@@ -9,6 +9,7 @@ mod change_password;
 mod change_password_by_message;
 mod changes;
 mod clocks;
+mod cors;
 mod documents;
 mod events;
 mod fuzz;

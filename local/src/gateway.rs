@@ -14,10 +14,11 @@ use axum::{
     Json, Router,
     body::{Bytes, to_bytes},
     extract::{ConnectInfo, Request, State},
-    http::{StatusCode, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
+use shared::settings::Origin;
 use tokio::time::timeout;
 
 use crate::{
@@ -32,10 +33,15 @@ const BODY_LIMIT: usize = 10 * 1024 * 1024;
 /// How long API Gateway waits for a function.
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
 
+/// The headers of a request that mean something to the functions.
+const ALLOWED_HEADERS: &str = "Accept-Language,Authorization,Content-Type,Idempotency-Key,token";
+
 struct Gateway {
     runtime: Arc<Runtime>,
     /// The functions' names.
     functions: BTreeMap<Route, String>,
+    /// Whose pages may call them from a browser.
+    cors_origin: Option<Origin>,
 }
 
 impl Gateway {
@@ -44,16 +50,36 @@ impl Gateway {
         let function = self.functions.get(&route(method)).or_else(|| self.functions.get(&route("ANY")));
         function.map(String::as_str)
     }
+
+    /// The answer to a browser that asks, before a page of another origin calls, whether it may. The template's
+    /// API answers the same.
+    fn preflight(&self, request: &Parts) -> Option<Response> {
+        let origin = self.cors_origin.as_ref().filter(|_| request.method == Method::OPTIONS)?;
+        let routes = self.functions.keys().filter(|route| route.path == request.uri.path());
+        let methods: Vec<_> = routes.map(|route| route.method.as_str()).collect();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods.join(",").parse().ok()?);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.header());
+        for (name, value) in [
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS),
+            (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"),
+            (header::ACCESS_CONTROL_MAX_AGE, "7200"),
+            (header::VARY, "Origin"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        (!methods.is_empty()).then(|| (StatusCode::NO_CONTENT, headers).into_response())
+    }
 }
 
 /// Answers every request that no other route of the stack takes.
-pub(crate) fn routes(runtime: Arc<Runtime>, template: &Template) -> Router {
+pub(crate) fn routes(runtime: Arc<Runtime>, template: &Template, cors_origin: Option<Origin>) -> Router {
     let functions = template
         .functions
         .iter()
         .flat_map(|function| function.routes.iter().map(|route| (route.clone(), function.binary.clone())))
         .collect();
-    Router::new().fallback(handle).with_state(Arc::new(Gateway { runtime, functions }))
+    Router::new().fallback(handle).with_state(Arc::new(Gateway { runtime, functions, cors_origin }))
 }
 
 async fn handle(
@@ -62,6 +88,9 @@ async fn handle(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
+    if let Some(answer) = gateway.preflight(&parts) {
+        return answer;
+    }
     let Some(function) = gateway.function(parts.uri.path(), parts.method.as_str()) else {
         return message(StatusCode::FORBIDDEN, "Missing Authentication Token");
     };

@@ -138,13 +138,14 @@ impl Stack {
         let programs = programs(&template, &options.binaries, &surroundings);
         let environment = environment(&template, &surroundings);
         let settings = Settings::read(|name| environment.get(name).cloned())?;
+        let cors_origin = settings.cors_origin.clone();
         let runtime = Arc::new(Runtime::new(programs, &runtime_url, &logs));
 
         let closing = watch::Sender::new(false);
         let mut servers = JoinSet::new();
         servers.spawn(database::serve(dynamodb_listener, database.clone(), closed(closing.subscribe())));
         let app = Arc::new(shared::App::start(settings).await.map_err(Error::App)?);
-        let routes = gateway::routes(Arc::clone(&runtime), &template)
+        let routes = gateway::routes(Arc::clone(&runtime), &template, cors_origin)
             .merge(invocations::routes(Arc::clone(&runtime)))
             .merge(backstage::routes(Arc::clone(&runtime), Arc::clone(&inbox)))
             .merge(members::routes(Arc::clone(&app)));

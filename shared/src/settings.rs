@@ -1,6 +1,7 @@
 //! The settings: the only reader of the environment.
 
 use crate::{contact::PhoneRules, language::Language, store::sends::MAX_LOGGED_SENDS};
+use lambda_http::http::HeaderValue;
 use phonenumber::country;
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
@@ -81,6 +82,8 @@ pub struct Settings {
     pub web_otp_domain: Option<String>,
     /// `SMS_SENDER_ID`: the sender that SMS show, where the country allows one.
     pub sms_sender_id: Option<String>,
+    /// `CORS_ORIGIN`: the origin whose pages may call the functions from a browser.
+    pub cors_origin: Option<Origin>,
     /// Where the keys are.
     pub keys: KeysSource,
     /// The AWS account's side of things, as the Lambda environment says it.
@@ -95,6 +98,54 @@ pub enum BreakerAction {
     /// It is logged, and nothing is refused.
     Record,
 }
+
+/// The origin of a web page, as a browser names it in `Origin`: scheme, host, and port where it is not the
+/// scheme's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(HeaderValue);
+
+impl Origin {
+    /// As the value of a header.
+    #[must_use]
+    pub fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl FromStr for Origin {
+    type Err = NoOrigin;
+
+    /// Without TLS none but the machine itself is taken: the answers hold sessions.
+    fn from_str(text: &str) -> Result<Self, NoOrigin> {
+        let (scheme, rest) = text.split_once("://").ok_or(NoOrigin)?;
+        let (host, port) = rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port)));
+        let good_host = match scheme {
+            "https" => host.split('.').all(|label| {
+                let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+                !label.is_empty()
+                    && label.bytes().all(inner)
+                    && !label.starts_with('-')
+                    && !label.ends_with('-')
+            }),
+            "http" => ["localhost", "127.0.0.1"].contains(&host),
+            _ => false,
+        };
+        let good_port = port.is_none_or(|port| {
+            port.bytes().all(|byte| byte.is_ascii_digit())
+                && !port.starts_with('0')
+                && port.parse::<u16>().is_ok()
+                // A browser leaves the scheme's own out, and compares to the letter.
+                && (scheme, port) != ("https", "443")
+                && (scheme, port) != ("http", "80")
+        });
+        if good_host && good_port { text.parse().map(Self).map_err(|_| NoOrigin) } else { Err(NoOrigin) }
+    }
+}
+
+/// The text is no origin of a web page.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an origin")]
+pub struct NoOrigin;
 
 /// Where the keys come from.
 #[derive(Clone)]
@@ -211,6 +262,7 @@ impl Settings {
             mail_link_base_url: reader.optional("MAIL_LINK_BASE_URL"),
             web_otp_domain: reader.optional("WEB_OTP_DOMAIN"),
             sms_sender_id: reader.sender_id("SMS_SENDER_ID"),
+            cors_origin: reader.origin("CORS_ORIGIN"),
             keys: reader.keys(),
             aws: AwsSettings {
                 region: reader.required("AWS_REGION"),
@@ -325,6 +377,14 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         Some(id)
     }
 
+    fn origin(&mut self, name: &str) -> Option<Origin> {
+        let origin = self.optional(name)?.parse::<Origin>();
+        if origin.is_err() {
+            self.fault(name, "an origin such as https://app.example.com, or http://localhost:5173");
+        }
+        origin.ok()
+    }
+
     fn keys(&mut self) -> KeysSource {
         match (self.optional("KEYS"), self.optional("KEYS_SECRET_ARN")) {
             (Some(keys), None) => KeysSource::Inline(keys.into()),
@@ -414,6 +474,48 @@ pub(crate) mod tests {
         assert_eq!(settings.code_length, 6);
         assert_eq!(settings.sms_sender_id, None);
         assert_eq!(settings.phones.allowed_calling_codes, [86, 852]);
+    }
+
+    #[test]
+    fn an_origin_is_what_a_browser_says_to_the_letter() {
+        for good in [
+            "https://app.example.com",
+            "https://app.example.com:8443",
+            "https://xn--bcher-kva.example",
+            "http://localhost:5173",
+            "http://127.0.0.1:3000",
+            "http://localhost",
+        ] {
+            let origin = read(&[("CORS_ORIGIN", good)]).unwrap().cors_origin;
+            assert_eq!(origin.map(|origin| origin.header()), Some(HeaderValue::from_static(good)));
+        }
+        for bad in [
+            "*",
+            "null",
+            "app.example.com",
+            "https://",
+            "https://*.example.com",
+            "https://app.example.com/",
+            "https://app.example.com/page",
+            "https://app.example.com?",
+            "https://App.example.com",
+            "https://app..example.com",
+            "https://-app.example.com",
+            "https://li@app.example.com",
+            "https://app.example.com:",
+            "https://app.example.com:443",
+            "https://app.example.com:99999",
+            "https://app.example.com:+8",
+            "https://app.example.com https://other.example.com",
+            "http://app.example.com",
+            "http://localhost.example.com",
+            "http://localhost:80",
+            "ftp://localhost",
+        ] {
+            let faults = read(&[("CORS_ORIGIN", bad)]).unwrap_err().to_string();
+            assert!(faults.starts_with("CORS_ORIGIN must be an origin"), "{bad}: {faults}");
+        }
+        assert_eq!(defaults().cors_origin, None);
     }
 
     #[test]

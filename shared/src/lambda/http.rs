@@ -18,9 +18,10 @@ use lambda_http::{
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{
-            ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, AsHeaderName, CACHE_CONTROL, CONTENT_SECURITY_POLICY,
-            CONTENT_TYPE, COOKIE, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, USER_AGENT,
-            X_CONTENT_TYPE_OPTIONS,
+            ACCEPT, ACCEPT_LANGUAGE, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN,
+            ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, AsHeaderName, CACHE_CONTROL,
+            CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE,
+            USER_AGENT, VARY, X_CONTENT_TYPE_OPTIONS,
         },
     },
     lambda_runtime::tower::Service,
@@ -32,6 +33,10 @@ use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
 /// draft-ietf-httpapi-idempotency-key-header, 2.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// What a page of another origin may read beside the body (Fetch Standard, "CORS protocol"). A REST API of API
+/// Gateway hands `Authorization` on under the third name (its Developer Guide, "Important notes").
+const EXPOSED: &str = "Authorization, Retry-After, X-Amzn-Remapped-Authorization, X-Request-Id";
 
 /// The cookie that stands in for the second document's server session.
 const VERIFICATION: &str = "verification";
@@ -47,7 +52,9 @@ where
     let adapted = catch_unwind(async move {
         let request: LambdaRequest = serde_json::from_str(payload.get()).ok()?;
         let respond = move |request: lambda_http::Request| async move {
-            Ok::<_, Infallible>(respond(app, envelope, handler, request, deadline).await)
+            let mut response = respond(app, envelope, handler, request, deadline).await;
+            allow_origin(app, response.headers_mut());
+            Ok::<_, Infallible>(response)
         };
         match Adapter::from(service_fn(respond)).call(LambdaEvent::new(request, context)).await {
             Ok(response) => serde_json::to_value(response).ok(),
@@ -55,12 +62,14 @@ where
         }
     })
     .await;
-    adapted.flatten().unwrap_or_else(|| no_request(envelope, app.settings.default_language, &request_id))
+    adapted.flatten().unwrap_or_else(|| no_request(app, envelope, &request_id))
 }
 
 /// The answer to what is no HTTP event, in the shape that every gateway takes.
-fn no_request(envelope: Envelope, language: Language, request_id: &str) -> Value {
-    let response = failure(Shape::Json(envelope), &Error::BodyNotValid, language, request_id);
+fn no_request(app: &App, envelope: Envelope, request_id: &str) -> Value {
+    let language = app.settings.default_language;
+    let mut response = failure(Shape::Json(envelope), &Error::BodyNotValid, language, request_id);
+    allow_origin(app, response.headers_mut());
     let headers: BTreeMap<_, _> = response
         .headers()
         .iter()
@@ -71,6 +80,15 @@ fn no_request(envelope: Envelope, language: Language, request_id: &str) -> Value
         _ => "",
     };
     json!({ "statusCode": response.status().as_u16(), "headers": headers, "body": body })
+}
+
+/// Lets the pages of the one origin that is set read the answer, of a request with its cookie too.
+fn allow_origin(app: &App, headers: &mut HeaderMap) {
+    let Some(origin) = &app.settings.cors_origin else { return };
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.header());
+    headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    headers.insert(VARY, HeaderValue::from_static("Origin"));
 }
 
 async fn respond<H, F>(

@@ -1,0 +1,130 @@
+//! A page of another origin calls from a browser.
+
+use crate::{
+    bundle::{
+        Answer, Bundle, CHANGE, EMAIL, NEW_PASSWORD, OLD_PASSWORD, PHONE, RECOVERY, SEND, SEND_CODE,
+        SEND_MAIL, VERIFY_MAIL, root,
+    },
+    proxy::{ANY, Fault, On, Proxy, STORE},
+};
+use local::Template;
+use reqwest::{Method, header::HeaderMap};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+const ORIGIN: &str = "https://app.example.com";
+const SET: [(&str, &str); 1] = [("CORS_ORIGIN", ORIGIN)];
+
+/// A list that a header holds, as a browser reads it.
+fn list(headers: &HeaderMap, name: &str) -> BTreeSet<String> {
+    headers[name].to_str().unwrap().split(',').map(|item| item.trim().to_ascii_lowercase()).collect()
+}
+
+/// Whether a page of the origin may read the answer, and what it needs of its headers.
+fn assert_readable(answer: &Answer) {
+    let headers = &answer.headers;
+    assert_eq!(headers["access-control-allow-origin"], ORIGIN, "{answer:?}");
+    assert_eq!(headers["access-control-allow-credentials"], "true");
+    assert_eq!(headers["vary"], "Origin");
+    let exposed = ["authorization", "retry-after", "x-amzn-remapped-authorization", "x-request-id"];
+    let exposed = exposed.map(str::to_owned);
+    assert_eq!(list(headers, "access-control-expose-headers"), exposed.into());
+}
+
+fn assert_silent(answer: &Answer) {
+    let spoken = |name: &str| name.starts_with("access-control-") || name == "vary";
+    assert!(!answer.headers.keys().any(|name| spoken(name.as_str())), "{answer:?}");
+}
+
+async fn preflight(bundle: &Bundle, path: &str, method: &str) -> Answer {
+    let call = bundle.call(Method::OPTIONS, path).header("Origin", ORIGIN);
+    let call = call.header("Access-Control-Request-Method", method);
+    call.header("Access-Control-Request-Headers", "authorization,idempotency-key").send().await
+}
+
+/// The methods of every path of the template.
+fn routes() -> BTreeMap<String, BTreeSet<String>> {
+    let mut routes = BTreeMap::<_, BTreeSet<_>>::new();
+    let template = Template::load(&root().join("template.yaml")).unwrap();
+    for route in template.functions.into_iter().flat_map(|function| function.routes) {
+        routes.entry(route.path).or_default().insert(route.method.to_ascii_lowercase());
+    }
+    routes
+}
+
+#[tokio::test]
+async fn a_page_of_the_origin_reads_successes_refusals_and_failures() {
+    let bundle = Bundle::with(&SET).await;
+    let member = bundle.member().await;
+    let change = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    let changed = bundle.call(Method::PUT, CHANGE).session(&member.token).json(&change).await.ok();
+    assert!(changed.headers.contains_key("authorization"));
+    assert_readable(&changed);
+    let code = bundle.call(Method::GET, SEND_CODE).query(&[("phone", PHONE)]);
+    assert_readable(&code.send().await.ok());
+    let again = bundle.call(Method::GET, SEND_CODE).query(&[("phone", PHONE)]).send().await;
+    assert!(again.headers.contains_key("retry-after"), "{again:?}");
+    assert_readable(&again);
+    for (refused, status) in [
+        (bundle.call(Method::POST, SEND).send().await, 401),
+        (bundle.call(Method::POST, RECOVERY).body("[").await, 400),
+        (bundle.call(Method::POST, RECOVERY).body(" ".repeat(20_000)).await, 413),
+    ] {
+        assert_eq!(refused.status, status);
+        assert_readable(&refused);
+    }
+    let page = bundle.call(Method::GET, VERIFY_MAIL).query(&[("verification", "no-token"), ("code", "1")]);
+    let page = page.send().await.ok();
+    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+    assert_readable(&page);
+
+    let (store, bundle) = Proxy::between(STORE, &SET).await;
+    store.fault(On::all(ANY), Fault::Refuse("AccessDeniedException"));
+    let failed = bundle.call(Method::POST, SEND_MAIL).form(&[("email", EMAIL)]).await;
+    assert_eq!(failed.refusal(), (500, "INTERNAL_SERVER_ERROR"));
+    assert_readable(&failed);
+}
+
+#[tokio::test]
+async fn even_what_is_no_request_is_answered_readably() {
+    let bundle = Bundle::with(&SET).await;
+    let answer = bundle.invoke("send-mail", &json!({ "no": "request" })).await.body;
+    assert_eq!(answer["statusCode"], 400);
+    assert_eq!(answer["headers"]["access-control-allow-origin"], ORIGIN);
+    assert_eq!(answer["headers"]["access-control-allow-credentials"], "true");
+    assert_eq!(answer["headers"]["vary"], "Origin");
+}
+
+#[tokio::test]
+async fn a_browser_is_told_which_calls_a_page_of_the_origin_may_make() {
+    let bundle = Bundle::with(&SET).await;
+    let routes = routes();
+    assert!(routes.len() > 8, "{routes:?}");
+    for (path, methods) in routes {
+        let asked = preflight(&bundle, &path, "PUT").await;
+        assert_eq!((asked.status.as_u16(), asked.text.as_str()), (204, ""), "{path}");
+        assert_eq!(list(&asked.headers, "access-control-allow-methods"), methods, "{path}");
+        assert_eq!(asked.headers["access-control-allow-origin"], ORIGIN);
+        assert_eq!(asked.headers["access-control-allow-credentials"], "true");
+        assert_eq!(asked.headers["access-control-max-age"], "7200");
+        let headers = ["accept-language", "authorization", "content-type", "idempotency-key", "token"];
+        let allowed = list(&asked.headers, "access-control-allow-headers");
+        assert_eq!(allowed, headers.map(str::to_owned).into());
+    }
+    let elsewhere = preflight(&bundle, "/no/such/path", "PUT").await;
+    assert_eq!(elsewhere.status, 403);
+    assert_silent(&elsewhere);
+}
+
+#[tokio::test]
+async fn without_the_setting_no_page_of_another_origin_may_call() {
+    let bundle = Bundle::start().await;
+    let asked = preflight(&bundle, SEND_MAIL, "POST").await;
+    assert_eq!(asked.status, 403);
+    assert_silent(&asked);
+    let answer =
+        bundle.call(Method::POST, SEND_MAIL).header("Origin", ORIGIN).form(&[("email", EMAIL)]).await;
+    assert_silent(&answer.ok());
+    let no_request = bundle.invoke("send-mail", &Value::Null).await.body;
+    assert_eq!(no_request["headers"]["access-control-allow-origin"], Value::Null);
+}
