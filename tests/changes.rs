@@ -137,6 +137,14 @@ impl Change {
         Self { member, function, method, path, body }
     }
 
+    /// The same with another value for a parameter, if it takes that one.
+    pub fn with_wrong(&self, parameter: &str) -> Option<Self> {
+        let mut body = self.body.clone();
+        let right = body.get(parameter)?.as_str()?;
+        body[parameter] = json!(if right.starts_with('1') { "2" } else { "1" }.repeat(right.len()));
+        Some(Self { member: self.member.clone(), method: self.method.clone(), body, ..*self })
+    }
+
     /// The call.
     pub fn call(&self, bundle: &Bundle) -> Call {
         let with_session = ![RECOVERY, VERIFY_MAIL].contains(&self.path);

@@ -24,6 +24,7 @@ mod metrics;
 mod notices;
 mod panics;
 mod pay_password;
+mod permissions;
 mod provider_faults;
 mod proxy;
 mod recovery;

@@ -86,9 +86,12 @@ struct Inner {
     held: Notify,
 }
 
-struct Request {
-    operation: String,
-    body: String,
+/// What was asked for, and by whom.
+pub struct Request {
+    /// The access key id that it is signed under: of a function its name.
+    pub caller: String,
+    pub operation: String,
+    pub body: String,
 }
 
 struct Rule {
@@ -159,23 +162,24 @@ impl Proxy {
         self.take().into_iter().map(|request| request.body).collect()
     }
 
-    fn take(&self) -> Vec<Request> {
+    /// The requests since the last call of this.
+    pub fn take(&self) -> Vec<Request> {
         std::mem::take(&mut *self.0.requests.lock().unwrap())
     }
 
     /// Notes a request, and says what faults it meets.
-    fn meet(&self, operation: &str, body: &str) -> Vec<Fault> {
-        let noted = Request { operation: operation.to_owned(), body: body.to_owned() };
-        self.0.requests.lock().unwrap().push(noted);
+    fn meet(&self, request: Request) -> Vec<Fault> {
         let mut rules = self.0.rules.lock().unwrap();
         let meets = rules.iter_mut().filter_map(|Rule { on, fault, seen }| {
-            if ![ANY, operation].contains(&on.operation) || !body.contains(&on.about) {
+            if ![ANY, &request.operation].contains(&on.operation) || !request.body.contains(&on.about) {
                 return None;
             }
             *seen += 1;
             on.which.contains(&*seen).then_some(*fault)
         });
-        meets.collect()
+        let faults = meets.collect();
+        self.0.requests.lock().unwrap().push(request);
+        faults
     }
 
     async fn pass_on(&self, operation: &str, uri: &Uri, headers: HeaderMap, body: Bytes) -> Response {
@@ -197,7 +201,8 @@ async fn pass(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap, body: By
     let by_query = if uri.path() == "/" { PUBLISH } else { SEND_EMAIL };
     let operation = target.and_then(|target| target.rsplit('.').next()).unwrap_or(by_query).to_owned();
     let text = String::from_utf8_lossy(&body).into_owned();
-    for fault in proxy.meet(&operation, &text) {
+    let request = Request { caller: caller(&headers), operation: operation.clone(), body: text.clone() };
+    for fault in proxy.meet(request) {
         match fault {
             Fault::Delay(time) => sleep(time).await,
             Fault::DropBefore => return cut_off(),
@@ -215,6 +220,14 @@ async fn pass(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap, body: By
         }
     }
     proxy.pass_on(&operation, &uri, headers, body).await
+}
+
+/// Whose signature a request has (AWS Signature Version 4).
+fn caller(headers: &HeaderMap) -> String {
+    let authorization =
+        headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let credential = authorization.split("Credential=").nth(1).unwrap_or_default();
+    credential.split('/').next().unwrap_or_default().to_owned()
 }
 
 /// A body that fails ends the connection.

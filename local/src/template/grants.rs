@@ -1,5 +1,5 @@
-//! What the functions' roles allow. The stack serves whoever asks; it is for tests, which hold it against what
-//! the functions do. What cannot be read is an error, so that no grant is overlooked.
+//! What the functions' roles allow. The stack serves whoever asks; this is for tests, which hold it against
+//! what the functions do. What cannot be read is an error, so that no grant is overlooked.
 
 use std::{collections::BTreeMap, fs, path::Path};
 

@@ -1,0 +1,340 @@
+//! Each function has a role of its own: it allows what the function does, and nothing more.
+
+use crate::{
+    bundle::{
+        BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, OLD_PASSWORD, RECOVERY, RESET_PAY_PASSWORD, SEND,
+        SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, root,
+    },
+    changes::{Change, Kind, MANY},
+    proxy::{ANY, Fault, MAIL, On, Proxy, REFUSED, Request, SMS, STORE},
+};
+use local::{
+    Template,
+    template::grants::{self, Grant},
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::sync::OnceCell;
+
+const PUBLISH: &str = "sns:Publish";
+const SEND_EMAIL: &str = "ses:SendEmail";
+const WRITES: [&str; 3] = ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
+
+/// What Lambda does for a function, or the function before its first event, and nobody here is asked for.
+const OF_THE_PLATFORM: [&str; 10] = [
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:ListStreams",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "secretsmanager:GetSecretValue",
+    "sqs:SendMessage",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+];
+
+/// Something that a function did: the action, and in which partition of the table, if in any.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Act {
+    function: String,
+    action: String,
+    partition: Option<String>,
+}
+
+impl Act {
+    /// What a request is authorised as: a transaction as each of its writes (Amazon DynamoDB Developer Guide,
+    /// "Using IAM with DynamoDB transactions").
+    fn of(request: &Request) -> Vec<Self> {
+        let act = |action: &str, partition| Self {
+            function: request.caller.clone(),
+            action: action.to_owned(),
+            partition,
+        };
+        let body = || serde_json::from_str::<Value>(&request.body).unwrap();
+        let pk = |write: &Value| {
+            let key = write.get("Key").or(write.get("Item")).unwrap();
+            Some(key["pk"]["S"].as_str().unwrap().to_owned())
+        };
+        match request.operation.as_str() {
+            "Publish" => vec![act(PUBLISH, None)],
+            "SendEmail" => vec![act(SEND_EMAIL, None)],
+            "TransactWriteItems" => body()["TransactItems"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .flat_map(|item| item.as_object().unwrap())
+                .map(|(kind, write)| act(&format!("dynamodb:{kind}Item"), pk(write)))
+                .collect(),
+            item @ ("GetItem" | "PutItem" | "UpdateItem" | "DeleteItem") => {
+                vec![act(&format!("dynamodb:{item}"), pk(&body()))]
+            }
+            other => panic!("{} asks for {other}", request.caller),
+        }
+    }
+}
+
+/// Everything that the functions do in a story in which each of them does all that it can do.
+async fn acts() -> &'static BTreeSet<Act> {
+    static ACTS: OnceCell<BTreeSet<Act>> = OnceCell::const_new();
+    ACTS.get_or_init(async || {
+        let (store, to_store) = Proxy::before(STORE).await;
+        let (sms, to_sms) = Proxy::before(SMS).await;
+        let (mail, to_mail) = Proxy::before(MAIL).await;
+        let proxies = [to_store.pair(), to_sms.pair(), to_mail.pair()];
+        let bundle = Bundle::with(&[&MANY[..], &proxies].concat()).await;
+        store.pass_to(bundle.stack.dynamodb_url());
+        sms.pass_to(bundle.stack.messages_url());
+        mail.pass_to(bundle.stack.messages_url());
+
+        bundle.call(Method::GET, "/_local/health").send().await.ok();
+        changes(&bundle).await;
+        passwords_beside_codes(&bundle).await;
+        recovery_by_mail(&bundle).await;
+        refusals(&bundle).await;
+        sends_that_are_withdrawn(&bundle, &[&sms, &mail]).await;
+        locks(&bundle).await;
+        bundle.settled().await;
+
+        let requests = [&store, &sms, &mail].map(Proxy::take);
+        // The stack itself creates members.
+        requests.iter().flatten().filter(|request| request.caller != "local").flat_map(Act::of).collect()
+    })
+    .await
+}
+
+/// Every change, after every proof that it takes was wrong once, and once more under its `Idempotency-Key`.
+async fn changes(bundle: &Bundle) {
+    for kind in Kind::ALL {
+        let change = Change::of(kind, bundle).await;
+        for proof in ["code", "message", "oldPassword", "password", "verification"] {
+            // Nobody asks for the password where nothing is replaced.
+            if (kind, proof) == (Kind::PhoneBound, "password") {
+                continue;
+            }
+            if let Some(wrong) = change.with_wrong(proof) {
+                let refused = wrong.make(bundle).await;
+                assert!(refused.status.is_client_error(), "{kind:?} {proof}: {}", refused.text);
+            }
+        }
+        for _ in 0..2 {
+            change.call(bundle).header("Idempotency-Key", "made").send().await.ok();
+        }
+    }
+}
+
+/// A password where a code would do, and an address in the place of another.
+async fn passwords_beside_codes(bundle: &Bundle) {
+    let new = json!({ "phone": "13700000001", "email": "old@example.com", "password": OLD_PASSWORD });
+    let member = bundle.member_with(new).await;
+    let mail = async |password: &str| {
+        let body = json!({ "email": "new@example.com", "password": password });
+        bundle.call(Method::POST, SEND_MAIL).session(&member.token).json(&body).await
+    };
+    assert_eq!(mail("wrong").await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
+    let sent = mail(OLD_PASSWORD).await.ok();
+    let code = bundle.code_to("new@example.com").await;
+    let query = [("verification", sent.verification()), ("code", &code)];
+    bundle.call(Method::GET, VERIFY_MAIL).query(&query).send().await.ok();
+    bundle.call(Method::POST, VERIFY_MAIL).query(&query).send().await.ok();
+
+    let (phone_info, code) = bundle.ask(&member).await;
+    for (old_password, status) in [("wrong", 400), (OLD_PASSWORD, 200)] {
+        let mut body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": "a-new-password" });
+        body["oldPassword"] = json!(old_password);
+        let answer = bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token).json(&body).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+    }
+}
+
+async fn recovery_by_mail(bundle: &Bundle) {
+    let email = "forgetful@example.com";
+    bundle.member_with(json!({ "email": email })).await;
+    let grant = bundle.grant_by_mail(&bundle.ask_by_mail(None, email).await).await;
+    let body = json!({ "email": email, "passwordFirst": "a-new-password", "verification": grant });
+    bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
+}
+
+const ENDPOINTS: [(&str, &str); 12] = [
+    ("POST", SEND),
+    ("POST", CHANGE_BY_MESSAGE),
+    ("PUT", CHANGE),
+    ("GET", SEND_CODE),
+    ("PUT", BIND_PHONE),
+    ("PUT", SET_PAY_PASSWORD),
+    ("PUT", RESET_PAY_PASSWORD),
+    ("PUT", UPDATE_PAY_PASSWORD),
+    ("POST", RECOVERY),
+    ("PUT", RECOVERY),
+    ("POST", SEND_MAIL),
+    ("POST", VERIFY_MAIL),
+];
+
+/// Of each endpoint a refusal that is kept under its `Idempotency-Key`, and one that is not.
+async fn refusals(bundle: &Bundle) {
+    let nobody_yet = bundle.member_with(json!({})).await;
+    let ended = Change::of(Kind::PasswordByOld, bundle).await;
+    ended.make(bundle).await.ok();
+    for (member, expected) in [(&nobody_yet, 400), (&ended.member, 401)] {
+        for (method, path) in ENDPOINTS {
+            let call = bundle.call(method.parse().unwrap(), path).session(&member.token);
+            let refused = call.header("Idempotency-Key", &format!("{method}{path}")).send().await;
+            assert_eq!(refused.status, expected, "{method} {path}: {}", refused.text);
+        }
+    }
+}
+
+/// Codes that their provider refuses: what was kept of them is taken back, and a recovery's is sent again.
+async fn sends_that_are_withdrawn(bundle: &Bundle, providers: &[&Proxy]) {
+    let (phone, email) = ("13700000002", "unlucky@example.com");
+    let new = json!({ "phone": phone, "email": email, "password": OLD_PASSWORD });
+    let member = bundle.member_with(new).await;
+    let (other_phone, other_email) = ("13700000003", "lucky@example.com");
+    for (method, path, to) in [
+        (Method::POST, SEND, ("time", "1")),
+        (Method::GET, SEND_CODE, ("phone", phone)),
+        (Method::GET, SEND_CODE, ("phone", other_phone)),
+        (Method::POST, SEND_MAIL, ("email", other_email)),
+    ] {
+        providers.iter().for_each(|provider| provider.fault(On::nth(ANY, 1), Fault::Refuse(REFUSED)));
+        let refused = bundle.call(method, path).session(&member.token).query(&[to]).send().await;
+        assert_eq!(refused.refusal(), (500, "SEND_MESSAGE_ERROR"));
+        providers.iter().for_each(|provider| provider.heal());
+    }
+    providers.iter().for_each(|provider| provider.fault(On::nth(ANY, 1), Fault::Refuse(REFUSED)));
+    bundle.ask_by_sms(None, phone).await;
+    bundle.ask_by_mail(None, email).await;
+}
+
+/// Tries until no more are taken.
+async fn locks(bundle: &Bundle) {
+    for (kind, proof) in [
+        (Kind::PayPasswordByOld, "oldPassword"),
+        (Kind::PayPasswordByCode, "message"),
+        (Kind::SmsForGrant, "message"),
+        (Kind::MailForGrant, "code"),
+    ] {
+        let change = Change::of(kind, bundle).await;
+        let wrong = change.with_wrong(proof).unwrap();
+        for _ in 0..5 {
+            assert_eq!(wrong.make(bundle).await.status, 400, "{kind:?}");
+        }
+        let refused = change.make(bundle).await;
+        assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"), "{kind:?}");
+    }
+}
+
+fn roles() -> BTreeMap<String, Vec<Grant>> {
+    grants::load(&root().join("template.yaml")).unwrap()
+}
+
+/// Those who may do one of the actions, in that partition.
+fn who_may(actions: &[&str], partition: Option<&str>) -> Vec<String> {
+    let may = |grants: &[Grant]| {
+        actions.iter().any(|action| grants.iter().any(|grant| grant.allows(action, partition)))
+    };
+    roles().into_iter().filter(|(_, grants)| may(grants)).map(|(function, _)| function).collect()
+}
+
+#[tokio::test]
+async fn every_function_may_do_what_it_does() {
+    let (acts, roles) = (acts().await, roles());
+    let acting: BTreeSet<_> = acts.iter().map(|act| &act.function).collect();
+    assert!(acting.iter().copied().eq(roles.keys()), "{acting:?}");
+    let allows = |act: &Act| {
+        let grants = &roles[&act.function];
+        grants.iter().any(|grant| grant.allows(&act.action, act.partition.as_deref()))
+    };
+    let refused: Vec<_> = acts.iter().filter(|act| !allows(act)).collect();
+    assert!(refused.is_empty(), "{refused:#?}");
+}
+
+#[tokio::test]
+async fn no_function_may_do_more_than_it_does() {
+    let acts = acts().await;
+    let mut unused = BTreeSet::new();
+    for (function, grants) in roles() {
+        for grant in grants {
+            for action in grant.actions.iter().filter(|action| !OF_THE_PLATFORM.contains(&action.as_str())) {
+                let is_used = |pattern: Option<&str>| {
+                    acts.iter().filter(|act| act.function == function && act.action == *action).any(|act| {
+                        match (pattern, &act.partition) {
+                            (Some(pattern), Some(pk)) => grants::is_like(pk, pattern),
+                            (None, None) => true,
+                            _ => false,
+                        }
+                    })
+                };
+                let patterns = grant.leading_keys.iter().map(|key| Some(key.as_str()));
+                let everything = grant.leading_keys.is_empty().then_some(None);
+                let more = patterns.chain(everything).filter(|&pattern| !is_used(pattern));
+                unused.extend(more.map(|pattern| format!("{function}: {action} {}", pattern.unwrap_or("*"))));
+            }
+        }
+    }
+    assert!(unused.is_empty(), "{unused:#?}");
+}
+
+#[test]
+fn what_is_granted_is_of_the_one_table_and_of_no_topic() {
+    let table = Template::load(&root().join("template.yaml")).unwrap().table;
+    for (function, grants) in roles() {
+        for grant in grants {
+            let of = |resources: &[&str]| {
+                grant.resources.iter().map(Option::as_deref).eq(resources.iter().copied().map(Some))
+            };
+            let does =
+                |actions: &[&str]| grant.actions.iter().any(|action| actions.contains(&action.as_str()));
+            let is_of_table = of(&[&table.arn()]) && !grant.is_of_others;
+            assert!(is_of_table || !does(&["dynamodb:GetItem"]) && !does(&WRITES), "{function}: {grant:?}");
+            let is_of_no_topic = of(&["arn:aws:sns:*:*:*"]) && grant.is_of_others;
+            assert!(is_of_no_topic || !does(&[PUBLISH]), "{function}: {grant:?}");
+        }
+    }
+}
+
+#[test]
+fn who_sends_codes_may_not_write_members() {
+    let changers = [
+        "bind-phone",
+        "change-password",
+        "change-password-by-message",
+        "recover-password",
+        "reset-pay-password",
+        "set-pay-password",
+        "update-pay-password",
+        "verify-mail",
+    ];
+    let senders = ["send-change-password-message", "send-code", "send-mail"];
+    let put = &["dynamodb:PutItem"][..];
+    for (actions, partition, expected) in [
+        (&WRITES[..], "member#1", &changers[..]),
+        (&["dynamodb:DeleteItem"], "member#1", &[]),
+        (&WRITES, "phone#+8613627140483", &["bind-phone"]),
+        (&WRITES, "email#li@example.com", &["verify-mail"]),
+        (put, "grant#1", &["verify-mail", "verify-recovery-code"]),
+        (
+            &["dynamodb:GetItem", "dynamodb:DeleteItem"],
+            "grant#1",
+            &["recover-password", "reset-pay-password"],
+        ),
+        (put, "code#phone#+8613627140483#60", &["send-change-password-message", "send-code"]),
+        (put, "code#email#li@example.com#80", &["send-mail"]),
+        (&WRITES, "sent#phone#+8613627140483", &["send-change-password-message", "send-code"]),
+        (&WRITES, "sent#member#1", &senders),
+        (&WRITES, "source#192.0.2.1#1", &senders),
+        (&WRITES, "failures#email#li@example.com#80", &["verify-mail"]),
+        (&WRITES, "failures#pay-password#1", &["reset-pay-password", "update-pay-password"]),
+        // What was guessed, and what was answered, is for nobody to read.
+        (&["dynamodb:GetItem"], "code#phone#+8613627140483#60", &[]),
+        (&["dynamodb:GetItem"], "failures#password#1", &[]),
+        (&["dynamodb:GetItem"], "idempotency#1", &[]),
+    ] {
+        assert_eq!(who_may(actions, Some(partition)), expected, "{actions:?} {partition}");
+    }
+    let by_sms = ["deliver-notices", "send-change-password-message", "send-code"];
+    assert_eq!(who_may(&[PUBLISH], None), by_sms);
+    assert_eq!(who_may(&[SEND_EMAIL], None), ["deliver-notices", "send-mail"]);
+    assert_eq!(who_may(&["dynamodb:Query", "dynamodb:Scan"], Some("member#1")), [""; 0]);
+}
