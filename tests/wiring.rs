@@ -73,7 +73,8 @@ fn cargo_lambda_watch_serves_the_templates_routes() {
     for function in template().functions {
         for route in function.routes {
             let (path, method, function) = (route.path, route.method, &function.binary);
-            routes.push(format!(r#"{{ path = "{path}", methods = ["{method}"], function = "{function}" }},"#));
+            routes
+                .push(format!(r#"{{ path = "{path}", methods = ["{method}"], function = "{function}" }},"#));
         }
     }
     for route in &routes {

@@ -199,8 +199,7 @@ mod tests {
 
     #[test]
     fn the_longest_log_fits_into_an_expression() {
-        let log =
-            Log::of(String::new(), [Limit { name: SendLimit::Day, count: MAX_LOGGED_SENDS, seconds: DAY }]);
+        let log = Log::of("", [Limit { name: SendLimit::Day, count: MAX_LOGGED_SENDS, seconds: DAY }]);
         let update = log.update((1..log.length()).map(|to| shift(to - 1, to)));
         let expression = update.get_update_expression().as_deref().unwrap();
         // What is set besides is shorter than the rest of 4 KB.
