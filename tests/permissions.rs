@@ -191,18 +191,23 @@ async fn sends_that_are_withdrawn(bundle: &Bundle, providers: &[&Proxy]) {
     let new = json!({ "phone": phone, "email": email, "password": OLD_PASSWORD });
     let member = bundle.member_with(new).await;
     let (other_phone, other_email) = ("13700000003", "lucky@example.com");
+    let refuse_next = || {
+        for provider in providers {
+            provider.heal();
+            provider.fault(On::nth(ANY, 1), Fault::Refuse(REFUSED));
+        }
+    };
     for (method, path, to) in [
         (Method::POST, SEND, ("time", "1")),
         (Method::GET, SEND_CODE, ("phone", phone)),
         (Method::GET, SEND_CODE, ("phone", other_phone)),
         (Method::POST, SEND_MAIL, ("email", other_email)),
     ] {
-        providers.iter().for_each(|provider| provider.fault(On::nth(ANY, 1), Fault::Refuse(REFUSED)));
+        refuse_next();
         let refused = bundle.call(method, path).session(&member.token).query(&[to]).send().await;
         assert_eq!(refused.refusal(), (500, "SEND_MESSAGE_ERROR"));
-        providers.iter().for_each(|provider| provider.heal());
     }
-    providers.iter().for_each(|provider| provider.fault(On::nth(ANY, 1), Fault::Refuse(REFUSED)));
+    refuse_next();
     bundle.ask_by_sms(None, phone).await;
     bundle.ask_by_mail(None, email).await;
 }
