@@ -188,7 +188,7 @@ async fn a_send_that_is_refused_is_counted_by_the_limit_that_refused_it() {
         let began = hour();
         send(&bundle, &member).await.ok();
         if seconds > 0 {
-            bundle.age("sent#", seconds).await;
+            bundle.age("sent#phone#", seconds).await;
         }
         let refused = send(&bundle, &member).await;
         if limit == SendLimit::Source && hour() != began {
