@@ -1,4 +1,4 @@
-//! `/_local/members`: members without a login service, for whoever tries the calls.
+//! Members without a login service, for whoever tries the calls: `/_local/members`.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ use crate::newcomer::Demo;
 /// The routes, on a stack's own store and keys.
 pub(crate) fn routes(app: Arc<shared::App>) -> Router {
     Router::new()
-        .route("/_local/members", post(create))
+        .route("/_local/members", post(created))
         .route("/_local/members/{id}", get(show))
         .route("/_local/members/{id}/token", post(token))
         .with_state(app)
@@ -40,18 +40,24 @@ pub(crate) fn routes(app: Arc<shared::App>) -> Router {
 /// A member as they are asked for. A password is taken as it is, however weak: members come along from elsewhere.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct NewMember {
-    phone: Option<String>,
-    email: Option<String>,
-    password: Option<String>,
-    pay_password: Option<String>,
+pub struct NewMember {
+    /// As a person types it.
+    pub phone: Option<String>,
+    /// As a person types it.
+    pub email: Option<String>,
+    /// The login password.
+    pub password: Option<String>,
+    /// The pay password.
+    pub pay_password: Option<String>,
 }
 
 /// A member and a session of theirs.
 #[derive(Serialize)]
-struct Created {
-    id: MemberId,
-    token: String,
+pub struct Created {
+    /// The member.
+    pub id: MemberId,
+    /// The session.
+    pub token: String,
 }
 
 /// What may be seen of a member.
@@ -106,6 +112,15 @@ async fn create_member(app: &shared::App, new: NewMember) -> Result<Member, Erro
     Ok(member)
 }
 
+/// Creates a member, with a session.
+///
+/// # Errors
+/// The store does not answer, or a phone or mail address is none.
+pub async fn create(app: &shared::App, new: NewMember) -> Result<Created, Error> {
+    let member = create_member(app, new).await?;
+    Ok(Created { id: member.id, token: session(app, &member)? })
+}
+
 /// The member who has `phone`, or else a new one with that `password`, with a session.
 pub(crate) async fn demo(app: &shared::App, phone: &str, password: &str) -> Result<Demo, Error> {
     let parsed = app.settings.phones.parse(phone).map_err(|_| Error::NotValid(Field::Phone))?;
@@ -122,12 +137,11 @@ fn session(app: &shared::App, member: &Member) -> Result<String, Error> {
     app.issue(member.id, member.credential_version, Timestamp::now())
 }
 
-async fn create(
+async fn created(
     State(app): State<Arc<shared::App>>,
     Json(new): Json<NewMember>,
 ) -> Result<(StatusCode, Json<Created>), Refused> {
-    let member = create_member(&app, new).await?;
-    Ok((StatusCode::CREATED, Json(Created { id: member.id, token: session(&app, &member)? })))
+    Ok((StatusCode::CREATED, Json(create(&app, new).await?)))
 }
 
 async fn show(State(app): State<Arc<shared::App>>, Path(id): Path<Uuid>) -> Result<Json<Shown>, Response> {

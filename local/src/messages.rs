@@ -86,14 +86,16 @@ pub(crate) fn routes(inbox: Arc<Inbox>) -> Router {
 }
 
 /// The first run of 6 to 10 digits that is no part of a longer word of ASCII letters and digits.
-fn code(text: &str) -> Option<String> {
+#[must_use]
+pub fn code(text: &str) -> Option<String> {
     text.split(|c: char| !c.is_ascii_alphanumeric())
         .find(|word| (6..=10).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit()))
         .map(str::to_owned)
 }
 
 /// The first http or https link, without the punctuation of the sentence around it.
-fn link(text: &str) -> Option<String> {
+#[must_use]
+pub fn link(text: &str) -> Option<String> {
     let start = ["http://", "https://"].into_iter().filter_map(|scheme| text.find(scheme)).min()?;
     let rest = text.get(start..)?;
     let end = rest.find(|c: char| !c.is_ascii_graphic() || "\"<>".contains(c)).unwrap_or(rest.len());

@@ -1,0 +1,52 @@
+//! The member's mail address.
+
+use super::{Outcome, SEND_MAIL, VERIFY_MAIL, ensure, held, with_phone};
+use crate::{
+    cloud::{Cloud, Failure},
+    deployment::MAIL_LINK_BASE_URL,
+};
+use local::members::Created;
+use shared::contact::Email;
+
+pub async fn bound_by_page(cloud: &Cloud) -> Outcome {
+    let email = "opens.links@example.com";
+    let member = cloud.member(with_phone("13800001009")).await?;
+    cloud.app_of(&member).post(SEND_MAIL, &[("email", email)]).await?.ok()?;
+    let link = cloud.link(email).await?;
+    let path = link.strip_prefix(MAIL_LINK_BASE_URL).unwrap_or(&link);
+    let mut browser = cloud.browser();
+    let page = browser.get(path, &[]).await?.page()?;
+    // What a scanner of mail does too: it must not bind anything.
+    ensure(!is_bound(cloud, &member, email).await?, "the address was bound by opening the link")?;
+    let fields = [hidden(&page.text, "verification")?, hidden(&page.text, "code")?];
+    let [verification, code] = &fields;
+    browser.post(VERIFY_MAIL, &[("verification", verification), ("code", code)]).await?.ok()?;
+    ensure(is_bound(cloud, &member, email).await?, "the address is not the member's")?;
+    held()
+}
+
+pub async fn bound_by_app(cloud: &Cloud) -> Outcome {
+    let email = "has.an.app@example.com";
+    let member = cloud.member(with_phone("13800001010")).await?;
+    let mut app = cloud.app_of(&member);
+    let sent = app.post(SEND_MAIL, &[("email", email)]).await?.ok()?;
+    let code = cloud.code(email).await?;
+    let parameters = [("verification", sent.field("verification")?), ("code", &code)];
+    app.post(VERIFY_MAIL, &parameters).await?.ok()?;
+    ensure(is_bound(cloud, &member, email).await?, "the address is not the member's")?;
+    held()
+}
+
+async fn is_bound(cloud: &Cloud, member: &Created, email: &str) -> Result<bool, Failure> {
+    let kept = cloud.app.store.member(member.id).await?.and_then(|member| member.email);
+    Ok(kept.is_some() && kept == email.parse::<Email>().ok())
+}
+
+/// The value of a hidden field of the page's form.
+fn hidden(page: &str, name: &str) -> Result<String, Failure> {
+    let marked = format!("name=\"{name}\"");
+    let input =
+        page.split("<input").filter_map(|rest| rest.split('>').next()).find(|input| input.contains(&marked));
+    let value = input.and_then(|input| input.split("value=\"").nth(1)?.split('"').next());
+    value.map(str::to_owned).ok_or_else(|| Failure::Wrong(format!("the page has no {name}")))
+}

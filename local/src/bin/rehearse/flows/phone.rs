@@ -1,0 +1,30 @@
+//! The member's phone.
+
+use super::{BIND_PHONE, Outcome, SECURITY, e164, ensure, held, with_mail, with_phone};
+use crate::cloud::{Cloud, Failure};
+use local::members::{Created, NewMember};
+
+pub async fn bound(cloud: &Cloud) -> Outcome {
+    bind(cloud, with_mail("binds.a.phone@example.com"), "13800001003").await?;
+    held()
+}
+
+pub async fn replaced(cloud: &Cloud) -> Outcome {
+    let (old, new) = ("13800001004", "13800001005");
+    bind(cloud, with_phone(old), new).await?;
+    // Whoever had the old phone has to learn of it.
+    cloud.notice(&e164(old)).await?;
+    cloud.notice(&e164(new)).await?;
+    held()
+}
+
+async fn bind(cloud: &Cloud, member: NewMember, phone: &str) -> Result<Created, Failure> {
+    let member = cloud.member(member).await?;
+    let mut app = cloud.app_of(&member);
+    app.get(SECURITY, &[("phone", phone)]).await?.ok()?;
+    let code = cloud.code(&e164(phone)).await?;
+    app.put(BIND_PHONE, &[("message", &code), ("phone", phone)]).await?.ok()?;
+    let kept = cloud.app.store.member(member.id).await?.and_then(|member| member.phone);
+    ensure(kept == cloud.app.phone(phone).ok(), "the phone is not the member's")?;
+    Ok(member)
+}
