@@ -110,7 +110,8 @@ where
             Ok(app) => Box::leak(Box::new(app)),
             Err(fault) => return stop(&fault),
         };
-        let service = service_fn(move |event: Event| async move {
+        let service = service_fn(move |mut event: Event| async move {
+            event.context.deadline = deadline(event.context.deadline);
             let answer = match ping(app, &event).await {
                 Some(pong) => pong,
                 None => handler(app, event).await,
@@ -123,6 +124,19 @@ where
             Err(fault) => stop(&fault),
         }
     })
+}
+
+/// The longest that Lambda lets a function run, in milliseconds.
+const LONGEST_INVOCATION: u64 = 900_000;
+
+/// An invocation's deadline. One that was over before its event came is none: `cargo lambda watch` writes ten
+/// minutes after 1970.
+fn deadline(said: u64) -> u64 {
+    if clock::until_millis(said).is_zero() {
+        u64::try_from(clock::now_millis()).map_or(u64::MAX, |now| now + LONGEST_INVOCATION)
+    } else {
+        said
+    }
 }
 
 fn stop(fault: &dyn std::fmt::Display) -> ExitCode {
@@ -227,6 +241,13 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         assert_eq!(runtime.block_on(catch_unwind(async { panic!("on purpose") as u8 })), None);
         assert_eq!(runtime.block_on(catch_unwind(async { 7 })), Some(7));
+    }
+
+    #[test]
+    fn a_deadline_that_was_over_before_its_event_came_leaves_time() {
+        assert!(clock::until_millis(deadline(600_000)) > ANSWER_TIME);
+        let ahead = u64::try_from(clock::now_millis()).unwrap() + 10_000;
+        assert_eq!(deadline(ahead), ahead);
     }
 
     #[test]
