@@ -3,6 +3,7 @@
 Both are told on standard output, a JSON object a line: {"sms": ["<phone>", "<text>"]}, {"placeholder": "<type>"}.
 """
 
+import http.server
 import json
 
 from ministack import app
@@ -49,6 +50,22 @@ class Handlers(dict):
         return {"delete": lambda *_: None, **(known or {}), "create": create}
 
 
+class Once(http.server.BaseHTTPRequestHandler):
+    """Hands an event over once. MiniStack stops a process after its answer, and until then gives it the same again."""
+
+    def __init_subclass__(cls):
+        if cls.__name__ == "RuntimeAPIHandler":
+            hand_over, handed_over = cls.do_GET, []
+
+            def hand_over_once(self):
+                if not handed_over:
+                    handed_over.append(self)
+                    hand_over(self)
+
+            cls.do_GET = hand_over_once
+
+
+http.server.BaseHTTPRequestHandler = Once
 sns._publish = publish_and_tell
 provisioners._RESOURCE_HANDLERS = Handlers(handlers)
 app.main()

@@ -19,7 +19,7 @@ use tokio::{
 use crate::programs::{self, Workshop};
 
 /// How long a server of Python may take to start.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// Why it is not there; one line each.
 #[derive(Debug, thiserror::Error)]

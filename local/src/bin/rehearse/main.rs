@@ -172,8 +172,8 @@ async fn walk(cloud: &Cloud) -> Result<Vec<Walked>, Error> {
         let outcome = flow.await;
         let time = seconds(began.elapsed());
         match &outcome {
-            Ok(note) if note.is_empty() => say(&format!("   held    {time:>7}  {promise}")),
-            Ok(note) => say(&format!("   held    {time:>7}  {promise}: {note}")),
+            Ok(None) => say(&format!("   held    {time:>7}  {promise}")),
+            Ok(Some(note)) => say(&format!("   held    {time:>7}  {promise}: {note}")),
             Err(failure) => say(&format!("   FAILED  {time:>7}  {promise}: {failure}")),
         }
         walked.push(Walked { promise, failure: outcome.err() });

@@ -1,6 +1,6 @@
 //! The second store: moto's DynamoDB, and what Lambda's event source does for its stream.
 
-use std::{convert::Infallible, time::Duration};
+use std::{collections::HashSet, convert::Infallible, time::Duration};
 
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ pub async fn create(table: &Table, template: &local::Template) -> Result<(), Err
 }
 
 /// Hands each notice that is queued in `table` to the function at `deliver`, over and over until it is taken. Reads
-/// on until it is dropped.
+/// on until it is dropped, of a stream of up to a thousand records.
 pub async fn deliver(table: Table, deliver: String) -> Result<Infallible, Error> {
     let description = table.call("DescribeTable", json!({})).await?;
     let stream = text(&description, "/Table/LatestStreamArn");
@@ -68,17 +68,20 @@ pub async fn deliver(table: Table, deliver: String) -> Result<Infallible, Error>
         "ShardId": text(&description, "/StreamDescription/Shards/0/ShardId"),
         "ShardIteratorType": "TRIM_HORIZON",
     });
-    let mut iterator = text(&table.stream_call("GetShardIterator", start).await?, "/ShardIterator");
+    let mut handled = HashSet::new();
     loop {
+        // From the start each time: a transaction that moto takes back leaves its iterators behind.
+        let iterator = text(&table.stream_call("GetShardIterator", start.clone()).await?, "/ShardIterator");
         let page = table.stream_call("GetRecords", json!({ "ShardIterator": iterator })).await?;
         for record in page.get("Records").and_then(Value::as_array).into_iter().flatten() {
-            let queued = text(record, "/eventName") == "INSERT"
-                && text(record, "/dynamodb/Keys/pk/S").starts_with("notice#");
-            while queued && !handed_over(&table.http, &deliver, record).await {
-                sleep(INTERVAL).await;
+            let key = text(record, "/dynamodb/Keys/pk/S");
+            let queued = text(record, "/eventName") == "INSERT" && key.starts_with("notice#");
+            if queued && handled.insert(key) {
+                while !handed_over(&table.http, &deliver, record).await {
+                    sleep(INTERVAL).await;
+                }
             }
         }
-        iterator = text(&page, "/NextShardIterator");
         sleep(INTERVAL).await;
     }
 }

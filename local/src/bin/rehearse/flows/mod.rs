@@ -30,7 +30,7 @@ const PASSWORD: &str = "the-old-password";
 const NEW_PASSWORD: &str = "a-new-password";
 
 /// What is worth saying of a flow that held; mostly nothing.
-pub type Outcome = Result<String, Failure>;
+pub type Outcome = Result<Option<String>, Failure>;
 
 /// A flow that begins when it is awaited.
 pub type Flow<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
@@ -82,11 +82,6 @@ fn with_mail(email: &str) -> NewMember {
 /// A phone of the default region as messages are addressed to it.
 fn e164(phone: &str) -> String {
     format!("+86{phone}")
-}
-
-/// Nothing worth saying.
-fn held() -> Outcome {
-    Ok(String::new())
 }
 
 fn ensure(holds: bool, otherwise: &str) -> Result<(), Failure> {

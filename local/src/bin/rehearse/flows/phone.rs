@@ -1,12 +1,12 @@
 //! The member's phone.
 
-use super::{BIND_PHONE, Outcome, SECURITY, e164, ensure, held, with_mail, with_phone};
+use super::{BIND_PHONE, Outcome, SECURITY, e164, ensure, with_mail, with_phone};
 use crate::cloud::{Cloud, Failure};
 use local::members::{Created, NewMember};
 
 pub async fn bound(cloud: &Cloud) -> Outcome {
     bind(cloud, with_mail("binds.a.phone@example.com"), "13800001003").await?;
-    held()
+    Ok(None)
 }
 
 pub async fn replaced(cloud: &Cloud) -> Outcome {
@@ -15,7 +15,7 @@ pub async fn replaced(cloud: &Cloud) -> Outcome {
     // Whoever had the old phone has to learn of it.
     cloud.notice(&e164(old)).await?;
     cloud.notice(&e164(new)).await?;
-    held()
+    Ok(None)
 }
 
 async fn bind(cloud: &Cloud, member: NewMember, phone: &str) -> Result<Created, Failure> {
