@@ -1,5 +1,9 @@
 //! The login password: which are acceptable, and how they are kept.
 
+mod foreign;
+
+pub use foreign::{Form, NotTaken, Salt};
+
 use crate::{
     Secret,
     error::Error,
@@ -11,6 +15,7 @@ use argon2::{
     Algorithm, Argon2, KeyId, Params, ParamsBuilder, Version,
     password_hash::{PasswordHasher, PasswordVerifier, phc},
 };
+use foreign::Foreign;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -43,13 +48,14 @@ impl Password {
     }
 }
 
-/// A password as it is kept: a PHC string of Argon2id whose `keyid` names the pepper.
+/// A password as it is kept: a PHC string of Argon2id whose `keyid` names the pepper, or, of a member who came
+/// along from another system and has not used it since, what `foreign` describes.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// The PHC string.
+    /// The text that is kept.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -101,15 +107,35 @@ impl PasswordPolicy {
     /// # Errors
     /// [`Error::Internal`] where there is no randomness or no memory.
     pub fn hash(&self, keys: &Keys, password: &Password) -> Result<PasswordHash, Error> {
-        let key = keys.current();
-        let salt = random::bytes::<SALT_BYTES>()?;
-        let hash: phc::PasswordHash = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params(key)?)
-            .hash_password_with_salt(&peppered(key, password.0.expose_secret()), &salt)
-            .map_err(Error::internal)?;
-        Ok(PasswordHash(hash.to_string()))
+        self.argon2(keys.current(), password.0.expose_secret().as_bytes()).map(PasswordHash)
     }
 
-    /// Whether a kept hash costs less than the settings ask now, or has an earlier pepper.
+    /// Takes the hash of another system, under the current pepper. Its text says of itself what it is, or
+    /// `form` does; nothing is guessed. A password that matches it is to be hashed anew: see
+    /// [`PasswordPolicy::is_outdated`].
+    ///
+    /// # Errors
+    /// [`NotTaken`].
+    pub fn import(
+        &self,
+        keys: &Keys,
+        text: &str,
+        form: Option<Form<'_>>,
+    ) -> Result<PasswordHash, NotTaken> {
+        let key = keys.current();
+        let foreign = foreign::read_text(text, form)?.proven(key, |digest| self.argon2(key, digest));
+        foreign.map(|foreign| PasswordHash(foreign.to_string())).map_err(NotTaken::Failed)
+    }
+
+    fn argon2(&self, key: &Key, secret: &[u8]) -> Result<String, Error> {
+        let salt = random::bytes::<SALT_BYTES>()?;
+        let hash: phc::PasswordHash = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params(key)?)
+            .hash_password_with_salt(&peppered(key, secret), &salt)
+            .map_err(Error::internal)?;
+        Ok(hash.to_string())
+    }
+
+    /// Whether a kept hash costs less than the settings ask now, has an earlier pepper, or is another system's.
     #[must_use]
     pub fn is_outdated(&self, keys: &Keys, kept: &PasswordHash) -> bool {
         let params = phc::PasswordHash::new(&kept.0).ok().and_then(|hash| Params::try_from(&hash).ok());
@@ -129,21 +155,30 @@ impl PasswordPolicy {
     }
 }
 
-/// Whether `typed` is the password that was kept. Argon2 compares in constant time. What was kept
-/// under a key that was removed since is no password any more: the member recovers another.
+/// Whether `typed` is the password that was kept, compared in constant time. What was kept under a key that
+/// was removed since is no password any more: the member recovers another.
 ///
 /// # Errors
 /// [`Error::Internal`] where the hash is malformed.
 pub fn verify(keys: &Keys, typed: &str, kept: &PasswordHash) -> Result<bool, Error> {
-    let hash = phc::PasswordHash::new(&kept.0).map_err(Error::internal)?;
+    if let Some(kept) = kept.0.strip_prefix(foreign::PREFIX) {
+        let foreign = Foreign::read(kept).ok_or_else(|| Error::internal("a foreign hash is malformed"))?;
+        return foreign.verify(keys, typed);
+    }
+    let normalised = Secret::from(typed.nfc().collect::<String>());
+    verify_argon2(keys, normalised.expose_secret().as_bytes(), &kept.0)
+}
+
+/// Whether `secret` is what was hashed. Argon2 compares in constant time.
+fn verify_argon2(keys: &Keys, secret: &[u8], hash: &str) -> Result<bool, Error> {
+    let hash = phc::PasswordHash::new(hash).map_err(Error::internal)?;
     let params = Params::try_from(&hash).map_err(Error::internal)?;
     let key_id = std::str::from_utf8(params.keyid()).map_err(Error::internal)?;
     if key_id.is_empty() {
         return Err(Error::internal("a password hash names no key"));
     }
     let Some(key) = keys.by_id(key_id) else { return Ok(false) };
-    let normalised = Secret::from(typed.nfc().collect::<String>());
-    match Argon2::default().verify_password(&peppered(key, normalised.expose_secret()), &hash) {
+    match Argon2::default().verify_password(&peppered(key, secret), &hash) {
         Ok(()) => Ok(true),
         Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
         Err(fault) => Err(Error::internal(fault)),
@@ -152,8 +187,8 @@ pub fn verify(keys: &Keys, typed: &str, kept: &PasswordHash) -> Result<bool, Err
 
 /// The keyed MAC that Argon2 hashes in the password's place: a stolen table cannot be searched
 /// without the secret (NIST SP 800-63B-4, 3.1.1.2).
-fn peppered(key: &Key, password: &str) -> [u8; 32] {
-    key.mac(Use::Pepper, &[password.as_bytes()])
+fn peppered(key: &Key, secret: &[u8]) -> [u8; 32] {
+    key.mac(Use::Pepper, &[secret])
 }
 
 fn is_common(lower: &str) -> bool {

@@ -1,0 +1,247 @@
+//! What other systems write: their hashes as texts.
+
+use super::{
+    Digest, Form, NotTaken, Salt,
+    recipe::{Function, Input, Order, Recipe, fields, number},
+};
+use base64::{
+    Engine,
+    alphabet::{BCRYPT, STANDARD},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Base64 with or without its padding.
+const ANY_PADDING: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, ANY_PADDING);
+/// Some systems leave bits of chance where bcrypt's Base64 has none to give.
+const BCRYPT_BASE64: GeneralPurpose =
+    GeneralPurpose::new(&BCRYPT, ANY_PADDING.with_decode_allow_trailing_bits(true));
+
+/// The digits of crypt's own numbers.
+const CRYPT64: &str = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Characters of bcrypt's salt.
+const BCRYPT_SALT: usize = 22;
+
+/// What was read: input, function, salt and digest.
+struct Read(Input, Function, Vec<u8>, Vec<u8>);
+
+/// Reads the hash of another system.
+pub(in super::super) fn read(text: &str, form: Option<Form<'_>>) -> Result<Digest, NotTaken> {
+    let read = match form {
+        None => self_described(text),
+        Some(Form::Md5(salt)) => hex_digits(text, Function::Md5, salt),
+        Some(Form::Sha256(salt)) => hex_digits(text, Function::Sha256, salt),
+        Some(Form::BetterAuth) => better_auth(text),
+    };
+    let Read(input, function, salt, bytes) = read.ok_or(NotTaken::Unknown)?;
+    Ok(Digest { recipe: Recipe::new(input, function, salt, bytes.len())?, bytes })
+}
+
+fn self_described(text: &str) -> Option<Read> {
+    if text.starts_with('{') {
+        keycloak(text)
+    } else if let Some(text) = text.strip_prefix('$') {
+        crypt(text)
+    } else {
+        django(text)
+    }
+}
+
+/// Forms of crypt and PHC strings, after their first `$`.
+fn crypt(text: &str) -> Option<Read> {
+    let (name, rest) = text.split_once('$')?;
+    match name {
+        "2a" | "2b" | "2y" => bcrypt(text, Input::Typed),
+        "wp" => bcrypt(rest, Input::WpSha384),
+        "P" => phpass(rest, Input::Trimmed),
+        "H" => phpass(rest, Input::Typed),
+        "7" => scrypt_crypt(rest),
+        "argon2d" | "argon2i" | "argon2id" => argon2(name, rest),
+        "scrypt" | "pbkdf2-sha256" | "pbkdf2-sha512" => phc(name, rest),
+        _ => None,
+    }
+}
+
+/// Django's `algorithm$…`.
+fn django(text: &str) -> Option<Read> {
+    let (name, rest) = text.split_once('$')?;
+    match name {
+        "bcrypt" => bcrypt(rest.strip_prefix('$')?, Input::Typed),
+        "bcrypt_sha256" => bcrypt(rest.strip_prefix('$')?, Input::Sha256Hex),
+        "argon2" => {
+            let (name, rest) = rest.split_once('$')?;
+            argon2(name, rest)
+        }
+        "pbkdf2_sha256" => {
+            let [iterations, salt, digest] = parts(rest)?;
+            let function = Function::read("pbkdf2-sha256", &format!("i={iterations}"))?;
+            Some(Read(Input::Typed, function, salt.into(), base64(digest)?))
+        }
+        "scrypt" => {
+            let [n, salt, r, p, digest] = parts(rest)?;
+            let n = number::<u64>(n).filter(|n| n.is_power_of_two())?;
+            let function = Function::Scrypt { log_n: n.ilog2(), r: number(r)?, p: number(p)? };
+            Some(Read(Input::Typed, function, salt.into(), base64(digest)?))
+        }
+        "md5" => {
+            let [salt, digest] = parts(rest)?;
+            hex_digits(digest, Function::Md5, Salt::Before(salt))
+        }
+        _ => None,
+    }
+}
+
+/// `2b$12$` and the salt and the digest in bcrypt's Base64. `2a`, `2b` and `2y` are one function for what a
+/// correct implementation made; `2x` is that of an incorrect one.
+fn bcrypt(text: &str, input: Input) -> Option<Read> {
+    let [version, cost, rest] = parts(text)?;
+    let known = matches!(version, "2a" | "2b" | "2y") && cost.len() == 2;
+    let (salt, digest) = rest.split_at_checked(BCRYPT_SALT).filter(|_| known)?;
+    let bytes = |text| BCRYPT_BASE64.decode(text).ok();
+    Some(Read(input, Function::Bcrypt { cost: number(cost)? }, bytes(salt)?, bytes(digest)?))
+}
+
+/// phpass' log2 of the rounds, 8 characters of salt, and the digest.
+fn phpass(text: &str, input: Input) -> Option<Read> {
+    let (log_rounds, rest) = text.split_at_checked(1)?;
+    let (salt, digest) = rest.split_at_checked(8)?;
+    let function = Function::Phpass { log_rounds: crypt64_number(log_rounds)? };
+    Some(Read(input, function, salt.into(), crypt64(digest)?))
+}
+
+/// crypt's `$7$`: log2 of N, r and p as numbers of crypt's own, the salt as it is, and the digest.
+fn scrypt_crypt(text: &str) -> Option<Read> {
+    let (setting, digest) = text.split_once('$')?;
+    let (log_n, rest) = setting.split_at_checked(1)?;
+    let (r, rest) = rest.split_at_checked(5)?;
+    let (p, salt) = rest.split_at_checked(5)?;
+    let function =
+        Function::Scrypt { log_n: crypt64_number(log_n)?, r: crypt64_number(r)?, p: crypt64_number(p)? };
+    Some(Read(Input::Typed, function, salt.into(), crypt64(digest)?))
+}
+
+/// A PHC string of Argon2, after its name. Before 0x13 it said no version. With other parameters, such as the
+/// `keyid` of a secret, it is not one that could be verified here.
+fn argon2(name: &str, text: &str) -> Option<Read> {
+    let (version, text) = if text.starts_with("v=") { text.split_once('$')? } else { ("v=16", text) };
+    let [parameters, salt, digest] = parts(text)?;
+    let function = Function::read(name, &format!("{version},{parameters}"))?;
+    matches!(function, Function::Argon2 { .. })
+        .then_some(Read(Input::Typed, function, base64(salt)?, base64(digest)?))
+}
+
+/// A PHC string of scrypt or PBKDF2, after its name, or that of passlib, which has the iterations alone.
+fn phc(name: &str, text: &str) -> Option<Read> {
+    let [parameters, salt, digest] = parts(text)?;
+    let digest = base64(digest)?;
+    let function = match fields(parameters, ["i", "l"]) {
+        Some([iterations, length]) if number::<usize>(length)? == digest.len() => {
+            Function::read(name, &format!("i={iterations}"))
+        }
+        Some(_) => None,
+        None if parameters.contains('=') => Function::read(name, parameters),
+        None => Function::read(name, &format!("i={parameters}")),
+    }?;
+    Some(Read(Input::Typed, function, base64(salt)?, digest))
+}
+
+/// A credential of Keycloak, as its export and its table have it: JSON with JSON in it.
+fn keycloak(text: &str) -> Option<Read> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Credential {
+        secret_data: String,
+        credential_data: String,
+    }
+    #[derive(Deserialize)]
+    struct Secret {
+        value: String,
+        salt: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Costs {
+        algorithm: String,
+        hash_iterations: u32,
+        #[serde(default)]
+        additional_parameters: BTreeMap<String, Vec<String>>,
+    }
+    let Credential { secret_data, credential_data } = serde_json::from_str(text).ok()?;
+    let Secret { value, salt } = serde_json::from_str(&secret_data).ok()?;
+    let Costs { algorithm, hash_iterations, additional_parameters } =
+        serde_json::from_str(&credential_data).ok()?;
+    let parameter = |name: &str| additional_parameters.get(name)?.first().map(String::as_str);
+    let function = match &*algorithm {
+        "pbkdf2-sha256" | "pbkdf2-sha512" => Function::read(&algorithm, &format!("i={hash_iterations}")),
+        "argon2" => {
+            let version = match parameter("version") {
+                Some("1.3") | None => 0x13,
+                Some("1.0") => 0x10,
+                Some(_) => return None,
+            };
+            let (kind, memory, lanes) = (parameter("type")?, parameter("memory")?, parameter("parallelism")?);
+            let parameters = format!("v={version},m={memory},t={hash_iterations},p={lanes}");
+            Function::read(&format!("argon2{kind}"), &parameters)
+        }
+        _ => None,
+    }?;
+    Some(Read(Input::Typed, function, base64(&salt)?, base64(&value)?))
+}
+
+/// better-auth's `salt:key`: the salt is its text, in hex.
+fn better_auth(text: &str) -> Option<Read> {
+    let (salt, key) = text.split_once(':')?;
+    let (salt_bytes, key) = (hex::decode(salt).ok()?, hex::decode(key).ok()?);
+    // better-auth 1: N=16384, r=16, p=1 and a key of 64 bytes.
+    let function = Function::Scrypt { log_n: 14, r: 16, p: 1 };
+    (salt_bytes.len() == 16 && key.len() == 64)
+        .then(|| Read(Input::Nfkc, function, salt.into(), key))
+}
+
+fn hex_digits(text: &str, function: fn(Order) -> Function, salt: Salt<'_>) -> Option<Read> {
+    let (order, salt) = match salt {
+        Salt::None => (Order::Before, ""),
+        Salt::Before(salt) => (Order::Before, salt),
+        Salt::After(salt) => (Order::After, salt),
+    };
+    Some(Read(Input::Typed, function(order), salt.into(), hex::decode(text).ok()?))
+}
+
+/// The parts between `$`, if there are so many.
+fn parts<const N: usize>(text: &str) -> Option<[&str; N]> {
+    text.split('$').collect::<Vec<_>>().try_into().ok()
+}
+
+/// Base64, with passlib's `.` for `+` as well.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    BASE64.decode(text.replace('.', "+")).ok()
+}
+
+/// crypt's own Base64: the first digit has the lowest bits.
+fn crypt64(text: &str) -> Option<Vec<u8>> {
+    let (mut bits, mut value, mut bytes) = (0, 0u32, Vec::new());
+    for digit in text.chars() {
+        value |= crypt64_digit(digit)? << bits;
+        bits += 6;
+        if bits >= 8 {
+            let [byte, ..] = value.to_le_bytes();
+            bytes.push(byte);
+            value >>= 8;
+            bits -= 8;
+        }
+    }
+    (value == 0 && bits < 6).then_some(bytes)
+}
+
+/// A number of up to 5 digits of crypt's own.
+fn crypt64_number(text: &str) -> Option<u32> {
+    text.chars().rev().try_fold(0, |number, digit| Some(number << 6 | crypt64_digit(digit)?))
+}
+
+fn crypt64_digit(digit: char) -> Option<u32> {
+    CRYPT64.find(digit)?.try_into().ok()
+}
