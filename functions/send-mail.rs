@@ -15,6 +15,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     if member.would_replace(&email)
         && let Some(right) = app.reauthenticate(&session, member, &request).await?
     {
+        // An outdated hash waits for another call: who sends codes may not write members.
         app.store.forget(&right.failures).await?;
     }
     let sent = app.send_code(member.id, &email, Purpose::BindMail, &request).await?;

@@ -12,6 +12,7 @@ mod clocks;
 mod cors;
 mod documents;
 mod events;
+mod foreign_passwords;
 mod fuzz;
 mod idempotency;
 mod journey;

@@ -116,12 +116,7 @@ impl PasswordPolicy {
     ///
     /// # Errors
     /// [`NotTaken`].
-    pub fn import(
-        &self,
-        keys: &Keys,
-        text: &str,
-        form: Option<Form<'_>>,
-    ) -> Result<PasswordHash, NotTaken> {
+    pub fn import(&self, keys: &Keys, text: &str, form: Option<Form<'_>>) -> Result<PasswordHash, NotTaken> {
         let key = keys.current();
         let foreign = foreign::read_text(text, form)?.proven(key, |digest| self.argon2(key, digest));
         foreign.map(|foreign| PasswordHash(foreign.to_string())).map_err(NotTaken::Failed)

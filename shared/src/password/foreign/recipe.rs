@@ -10,18 +10,18 @@ use secrecy::ExposeSecret;
 use std::{fmt, num::NonZeroU32, ops::RangeInclusive, str::FromStr};
 use unicode_normalization::UnicodeNormalization;
 
-/// The largest memory that is taken, in KiB: a function that hashes has 1769 MB.
-const MAX_MEMORY_KIB: u64 = 1 << 20;
+/// The largest memory that is taken, in KiB: a function that hashes has 1769 MB, and may be given less.
+const MAX_MEMORY_KIB: u64 = 512 * 1024;
 
-/// Passes over a KiB of memory, of Argon2 and scrypt.
-const MAX_KIB_PASSES: u64 = 3 << 20;
+/// Passes over a KiB of memory. As all of these limits it stands for 2 to 4 of a function's 10 seconds.
+const MAX_KIB_PASSES: u64 = 2 * 1024 * 1024;
 
 /// bcrypt's cost: each step doubles the time. 4 to 31 are defined.
 const BCRYPT_COSTS: RangeInclusive<u32> = 4..=31;
 const MAX_BCRYPT_COST: u32 = 15;
 
 /// HMACs of a PBKDF2.
-const MAX_PBKDF2_HMACS: u64 = 10_000_000;
+const MAX_PBKDF2_HMACS: u64 = 5_000_000;
 
 /// log2 of phpass' rounds. 7 to 30 are defined.
 const PHPASS_ROUNDS: RangeInclusive<u32> = 7..=30;
@@ -183,17 +183,23 @@ impl Function {
     /// Whether the function is defined for its parameters, a salt and a digest of that length.
     fn takes(&self, salt: &[u8], length: usize) -> bool {
         let defined = match *self {
-            Self::Bcrypt { cost } => BCRYPT_COSTS.contains(&cost) && salt.len() == 16 && length == BCRYPT_BYTES,
+            Self::Bcrypt { cost } => {
+                BCRYPT_COSTS.contains(&cost) && salt.len() == 16 && length == BCRYPT_BYTES
+            }
             Self::Pbkdf2 { .. } => true,
             Self::Scrypt { log_n, r, p } => scrypt_params(log_n, r, p).is_some(),
             Self::Argon2 { memory_kib, passes, lanes, .. } => {
                 salt.len() >= argon2::MIN_SALT_LEN && Params::new(memory_kib, passes, lanes, None).is_ok()
             }
-            Self::Phpass { log_rounds } => PHPASS_ROUNDS.contains(&log_rounds) && salt.len() == 8 && length == 16,
+            Self::Phpass { log_rounds } => {
+                PHPASS_ROUNDS.contains(&log_rounds) && salt.len() == 8 && length == 16
+            }
             Self::Md5(_) => length == 16,
             Self::Sha256(_) => length == 32,
         };
-        defined && DIGEST_BYTES.contains(&length) && salt.len() <= MAX_SALT_BYTES
+        // A length that no system has is that of a text which was cut.
+        let whole = matches!(*self, Self::Bcrypt { .. }) || length.is_multiple_of(4);
+        defined && whole && DIGEST_BYTES.contains(&length) && salt.len() <= MAX_SALT_BYTES
     }
 
     /// Whether a function would run out of its memory, or its 10 seconds, over one digest and a hash of ours.
@@ -205,8 +211,10 @@ impl Function {
                 u64::from(iterations.get()) * blocks > MAX_PBKDF2_HMACS
             }
             Self::Scrypt { log_n, r, p } => {
-                let kib = u64::from(r).checked_shl(log_n).map(|blocks| blocks / 8);
-                is_too_much(kib, p)
+                // N blocks of 128 r bytes are written and then read, p times.
+                let kib =
+                    1u64.checked_shl(log_n).and_then(|n| n.checked_mul(r.into())).map(|blocks| blocks / 8);
+                is_too_much(kib, p.saturating_mul(2))
             }
             Self::Argon2 { memory_kib, passes, .. } => is_too_much(Some(memory_kib.into()), passes),
             Self::Phpass { log_rounds } => log_rounds > MAX_PHPASS_ROUNDS,
@@ -227,7 +235,8 @@ impl Function {
                 pbkdf2::derive(sha.algorithm(), iterations, salt, input, &mut digest);
             }
             Self::Scrypt { log_n, r, p } => {
-                let params = scrypt_params(log_n, r, p).ok_or_else(|| Error::internal("scrypt's parameters"))?;
+                let params =
+                    scrypt_params(log_n, r, p).ok_or_else(|| Error::internal("scrypt's parameters"))?;
                 scrypt::scrypt(input, salt, &params, &mut digest).map_err(Error::internal)?;
             }
             Self::Argon2 { algorithm, version, memory_kib, passes, lanes } => {

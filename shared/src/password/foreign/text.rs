@@ -130,8 +130,12 @@ fn argon2(name: &str, text: &str) -> Option<Read> {
     let (version, text) = if text.starts_with("v=") { text.split_once('$')? } else { ("v=16", text) };
     let [parameters, salt, digest] = parts(text)?;
     let function = Function::read(name, &format!("{version},{parameters}"))?;
-    matches!(function, Function::Argon2 { .. })
-        .then_some(Read(Input::Typed, function, base64(salt)?, base64(digest)?))
+    matches!(function, Function::Argon2 { .. }).then_some(Read(
+        Input::Typed,
+        function,
+        base64(salt)?,
+        base64(digest)?,
+    ))
 }
 
 /// A PHC string of scrypt or PBKDF2, after its name, or that of passlib, which has the iterations alone.
@@ -198,8 +202,7 @@ fn better_auth(text: &str) -> Option<Read> {
     let (salt_bytes, key) = (hex::decode(salt).ok()?, hex::decode(key).ok()?);
     // better-auth 1: N=16384, r=16, p=1 and a key of 64 bytes.
     let function = Function::Scrypt { log_n: 14, r: 16, p: 1 };
-    (salt_bytes.len() == 16 && key.len() == 64)
-        .then(|| Read(Input::Nfkc, function, salt.into(), key))
+    (salt_bytes.len() == 16 && key.len() == 64).then(|| Read(Input::Nfkc, function, salt.into(), key))
 }
 
 fn hex_digits(text: &str, function: fn(Order) -> Function, salt: Salt<'_>) -> Option<Read> {

@@ -1,0 +1,170 @@
+//! Members who came along from another system: their old passwords hold, and are ours after their first right use.
+
+use crate::{
+    bundle::{
+        BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD,
+        OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, SEND_MAIL,
+    },
+    pay_password::update,
+};
+use reqwest::Method;
+use serde_json::json;
+use shared::password::{Form, PasswordPolicy, Salt};
+
+/// The password `the-old-password` as other systems keep it. Where they are from: `shared/src/password/foreign.rs`.
+const LOGIN: [(&str, Option<Form<'_>>); 9] = [
+    // Supabase Auth.
+    ("$2a$04$x1mdGEW6GjhvyC81qw5urOy7c9JUUJf2y9.q3/aqTYK2N98v9iFpq", None),
+    // Django.
+    ("pbkdf2_sha256$1000$seasalt2026$csBWAOXVArVCwgTHVj4696x8pwQSbBSTli+2Lq8MQOI=", None),
+    ("argon2$argon2id$v=19$m=1024,t=2,p=8$c2Vhc2FsdDIwMjY$XLYgimTa/wGnusb6SyWrOKAJkFZRTVyb7f3Phk6fr10", None),
+    // Keycloak.
+    (
+        r#"{"secretData":"{\"value\":\"gP8qkqGVC9W3urCZmgliHflNBZ0fzKY5xgvCyMTTWnODg1BGA0Fs0v0lm6R6Y8dZ8XlcVw8EQ96qcs6ybEWyDw==\",\"salt\":\"AAECAwQFBgcICQoLDA0ODw==\"}","credentialData":"{\"hashIterations\":1000,\"algorithm\":\"pbkdf2-sha512\"}"}"#,
+        None,
+    ),
+    // better-auth.
+    (
+        "12d5487430143e7f53d6825fd6aa1d5a:0ab0494f0d16df794e86419b4d0f7ff92b98317269f0ca9926cbd9be9405a8d24053f94c43020252e17a5d734967211ef6d0694b47c15030e33ea30c6051571e",
+        Some(Form::BetterAuth),
+    ),
+    // WordPress, since 6.8 and before.
+    ("$wp$2y$04$fqZxbKTzT4gcsxi0oWZtfus6gZUPtOk/FwZnhqDaC14wrZQXUXm52", None),
+    ("$P$650LmolwNrTTb7JU2FTv4OYdeclUdb1", None),
+    // A table of one's own.
+    ("fdcf36394daaf47def0d41d181d1443c", Some(Form::Md5(Salt::None))),
+    (
+        "de3c34d0fd8b06e56c696fc204ea295e4a550221c793c5737da15fed515a54c4",
+        Some(Form::Sha256(Salt::After("seasalt2026"))),
+    ),
+];
+
+/// The pay password 739154, by bcrypt 4.0.1 for Python.
+const PAY: (&str, Option<Form<'_>>) = ("$2a$04$rHrCPLnDS4k4IiQRo6/weeCthYMRyq.KoCww.NzKzPcwYwcuq3gUG", None);
+
+/// The pay password 739154, by Python's hashlib.
+const PLAIN_PAY: (&str, Option<Form<'_>>) = ("221738f5e219709eb4191ccae4ecb12b", Some(Form::Md5(Salt::None)));
+
+/// A member who came along: `attribute` of the item is what the import makes of that hash.
+async fn came_along(
+    bundle: &Bundle,
+    phone: &str,
+    email: &str,
+    attribute: &str,
+    (text, form): (&str, Option<Form<'_>>),
+) -> Member {
+    let policy = PasswordPolicy { min_code_points: 8, memory_kib: 19_456, passes: 2 };
+    let hash = policy.import(&bundle.keys(), text, form).unwrap();
+    let member = bundle.member_with(json!({ "phone": phone, "email": email })).await;
+    let mut item = bundle.item(&format!("member#{}", member.id), "member").await;
+    item[attribute] = json!({ "S": hash.as_str() });
+    bundle.dynamodb("PutItem", json!({ "Item": item })).await;
+    assert!(!is_ours(bundle, &member, attribute).await);
+    member
+}
+
+async fn kept(bundle: &Bundle, member: &Member, attribute: &str) -> String {
+    let item = bundle.item(&format!("member#{}", member.id), "member").await;
+    item[attribute]["S"].as_str().unwrap().to_owned()
+}
+
+async fn is_ours(bundle: &Bundle, member: &Member, attribute: &str) -> bool {
+    kept(bundle, member, attribute).await.starts_with("$argon2id$v=19$m=19456,t=2,p=1,keyid=")
+}
+
+#[tokio::test]
+async fn the_old_password_of_each_form_changes_it_and_a_wrong_one_does_not() {
+    let bundle = Bundle::start().await;
+    for (at, hash) in LOGIN.into_iter().enumerate() {
+        let (phone, email) = (format!("136271404{at:02}"), format!("li{at}@example.com"));
+        let member = came_along(&bundle, &phone, &email, "password", hash).await;
+        let before = kept(&bundle, &member, "password").await;
+        let change = async |old: &str| {
+            let body = json!({ "oldPassword": old, "newPasswordFirst": NEW_PASSWORD });
+            bundle.call(Method::PUT, CHANGE).session(&member.token).json(&body).await
+        };
+        assert_eq!(change("another-password").await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"), "{hash:?}");
+        // What is kept is no password.
+        for at_rest in [&before, hash.0] {
+            assert_eq!(change(at_rest).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"), "{hash:?}");
+        }
+        assert_eq!(kept(&bundle, &member, "password").await, before, "{hash:?}");
+        change(OLD_PASSWORD).await.documented(201);
+        assert!(is_ours(&bundle, &member, "password").await, "{hash:?}");
+        assert!(bundle.has_password(&member, NEW_PASSWORD).await, "{hash:?}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_tries_of_a_password_that_came_along_lock_it() {
+    let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "2"), ("PAY_PASSWORD_MAX_FAILURES", "2")]).await;
+    let member = came_along(&bundle, PHONE, EMAIL, "password", LOGIN[0]).await;
+    let payer = came_along(&bundle, OTHER_PHONE, OTHER_EMAIL, "pay_password", PAY).await;
+    let change = async |old: &str| {
+        let body = json!({ "oldPassword": old, "newPasswordFirst": NEW_PASSWORD });
+        bundle.call(Method::PUT, CHANGE).session(&member.token).json(&body).await
+    };
+    for _ in 0..2 {
+        assert_eq!(change("another-password").await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
+        let refused = update(&bundle, &payer, "111222", NEW_PIN).await;
+        assert_eq!(refused.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
+    }
+    assert_eq!(change(OLD_PASSWORD).await.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+    assert_eq!(update(&bundle, &payer, PIN, NEW_PIN).await.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+}
+
+#[tokio::test]
+async fn a_password_that_came_along_replaces_a_phone_and_is_ours_from_then_on() {
+    let bundle = Bundle::start().await;
+    let member = came_along(&bundle, PHONE, EMAIL, "password", LOGIN[7]).await;
+    let member = bundle.logged_in(&member, 901).await;
+    let (verification, code) = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await;
+    let bind = async |password: &str| {
+        let body = json!({
+            "message": code, "phone": OTHER_PHONE, "verification": verification, "password": password,
+        });
+        bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await
+    };
+    assert_eq!(bind("another-password").await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
+    assert!(!is_ours(&bundle, &member, "password").await);
+    bind(OLD_PASSWORD).await.documented(201);
+    assert!(is_ours(&bundle, &member, "password").await);
+    assert!(bundle.has_password(&member, OLD_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn a_password_that_came_along_stands_beside_a_code_and_in_front_of_a_mail() {
+    let bundle = Bundle::start().await;
+    let member = came_along(&bundle, PHONE, EMAIL, "password", LOGIN[1]).await;
+    let late = bundle.logged_in(&member, 901).await;
+    let mail = async |password: &str| {
+        let form = [("email", OTHER_EMAIL), ("password", password)];
+        bundle.call(Method::POST, SEND_MAIL).session(&late.token).form(&form).await
+    };
+    assert_eq!(mail("another-password").await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
+    mail(OLD_PASSWORD).await.documented(200);
+
+    let (phone_info, code) = bundle.ask(&member).await;
+    let change = async |old: &str| {
+        let body =
+            json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD, "oldPassword": old });
+        bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token).json(&body).await
+    };
+    assert_eq!(change("another-password").await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
+    change(OLD_PASSWORD).await.ok();
+    assert!(is_ours(&bundle, &member, "password").await);
+    assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn a_pay_password_that_came_along_is_changed_by_itself() {
+    let bundle = Bundle::start().await;
+    for (phone, email, hash) in [(PHONE, EMAIL, PAY), (OTHER_PHONE, OTHER_EMAIL, PLAIN_PAY)] {
+        let member = came_along(&bundle, phone, email, "pay_password", hash).await;
+        let refused = update(&bundle, &member, "111222", NEW_PIN).await;
+        assert_eq!(refused.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"), "{hash:?}");
+        update(&bundle, &member, PIN, NEW_PIN).await.documented(201);
+        assert!(is_ours(&bundle, &member, "pay_password").await, "{hash:?}");
+        update(&bundle, &member, NEW_PIN, PIN).await.documented(201);
+    }
+}
