@@ -432,6 +432,7 @@ mod tests {
             "scrypt$1000$seasalt2026$8$5$66MRSkhZefPwXWV52Q/NGUf+x6FvA/RFyyyC5KTi4lVrIXjcRjRtLPYKLgPgc/XIARbpbliDT84JcLh9h9rcqg==",
             "$scrypt$ln=64,r=8,p=1$Q4gR4tzbW+udMwagdG4t5Q$RO/wqaIOih3wRkN3gI7ZmoiuaY/l4De+4woWlf0BzgQ",
             "$scrypt$ln=10,r=0,p=1$Q4gR4tzbW+udMwagdG4t5Q$RO/wqaIOih3wRkN3gI7ZmoiuaY/l4De+4woWlf0BzgQ",
+            "$scrypt$ln=10,r=70000,p=70000$Q4gR4tzbW+udMwagdG4t5Q$RO/wqaIOih3wRkN3gI7ZmoiuaY/l4De+4woWlf0BzgQ",
             "$P$50LmolwNrTTb7JU2FTv4OYdeclUdb1",
             "$P$450LmolwNrTTb7JU2FTv4OYdeclUdb1",
             // Under a secret of the other system, or of this one.
@@ -439,6 +440,7 @@ mod tests {
             "$argon2id$v=19$m=1024,t=1,p=1,data=bmV3$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
             "$argon2id$v=18$m=1024,t=1,p=1$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
             "$argon2id$v=19$m=4,t=1,p=1$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
+            "$argon2id$v=19$m=1024,t=1,p=4294967295$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
             "$argon2id$v=19$m=1024,t=1,p=1$c2FsdA$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
             r#"{"secretData":"{\"value\":\"K4G4wiIQSPxNOR2he5Y8IolsNha/ZAIjgHwp/Z4MYFkTQVtXis8kK5f+NTSrOEeYqA6+hEINK7vN310kqlaWKA==\",\"salt\":\"AAECAwQFBgcICQoLDA0ODw==\"}","credentialData":"{\"hashIterations\":1000,\"algorithm\":\"pbkdf2\"}"}"#,
             r#"{"type":"otp","secretData":"{\"value\":\"JBSWY3DPEHPK3PXP\"}","credentialData":"{\"subType\":\"totp\",\"digits\":6}"}"#,

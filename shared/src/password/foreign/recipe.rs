@@ -314,6 +314,8 @@ impl Order {
 }
 
 fn scrypt_params(log_n: u32, r: u32, p: u32) -> Option<scrypt::Params> {
+    // `Params::new` multiplies them unchecked.
+    r.checked_mul(p)?;
     scrypt::Params::new(log_n.try_into().ok()?, r, p).ok()
 }
 
