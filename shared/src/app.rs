@@ -237,10 +237,11 @@ impl App {
         typed: &str,
     ) -> Result<Right, Error> {
         let failures = Counter::lock(
-            format!("password#{}#{}", member.id, session.claims.auth_time.0),
+            format!("password#{}", member.id),
             self.settings.password_max_failures,
             self.settings.password_lock_seconds,
-        );
+        )
+        .part(session.claims.auth_time.0.to_string());
         self.check(failures, member.password.as_ref(), typed).await
     }
 

@@ -10,10 +10,11 @@ use crate::{clock::Timestamp, error::Error};
 use aws_sdk_dynamodb::types::{Delete, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld, Update};
 use serde::Deserialize;
 
-/// Counts up to `limit` within a window of time. Item `failures#<what>` / `counter`.
+/// Counts up to `limit` within a window of time. Item `failures#<what>` / `counter`, or `failures#<what>` / `<part>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counter {
     what: String,
+    part: String,
     limit: u32,
     window_seconds: u64,
     window: Window,
@@ -31,6 +32,9 @@ enum Window {
     /// With the last count: so many in a row, then a lock.
     Last,
 }
+
+/// The sort key of a counter that has no parts.
+const WHOLE: &str = "counter";
 
 /// Nothing was counted yet.
 const ABSENT: &str = "attribute_not_exists(pk)";
@@ -50,17 +54,23 @@ impl Counter {
     /// At most `limit` within `window_seconds` from the first.
     #[must_use]
     pub fn budget(what: String, limit: u32, window_seconds: u64) -> Self {
-        Self { what, limit, window_seconds, window: Window::First }
+        Self { what, part: WHOLE.to_owned(), limit, window_seconds, window: Window::First }
     }
 
     /// At most `limit` in a row, then none for `window_seconds`.
     #[must_use]
     pub fn lock(what: String, limit: u32, window_seconds: u64) -> Self {
-        Self { what, limit, window_seconds, window: Window::Last }
+        Self { what, part: WHOLE.to_owned(), limit, window_seconds, window: Window::Last }
+    }
+
+    /// One of several that belong to the same, and are found together.
+    #[must_use]
+    pub fn part(self, part: String) -> Self {
+        Self { part, ..self }
     }
 
     fn key(&self) -> Key {
-        Key::new(format!("failures#{}", self.what), "counter")
+        Key::new(format!("failures#{}", self.what), self.part.clone())
     }
 
     /// What one more count makes of the end of the window.
