@@ -315,7 +315,10 @@ fn who_sends_codes_may_not_write_members() {
     let put = &["dynamodb:PutItem"][..];
     for (actions, partition, expected) in [
         (&WRITES[..], "member#1", &changers[..]),
-        (&["dynamodb:DeleteItem"], "member#1", &[]),
+        // A member is updated, under a condition, and never put: none is made, or written over as a whole.
+        (&["dynamodb:DeleteItem", "dynamodb:PutItem"], "member#1", &[]),
+        (put, "audit#1", &changers),
+        (&["dynamodb:GetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"], "audit#1", &[]),
         (&WRITES, "phone#+8613627140483", &["bind-phone"]),
         (&WRITES, "email#li@example.com", &["verify-mail"]),
         (put, "grant#1", &["verify-mail", "verify-recovery-code"]),
@@ -341,5 +344,5 @@ fn who_sends_codes_may_not_write_members() {
     let by_sms = ["deliver-notices", "send-change-password-message", "send-code"];
     assert_eq!(who_may(&[PUBLISH], None), by_sms);
     assert_eq!(who_may(&[SEND_EMAIL], None), ["deliver-notices", "send-mail"]);
-    assert_eq!(who_may(&["dynamodb:Query", "dynamodb:Scan"], Some("member#1")), [""; 0]);
+    assert_eq!(who_may(&["dynamodb:Query", "dynamodb:Scan"], Some("audit#1")), [""; 0]);
 }

@@ -66,8 +66,8 @@ pub fn check(members: &[Member], items: &[Value], keys: &Keys) -> Result<bool, B
     let mut records: HashMap<String, Vec<&Value>> = HashMap::new();
     let mut notices: HashMap<String, usize> = HashMap::new();
     for item in items {
-        if of(item, "sk").starts_with("audit#") {
-            records.entry(of(item, "pk")).or_default().push(item);
+        if let Some(member) = of(item, "pk").strip_prefix("audit#") {
+            records.entry(member.to_owned()).or_default().push(item);
         } else if of(item, "kind") == "changed" {
             *notices.entry(of(&item["origin"]["M"], "request_id")).or_default() += 1;
         }
@@ -77,7 +77,7 @@ pub fn check(members: &[Member], items: &[Value], keys: &Keys) -> Result<bool, B
     for member in members {
         let pk = format!("member#{}", member.id);
         let kept = item(&pk, "member").unwrap_or(&Value::Null);
-        let records = records.remove(&pk).unwrap_or_default();
+        let records = records.remove(&member.id).unwrap_or_default();
         let recorded: BTreeSet<_> = records.iter().map(|record| of(record, "request_id")).collect();
         let ids = |is: fn(&Answer) -> bool| -> BTreeSet<_> {
             member

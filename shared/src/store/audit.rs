@@ -1,6 +1,6 @@
 //! The audit trail: who changed what, when, and from where.
 
-use super::{Key, Store, fault, member, read, text, transaction::Transaction, write};
+use super::{Key, Store, fault, read, text, transaction::Transaction, write};
 use crate::{
     audit::Action,
     clock::{self, Timestamp},
@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 /// How long a record is kept: 400 days, a year and the time to notice.
 const RETENTION_SECONDS: u64 = 400 * 86_400;
 
-/// A record. Item `member#<id>` / `audit#<milliseconds>#<request id>`.
+/// A record. Item `audit#<member>` / `<milliseconds>#<request id>`: a partition of its own, so that who records a
+/// change need not be allowed to put a member.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     /// What was done.
@@ -28,7 +29,12 @@ pub struct Record {
     pub expires_at: Timestamp,
 }
 
-const PREFIX: &str = "audit#";
+/// No record is written over.
+const ABSENT: &str = "attribute_not_exists(pk)";
+
+fn partition(of: MemberId) -> String {
+    format!("audit#{of}")
+}
 
 impl Store {
     /// The member's trail, the newest first, at most one page (1 MB) of it.
@@ -40,9 +46,8 @@ impl Store {
             .client
             .query()
             .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", text(member::key(member).pk))
-            .expression_attribute_values(":prefix", text(PREFIX))
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(partition(member)))
             .scan_index_forward(false)
             .consistent_read(true)
             .send()
@@ -63,8 +68,10 @@ impl Transaction {
     ) -> Result<(), Error> {
         let at = Timestamp::now();
         let record = Record { action, at, origin: origin.clone(), expires_at: at.plus(RETENTION_SECONDS) };
-        let sort_key = format!("{PREFIX}{:013}#{}", clock::now_millis(), origin.request_id);
-        let put = Put::builder().set_item(Some(write(record, Key::new(member::key(of).pk, sort_key))?));
-        self.put(put, table, None)
+        let sort_key = format!("{:013}#{}", clock::now_millis(), origin.request_id);
+        let item = write(record, Key::new(partition(of), sort_key))?;
+        let put = Put::builder().set_item(Some(item)).condition_expression(ABSENT);
+        let exists = |_| Error::internal("a record of that change exists");
+        self.put(put, table, Some(Box::new(exists)))
     }
 }
