@@ -106,6 +106,7 @@ async fn create_member(app: &shared::App, new: NewMember) -> Result<Member, Erro
         password: hash(new.password)?,
         pay_password: hash(new.pay_password)?,
         cooling_since: None,
+        language: None,
         created_at: Timestamp::now(),
     };
     app.store.create_member(&member).await?;

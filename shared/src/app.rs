@@ -20,7 +20,7 @@ use crate::{
         Store,
         change::{Change, ChangedMeanwhile},
         code::Holder,
-        counter::Counter,
+        counter::{self, Counter},
         member::{Member, MemberId},
     },
     token::Token,
@@ -237,7 +237,7 @@ impl App {
         typed: &str,
     ) -> Result<Right, Error> {
         let failures = Counter::lock(
-            format!("password#{}", member.id),
+            counter::of_password(member.id),
             self.settings.password_max_failures,
             self.settings.password_lock_seconds,
         )
@@ -276,7 +276,7 @@ impl App {
     #[must_use]
     pub fn pay_password_failures(&self, member: &Member) -> Counter {
         Counter::lock(
-            format!("pay-password#{}", member.id),
+            counter::of_pay_password(member.id),
             self.settings.pay_password_max_failures,
             self.settings.pay_password_lock_seconds,
         )

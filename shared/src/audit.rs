@@ -45,6 +45,58 @@ impl Action {
     ];
 }
 
+/// What an operator did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// Members were brought along from another system.
+    Imported,
+    /// A member was written over by what another system has of them.
+    Updated,
+    /// A member was looked at.
+    Shown,
+    /// The wrong tries of a member were forgotten.
+    Unlocked,
+    /// A member's sessions were ended, or everybody's.
+    Revoked,
+    /// A session of a member was signed.
+    SessionSigned,
+    /// A trail was read.
+    AuditRead,
+    /// All members were written to a file.
+    Exported,
+    /// The first keys were made.
+    KeysMade,
+    /// A key was added.
+    KeyAdded,
+    /// Another key became the current one.
+    KeyUsed,
+    /// A key was removed.
+    KeyRetired,
+    /// The hashes of each key were counted.
+    KeysCounted,
+}
+
+/// What a record tells: the change of a member's own, or what an operator did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Deed {
+    /// A change of the member's own.
+    Change(Action),
+    /// What an operator did.
+    Operation(Operation),
+}
+
+impl fmt::Display for Deed {
+    /// Its name as it is stored.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Change(action) => action.serialize(f),
+            Self::Operation(operation) => operation.serialize(f),
+        }
+    }
+}
+
 impl fmt::Display for Action {
     /// Its name as it is stored.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -31,7 +31,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::ChangePassword,
         Self::BindPhone,
         Self::ResetPayPassword,

@@ -60,6 +60,29 @@ impl PasswordHash {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A hash that was kept here before, if it is one and its key is still there.
+    #[must_use]
+    pub fn kept(keys: &Keys, text: &str) -> Option<Self> {
+        let hash = Self(text.to_owned());
+        let key_id = hash.key_id()?;
+        keys.by_id(&key_id).is_some().then_some(hash)
+    }
+
+    /// The id of the key whose pepper it has.
+    #[must_use]
+    pub fn key_id(&self) -> Option<String> {
+        match self.0.strip_prefix(foreign::PREFIX) {
+            Some(kept) => Foreign::read(kept)?.key_id(),
+            None => argon2_key_id(&self.0),
+        }
+    }
+}
+
+/// The id of the key that the hash of a peppered secret names.
+fn argon2_key_id(hash: &str) -> Option<String> {
+    let params = Params::try_from(&phc::PasswordHash::new(hash).ok()?).ok()?;
+    String::from_utf8(params.keyid().to_vec()).ok().filter(|id| !id.is_empty())
 }
 
 impl fmt::Debug for PasswordHash {

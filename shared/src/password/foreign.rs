@@ -23,7 +23,7 @@
 mod recipe;
 mod text;
 
-use super::{peppered, verify_argon2};
+use super::{argon2_key_id, peppered, verify_argon2};
 use crate::{
     error::Error,
     keys::{Key, Keys},
@@ -136,6 +136,14 @@ impl Foreign {
             None => Proof::Argon2(format!("${proof}")),
         };
         Some(Self { recipe, proof })
+    }
+
+    /// The id of the key under which it is proven.
+    pub(super) fn key_id(&self) -> Option<String> {
+        match &self.proof {
+            Proof::Mac { key_id, .. } => Some(key_id.clone()),
+            Proof::Argon2(hash) => argon2_key_id(hash),
+        }
     }
 
     /// Whether `typed` is the password, compared in constant time. As with our own, what was proven under a

@@ -1,10 +1,11 @@
 //! The audit trail: who changed what, when, and from where.
 
-use super::{Key, Store, fault, read, text, transaction::Transaction, write};
+use super::{Item, Key, Store, fault, read, text, transaction::Transaction, write};
 use crate::{
-    audit::Action,
+    audit::{Action, Deed, Operation},
     clock::{self, Timestamp},
     error::Error,
+    random,
     request::Origin,
     store::member::MemberId,
 };
@@ -19,9 +20,12 @@ const RETENTION_SECONDS: u64 = 400 * 86_400;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     /// What was done.
-    pub action: Action,
+    pub action: Deed,
     /// When.
     pub at: Timestamp,
+    /// The operator who did it, where it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// From where.
     #[serde(flatten)]
     pub origin: Origin,
@@ -33,7 +37,35 @@ pub struct Record {
 const ABSENT: &str = "attribute_not_exists(pk)";
 
 fn partition(of: MemberId) -> String {
-    format!("audit#{of}")
+    format!("{PREFIX}{of}")
+}
+
+/// What the partition of every trail begins with.
+pub const PREFIX: &str = "audit#";
+
+/// The end of the partition in which stands what operators do that concerns no one member.
+pub const OPERATOR: &str = "operator";
+
+/// The item of what an operator does now, to a member or to no one member.
+///
+/// # Errors
+/// [`Error::Internal`] where there is no randomness.
+pub fn operation(of: Option<MemberId>, operation: Operation, actor: &str) -> Result<Item, Error> {
+    let at = Timestamp::now();
+    let record = Record {
+        action: Deed::Operation(operation),
+        at,
+        actor: Some(actor.to_owned()),
+        origin: Origin { request_id: random::uuid()?.to_string(), source_ip: None, user_agent: None },
+        expires_at: at.plus(RETENTION_SECONDS),
+    };
+    let pk = of.map_or_else(|| format!("{PREFIX}{OPERATOR}"), partition);
+    let sk = sort_key(&record.origin);
+    write(record, Key::new(pk, sk))
+}
+
+fn sort_key(origin: &Origin) -> String {
+    format!("{:013}#{}", clock::now_millis(), origin.request_id)
 }
 
 impl Store {
@@ -67,9 +99,14 @@ impl Transaction {
         table: &str,
     ) -> Result<(), Error> {
         let at = Timestamp::now();
-        let record = Record { action, at, origin: origin.clone(), expires_at: at.plus(RETENTION_SECONDS) };
-        let sort_key = format!("{:013}#{}", clock::now_millis(), origin.request_id);
-        let item = write(record, Key::new(partition(of), sort_key))?;
+        let record = Record {
+            action: Deed::Change(action),
+            at,
+            actor: None,
+            origin: origin.clone(),
+            expires_at: at.plus(RETENTION_SECONDS),
+        };
+        let item = write(record, Key::new(partition(of), sort_key(origin)))?;
         let put = Put::builder().set_item(Some(item)).condition_expression(ABSENT);
         let exists = |_| Error::internal("a record of that change exists");
         self.put(put, table, Some(Box::new(exists)))

@@ -2,7 +2,7 @@
 
 use super::{
     Key, Store,
-    counter::Counter,
+    counter::{self, Counter},
     failed_condition, number,
     operation::{IS_LAST, NOT_YET, Operation},
     read,
@@ -268,7 +268,7 @@ impl Store {
         let (destination, purpose) = (a_try.destination.clone(), a_try.purpose);
         let kept = self.count_try(&a_try, settings.code_max_attempts).await?;
         let failures = Counter::budget(
-            format!("{}#{}", destination.key(), purpose.flag()),
+            counter::of_codes(&destination, purpose),
             settings.failures_per_day,
             SECONDS_PER_DAY,
         );

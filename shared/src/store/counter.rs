@@ -6,7 +6,13 @@ use super::{
     read,
     transaction::Transaction,
 };
-use crate::{clock::Timestamp, error::Error};
+use crate::{
+    clock::Timestamp,
+    code::Purpose,
+    contact::Destination,
+    error::Error,
+    store::member::{Member, MemberId},
+};
 use aws_sdk_dynamodb::types::{Delete, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld, Update};
 use serde::Deserialize;
 
@@ -31,6 +37,34 @@ enum Window {
     First,
     /// With the last count: so many in a row, then a lock.
     Last,
+}
+
+/// What is counted of a member's wrong login passwords, in a part for each login.
+pub(crate) fn of_password(member: MemberId) -> String {
+    format!("password#{member}")
+}
+
+/// What is counted of a member's wrong pay passwords.
+pub(crate) fn of_pay_password(member: MemberId) -> String {
+    format!("pay-password#{member}")
+}
+
+/// What is counted of the wrong codes that were sent to a destination.
+pub(crate) fn of_codes(destination: &Destination, purpose: Purpose) -> String {
+    format!("{}#{}", destination.key(), purpose.flag())
+}
+
+/// The partitions of every counter that can refuse a member's tries.
+#[must_use]
+pub fn partitions(member: &Member) -> Vec<String> {
+    let of_codes = |destination: Destination| Purpose::ALL.map(|purpose| of_codes(&destination, purpose));
+    let codes = member.destinations().into_iter().flat_map(of_codes);
+    let passwords = [of_password(member.id), of_pay_password(member.id)];
+    passwords.into_iter().chain(codes).map(|what| partition(&what)).collect()
+}
+
+fn partition(what: &str) -> String {
+    format!("failures#{what}")
 }
 
 /// The sort key of a counter that has no parts.
@@ -70,7 +104,7 @@ impl Counter {
     }
 
     fn key(&self) -> Key {
-        Key::new(format!("failures#{}", self.what), self.part.clone())
+        Key::new(partition(&self.what), self.part.clone())
     }
 
     /// What one more count makes of the end of the window.

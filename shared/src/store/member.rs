@@ -1,10 +1,11 @@
 //! The member, and who owns a phone or a mail address.
 
-use super::{Key, Store, text, transaction::Transaction, write};
+use super::{Item, Key, Store, text, transaction::Transaction, write};
 use crate::{
     clock::Timestamp,
     contact::{Destination, Email, Phone},
     error::Error,
+    language::Language,
     password::PasswordHash,
 };
 use aws_sdk_dynamodb::types::{Delete, Put};
@@ -48,6 +49,9 @@ pub struct Member {
     /// cannot be reset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cooling_since: Option<Timestamp>,
+    /// The language in which the member is told of changes, where the request that makes them asks for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
     /// When the member was created.
     pub created_at: Timestamp,
 }
@@ -94,12 +98,34 @@ struct Owner {
     member: MemberId,
 }
 
-pub(super) fn key(id: MemberId) -> Key {
+/// The key of a member.
+#[must_use]
+pub fn key(id: MemberId) -> Key {
     Key::new(format!("member#{id}"), "member")
 }
 
-fn owner_key(destination: &Destination) -> Key {
+/// The key of the item that tells to whom a phone or a mail address belongs.
+#[must_use]
+pub fn owner_key(destination: &Destination) -> Key {
     Key::new(destination.key(), "owner")
+}
+
+/// The items of a member: their own first, then that of each phone or mail address.
+///
+/// # Errors
+/// [`Error::Internal`] where one cannot be written.
+pub fn items(member: &Member) -> Result<Vec<Item>, Error> {
+    let own = write(member, key(member.id));
+    let owners = member.destinations().into_iter().map(|destination| owner(member.id, &destination));
+    std::iter::once(own).chain(owners).collect()
+}
+
+/// The item that tells that a phone or a mail address belongs to a member.
+///
+/// # Errors
+/// [`Error::Internal`] where it cannot be written.
+pub fn owner(of: MemberId, destination: &Destination) -> Result<Item, Error> {
+    write(Owner { member: of }, owner_key(destination))
 }
 
 /// It is not there yet.
@@ -135,16 +161,13 @@ impl Store {
         let mut transaction = Transaction::default();
         let exists = |_| Error::internal("a member of that id exists");
         transaction.put(absent(write(member, key(member.id))?), &self.table, Some(Box::new(exists)))?;
-        let owner = |destination: Destination| {
-            write(Owner { member: member.id }, owner_key(&destination)).map(absent)
-        };
-        if let Some(phone) = &member.phone {
-            let put = owner(Destination::Phone(phone.clone()))?;
-            transaction.put(put, &self.table, Some(Box::new(|_| Error::PhoneInUse)))?;
-        }
-        if let Some(email) = &member.email {
-            let put = owner(Destination::Email(email.clone()))?;
-            transaction.put(put, &self.table, Some(Box::new(|_| Error::EmailInUse)))?;
+        for destination in member.destinations() {
+            let in_use = match destination {
+                Destination::Phone(_) => |_| Error::PhoneInUse,
+                Destination::Email(_) => |_| Error::EmailInUse,
+            };
+            let put = absent(owner(member.id, &destination)?);
+            transaction.put(put, &self.table, Some(Box::new(in_use)))?;
         }
         self.commit(transaction).await
     }
@@ -159,7 +182,7 @@ impl Transaction {
         table: &str,
     ) -> Result<(), Error> {
         let put = Put::builder()
-            .set_item(Some(write(Owner { member: member.id }, owner_key(destination))?))
+            .set_item(Some(owner(member.id, destination)?))
             .condition_expression(FREE_OR_OWN)
             .expression_attribute_names("#member", "member")
             .expression_attribute_values(":member", text(member.id.to_string()));

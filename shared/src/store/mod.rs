@@ -50,7 +50,9 @@ impl Key {
         Self { pk, sk: sk.into() }
     }
 
-    fn into_item(self) -> Item {
+    /// As DynamoDB takes it.
+    #[must_use]
+    pub fn into_item(self) -> Item {
         HashMap::from([("pk".to_owned(), text(self.pk)), ("sk".to_owned(), text(self.sk))])
     }
 }
@@ -60,6 +62,12 @@ impl Store {
     #[must_use]
     pub(crate) fn new(client: Lazy<Client>, table: String) -> Self {
         Self { client, table }
+    }
+
+    /// The table of that name, by a client that was set up elsewhere.
+    #[must_use]
+    pub fn of(client: Client, table: String) -> Self {
+        Self::new(Lazy::new(Box::new(move || client)), table)
     }
 
     /// Opens the connection, so that no member waits for it: one read of an item that is never there.
