@@ -1,0 +1,96 @@
+//! `members export`: all members, as `members import` reads them.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, BufWriter, Write},
+    path::PathBuf,
+};
+
+use futures_util::TryStreamExt;
+use serde::Serialize;
+use shared::{
+    audit::Operation,
+    clock::Timestamp,
+    contact::{Email, Phone},
+    language::Language,
+    password::PasswordHash,
+    store::member::{Member, MemberId},
+};
+
+use crate::{
+    error::Error,
+    scan::{self, Wanted},
+    table::{Table, text},
+};
+
+/// Where to, and what.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The file to write, for its owner alone, instead of the output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// With the password hashes; they are good under the same keys alone
+    #[arg(long)]
+    with_hashes: bool,
+}
+
+/// A line.
+#[derive(Serialize)]
+struct Exported<'a> {
+    id: MemberId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<&'a Phone>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a Email>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email_verified: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'a PasswordHash>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pay_password: Option<&'a PasswordHash>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<Language>,
+    created_at: Timestamp,
+}
+
+/// Writes every member, a line each.
+pub async fn run(table: &Table, arguments: Arguments) -> Result<(), Error> {
+    let Arguments { output, with_hashes } = arguments;
+    table.record(None, Operation::Exported).await?;
+    let mut out: Box<dyn Write> = match output {
+        None => Box::new(io::stdout().lock()),
+        Some(path) => {
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            Box::new(options.open(&path).map_err(|reason| Error::File { path, reason })?)
+        }
+    };
+    let mut out = BufWriter::new(&mut *out);
+    let wanted = Wanted {
+        filter: "sk = :member AND begins_with(pk, :prefix)",
+        values: vec![(":member", text("member")), (":prefix", text("member#"))],
+    };
+    let mut count = 0_u64;
+    let mut items = std::pin::pin!(scan::items(table, &wanted));
+    while let Some(item) = items.try_next().await? {
+        let member: Member = serde_dynamo::from_item(item).map_err(Error::internal)?;
+        let exported = Exported {
+            id: member.id,
+            phone: member.phone.as_ref(),
+            email: member.email.as_ref(),
+            email_verified: member.email.as_ref().map(|_| true),
+            password: member.password.as_ref().filter(|_| with_hashes),
+            pay_password: member.pay_password.as_ref().filter(|_| with_hashes),
+            language: member.language,
+            created_at: member.created_at,
+        };
+        serde_json::to_writer(&mut out, &exported).map_err(Error::internal)?;
+        out.write_all(b"\n")?;
+        count += 1;
+    }
+    out.flush()?;
+    eprintln!("{count} members");
+    Ok(())
+}

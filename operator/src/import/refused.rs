@@ -1,0 +1,72 @@
+//! The file of refused lines, each with its error, in the format that they came in.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{BufWriter, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{fields::Format, lines::Line, newcomer::Fault};
+use crate::error::Error;
+
+/// The file, which is there once a line was refused.
+pub struct Refused {
+    path: PathBuf,
+    is_dry: bool,
+    file: Option<BufWriter<File>>,
+}
+
+impl Refused {
+    /// The file goes on at `length`, if it was begun before.
+    pub fn new(path: PathBuf, is_dry: bool, format: &Format, length: u64) -> Result<Self, Error> {
+        let mut refused = Self { path, is_dry, file: None };
+        if length > 0 {
+            refused.begin(format, length)?;
+        }
+        Ok(refused)
+    }
+
+    /// The file, if there is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.is_some().then_some(&*self.path)
+    }
+
+    /// Adds a line.
+    pub fn add(&mut self, line: &Line, fault: &Fault, format: &Format) -> Result<(), Error> {
+        if self.is_dry {
+            return Ok(());
+        }
+        let text = format.refused(line, fault)?;
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.begin(format, 0)?,
+        };
+        let written = file.write_all(&text);
+        written.map_err(|reason| Error::File { path: self.path.clone(), reason })
+    }
+
+    /// Writes out what is buffered, and answers the file's length.
+    pub fn flush(&mut self) -> Result<u64, Error> {
+        let Some(file) = &mut self.file else { return Ok(0) };
+        let length = file.flush().and_then(|()| file.stream_position());
+        length.map_err(|reason| Error::File { path: self.path.clone(), reason })
+    }
+
+    /// The lines have hashes and contacts: they are for their owner alone.
+    fn begin(&mut self, format: &Format, length: u64) -> Result<&mut BufWriter<File>, Error> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(length == 0);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let head = if length == 0 { format.head()? } else { Vec::new() };
+        let opened = options.open(&self.path).and_then(|mut file| {
+            // What a run wrote after its last journal is written again.
+            file.set_len(length)?;
+            file.seek(SeekFrom::Start(length))?;
+            file.write_all(&head)?;
+            Ok(file)
+        });
+        let file = opened.map_err(|reason| Error::File { path: self.path.clone(), reason })?;
+        Ok(self.file.insert(BufWriter::new(file)))
+    }
+}

@@ -1,0 +1,357 @@
+//! Members are written, many in one transaction, each wholly or not at all.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::transact_write_items::{TransactWriteItemsError, TransactWriteItemsOutput},
+    types::{
+        CancellationReason, Delete, KeysAndAttributes, Put, TransactWriteItem, Update,
+        builders::{PutBuilder, UpdateBuilder},
+    },
+};
+use shared::{
+    audit::Operation,
+    contact::Destination,
+    random,
+    store::{
+        Item, audit,
+        member::{self, Member, MemberId},
+    },
+};
+
+use super::{
+    Existing, Outcome,
+    newcomer::{Fault, Newcomer},
+};
+use crate::{
+    error::Error,
+    table::{Table, number, text},
+};
+
+/// It is not there yet.
+const ABSENT: &str = "attribute_not_exists(pk)";
+/// It belongs to nobody, or to this member.
+const FREE_OR_OWN: &str = "attribute_not_exists(pk) OR #member = :member";
+/// It belongs to this member.
+const OWN: &str = "#member = :member";
+/// Nobody wrote the member since they were read.
+const UNCHANGED: &str = "revision = :revision";
+
+/// How often a write is tried that others are in the way of.
+const ATTEMPTS: u32 = 8;
+
+/// What came of a transaction.
+enum Sent {
+    Written,
+    /// Why not, by item.
+    Refused(Vec<CancellationReason>),
+}
+
+/// Writes a batch; an outcome for each.
+pub async fn write(
+    table: &Table,
+    batch: Vec<Result<Newcomer, Fault>>,
+    existing: Existing,
+) -> Result<Vec<Outcome>, Error> {
+    let (mut outcomes, mut waiting) = sorted(batch);
+    let mut attempt = 0;
+    while !waiting.is_empty() {
+        let round = disjoint(&waiting)?;
+        let mut writes = Vec::new();
+        // Which member each write is of, and which of the member's items it is.
+        let mut owners = Vec::new();
+        for &at in &round {
+            let Some((_, newcomer)) = waiting.get(at) else { continue };
+            for (part, item) in member::items(&newcomer.member)?.into_iter().enumerate() {
+                writes.push(put(Put::builder().set_item(Some(item)).condition_expression(ABSENT), table)?);
+                owners.push((at, part));
+            }
+        }
+        let mut settled: HashMap<usize, Option<Outcome>> = HashMap::new();
+        match send(table, writes).await? {
+            Sent::Written => settled.extend(round.iter().map(|&at| (at, Some(Outcome::Imported)))),
+            Sent::Refused(reasons) => {
+                for ((at, part), reason) in owners.into_iter().zip(&reasons) {
+                    let Some((_, newcomer)) = waiting.get(at) else { continue };
+                    if has_failed(reason) && !settled.contains_key(&at) {
+                        // The member's own item comes first: whoever exists has their own phone.
+                        let outcome = (part > 0).then(|| Outcome::Refused(taken(&newcomer.member, part)));
+                        settled.insert(at, outcome);
+                    }
+                }
+            }
+        }
+        attempt = if settled.is_empty() { attempt + 1 } else { 0 };
+        if attempt == ATTEMPTS {
+            return Err(Error::Aws {
+                call: "DynamoDB",
+                reason: "others are in the way for too long".to_owned(),
+            });
+        }
+        if attempt > 0 {
+            tokio::time::sleep(Duration::from_millis(25) * 2_u32.saturating_pow(attempt)).await;
+        }
+        let mut left = Vec::new();
+        for (at, (index, newcomer)) in waiting.into_iter().enumerate() {
+            match settled.remove(&at) {
+                None => left.push((index, newcomer)),
+                Some(Some(outcome)) => outcomes.push((index, outcome)),
+                Some(None) if existing == Existing::Skip => outcomes.push((index, Outcome::Skipped)),
+                Some(None) => outcomes.push((index, update(table, &newcomer.member).await?)),
+            }
+        }
+        waiting = left;
+    }
+    Ok(in_order(outcomes))
+}
+
+/// What [`write`] would do, as far as the table tells.
+pub async fn foresee(
+    table: &Table,
+    batch: Vec<Result<Newcomer, Fault>>,
+    existing: Existing,
+) -> Result<Vec<Outcome>, Error> {
+    let (mut outcomes, waiting) = sorted(batch);
+    let mut keys = HashMap::new();
+    for (_, Newcomer { member, .. }) in &waiting {
+        let owners = member.destinations().into_iter().map(|destination| member::owner_key(&destination));
+        for key in [member::key(member.id)].into_iter().chain(owners) {
+            let key = key.into_item();
+            keys.insert(partition(&key), key);
+        }
+    }
+    let found = read(table, keys.into_values().collect()).await?;
+    for (index, Newcomer { member, .. }) in waiting {
+        let exists = found.contains_key(&partition(&member::key(member.id).into_item()));
+        let taken = member.destinations().iter().enumerate().find_map(|(at, destination)| {
+            let owner = found.get(&partition(&member::owner_key(destination).into_item()))?;
+            (owner.get("member") != Some(&text(member.id.to_string()))).then(|| taken(&member, at + 1))
+        });
+        let outcome = match (exists, taken) {
+            (true, _) if existing == Existing::Skip => Outcome::Skipped,
+            (_, Some(fault)) => Outcome::Refused(fault),
+            (true, None) => Outcome::Updated,
+            (false, None) => Outcome::Imported,
+        };
+        outcomes.push((index, outcome));
+    }
+    Ok(in_order(outcomes))
+}
+
+type Indexed<T> = Vec<(usize, T)>;
+
+/// The outcomes that are known already, and those who are still to be written.
+fn sorted(batch: Vec<Result<Newcomer, Fault>>) -> (Indexed<Outcome>, Indexed<Newcomer>) {
+    let (mut outcomes, mut waiting) = (Vec::new(), Vec::new());
+    for (index, parsed) in batch.into_iter().enumerate() {
+        match parsed {
+            Ok(newcomer) => waiting.push((index, newcomer)),
+            Err(fault) => outcomes.push((index, Outcome::Refused(fault))),
+        }
+    }
+    (outcomes, waiting)
+}
+
+fn in_order(mut outcomes: Indexed<Outcome>) -> Vec<Outcome> {
+    outcomes.sort_by_key(|(index, _)| *index);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+/// Those who share no item with one before them: a transaction takes an item once.
+fn disjoint(waiting: &Indexed<Newcomer>) -> Result<Vec<usize>, Error> {
+    let mut seen = HashSet::new();
+    let mut round = Vec::new();
+    for (at, (_, newcomer)) in waiting.iter().enumerate() {
+        let items = member::items(&newcomer.member)?;
+        let partitions: Vec<_> = items.iter().map(partition).collect();
+        if partitions.iter().all(|partition| !seen.contains(partition)) {
+            seen.extend(partitions);
+            round.push(at);
+        }
+    }
+    Ok(round)
+}
+
+fn partition(item: &Item) -> String {
+    item.get("pk").and_then(|pk| pk.as_s().ok()).cloned().unwrap_or_default()
+}
+
+/// The fault of a member whose item of that place is another's.
+fn taken(member: &Member, part: usize) -> Fault {
+    match member.destinations().get(part.saturating_sub(1)) {
+        Some(Destination::Email(_)) => Fault::of("email", "it belongs to another member"),
+        Some(Destination::Phone(_)) | None => Fault::of("phone", "it belongs to another member"),
+    }
+}
+
+fn has_failed(reason: &CancellationReason) -> bool {
+    reason.code() == Some("ConditionalCheckFailed")
+}
+
+fn put(put: PutBuilder, table: &Table) -> Result<TransactWriteItem, Error> {
+    let put = put.table_name(&table.name).build().map_err(Error::internal)?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}
+
+/// Sends a transaction once; the SDK tries again where no answer comes, under the same token.
+async fn send(table: &Table, writes: Vec<TransactWriteItem>) -> Result<Sent, Error> {
+    let token = random::uuid().map_err(Error::internal)?.to_string();
+    let request = table.client.transact_write_items().set_transact_items(Some(writes));
+    match request.client_request_token(token).send().await {
+        Ok(TransactWriteItemsOutput { .. }) => Ok(Sent::Written),
+        Err(error) => match canceled(&error) {
+            Some(reasons) => Ok(Sent::Refused(reasons)),
+            None => Err(Error::of_call("DynamoDB")(error)),
+        },
+    }
+}
+
+fn canceled<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<Vec<CancellationReason>> {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+            Some(canceled.cancellation_reasons().to_vec())
+        }
+        _ => None,
+    }
+}
+
+/// Gives a member who exists what their line has, and leaves alone what it has not.
+async fn update(table: &Table, new: &Member) -> Result<Outcome, Error> {
+    for attempt in 1..=ATTEMPTS {
+        let Some(member) = table.store.member(new.id).await? else {
+            return Err(Error::Aws {
+                call: "DynamoDB",
+                reason: "a member went while they were updated".to_owned(),
+            });
+        };
+        let Some(changes) = Changes::of(&member, new) else { return Ok(Outcome::Skipped) };
+        let (writes, bound) = changes.writes(&member, table)?;
+        let reasons = match send(table, writes).await? {
+            Sent::Written => return Ok(Outcome::Updated),
+            Sent::Refused(reasons) => reasons,
+        };
+        // The destinations that are bound stand first.
+        if let Some((destination, _)) = bound.iter().zip(&reasons).find(|(_, reason)| has_failed(reason)) {
+            let field = if matches!(destination, Destination::Phone(_)) { "phone" } else { "email" };
+            return Ok(Outcome::Refused(Fault::of(field, "it belongs to another member")));
+        }
+        tokio::time::sleep(Duration::from_millis(25) * attempt).await;
+    }
+    Err(Error::Aws { call: "DynamoDB", reason: "others are in the way for too long".to_owned() })
+}
+
+/// What an update sets.
+struct Changes {
+    bound: Vec<Destination>,
+    set: Vec<(&'static str, aws_sdk_dynamodb::types::AttributeValue)>,
+    ends_sessions: bool,
+}
+
+impl Changes {
+    /// None, if the member has all of it.
+    fn of(member: &Member, new: &Member) -> Option<Self> {
+        let mut bound = new.destinations();
+        bound.retain(|destination| !member.has(destination));
+        let hash = |hash: &Option<shared::password::PasswordHash>| {
+            hash.as_ref().map(|hash| hash.as_str().to_owned())
+        };
+        let text_of = |name, is: Option<String>, was: Option<String>| {
+            is.filter(|is| was.as_ref() != Some(is)).map(|is| (name, text(is)))
+        };
+        let language = |member: &Member| member.language.map(|language| language.tag().to_owned());
+        let password = text_of("password", hash(&new.password), hash(&member.password));
+        let ends_sessions = password.is_some();
+        let set: Vec<_> = [
+            password,
+            text_of("pay_password", hash(&new.pay_password), hash(&member.pay_password)),
+            text_of("language", language(new), language(member)),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(bound.iter().map(|destination| match destination {
+            Destination::Phone(phone) => ("phone", text(phone.as_str())),
+            Destination::Email(email) => ("email", text(email.as_str())),
+        }))
+        .collect();
+        (!set.is_empty()).then_some(Self { bound, set, ends_sessions })
+    }
+
+    /// The transaction, and the destinations that its first writes bind.
+    fn writes(
+        self,
+        member: &Member,
+        table: &Table,
+    ) -> Result<(Vec<TransactWriteItem>, Vec<Destination>), Error> {
+        let mut writes = Vec::new();
+        for destination in &self.bound {
+            let owner = Put::builder()
+                .set_item(Some(member::owner(member.id, destination)?))
+                .condition_expression(FREE_OR_OWN)
+                .expression_attribute_names("#member", "member")
+                .expression_attribute_values(":member", text(member.id.to_string()));
+            writes.push(put(owner, table)?);
+        }
+        for destination in &self.bound {
+            let replaced = match destination {
+                Destination::Phone(_) => member.phone.clone().map(Destination::Phone),
+                Destination::Email(_) => member.email.clone().map(Destination::Email),
+            };
+            if let Some(replaced) = replaced {
+                writes.push(free(member.id, &replaced, table)?);
+            }
+        }
+        let update = self.update(member).table_name(&table.name).build().map_err(Error::internal)?;
+        writes.push(TransactWriteItem::builder().update(update).build());
+        let record = audit::operation(Some(member.id), Operation::Updated, &table.actor)?;
+        writes.push(put(Put::builder().set_item(Some(record)), table)?);
+        Ok((writes, self.bound))
+    }
+
+    fn update(&self, member: &Member) -> UpdateBuilder {
+        let sets: Vec<_> = self.set.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
+        let version = if self.ends_sessions { ", credential_version :one" } else { "" };
+        let update = Update::builder()
+            .set_key(Some(member::key(member.id).into_item()))
+            .update_expression(format!("SET {} ADD revision :one{version}", sets.join(", ")))
+            .condition_expression(UNCHANGED)
+            .expression_attribute_values(":revision", number(member.revision))
+            .expression_attribute_values(":one", number(1));
+        self.set.iter().fold(update, |update, (name, value)| {
+            update
+                .expression_attribute_names(format!("#{name}"), *name)
+                .expression_attribute_values(format!(":{name}"), value.clone())
+        })
+    }
+}
+
+fn free(of: MemberId, destination: &Destination, table: &Table) -> Result<TransactWriteItem, Error> {
+    let delete = Delete::builder()
+        .table_name(&table.name)
+        .set_key(Some(member::owner_key(destination).into_item()))
+        .condition_expression(OWN)
+        .expression_attribute_names("#member", "member")
+        .expression_attribute_values(":member", text(of.to_string()))
+        .build()
+        .map_err(Error::internal)?;
+    Ok(TransactWriteItem::builder().delete(delete).build())
+}
+
+/// The items of those keys that are there, by their partition.
+async fn read(table: &Table, mut keys: Vec<Item>) -> Result<HashMap<String, Item>, Error> {
+    let mut found = HashMap::new();
+    while !keys.is_empty() {
+        let asked = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+        let asked = asked.build().map_err(Error::internal)?;
+        let answer = table.client.batch_get_item().request_items(&table.name, asked).send().await;
+        let answer = answer.map_err(Error::of_call("DynamoDB"))?;
+        let items = answer.responses.unwrap_or_default().remove(&table.name).unwrap_or_default();
+        found.extend(items.into_iter().map(|item| (partition(&item), item)));
+        let left = answer.unprocessed_keys.unwrap_or_default().remove(&table.name);
+        keys = left.map(|left| left.keys).unwrap_or_default();
+    }
+    Ok(found)
+}

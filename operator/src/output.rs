@@ -1,0 +1,20 @@
+//! How a command answers.
+
+use serde::Serialize;
+use shared::clock::Timestamp;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::error::Error;
+
+/// Prints a line of JSON.
+pub fn json(value: &impl Serialize) -> Result<(), Error> {
+    println!("{}", serde_json::to_string(value).map_err(Error::internal)?);
+    Ok(())
+}
+
+/// A moment as a person reads it.
+pub fn moment(at: Timestamp) -> String {
+    let moment =
+        i64::try_from(at.0).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    moment.and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_else(|| at.0.to_string())
+}

@@ -1,0 +1,202 @@
+//! `members revoke`: a member's sessions are ended, or everybody's.
+
+use std::{collections::BTreeMap, fs, io::ErrorKind, path::PathBuf};
+
+use aws_sdk_dynamodb::{
+    operation::update_item::UpdateItemError,
+    types::{Put, TransactWriteItem, Update},
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use indicatif::{HumanCount, ProgressBar};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use shared::{
+    audit::Operation,
+    random,
+    store::{
+        Item, audit,
+        member::{self, MemberId},
+    },
+};
+
+use crate::{
+    error::Error,
+    output,
+    scan::{self, Page, SEGMENTS, Wanted},
+    table::{Table, number, text},
+};
+
+/// Whose sessions.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Whose {
+    /// A member, by id, phone or mail address
+    who: Option<String>,
+    /// Everybody's
+    #[arg(long)]
+    all: bool,
+}
+
+/// Whose sessions, and how.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    whose: Whose,
+    /// With --all: do it, though everybody must log in again
+    #[arg(long)]
+    yes: bool,
+    /// With --all: where it is kept how far it came, to go on from there
+    #[arg(long, value_name = "FILE", default_value = "members-revoke.progress")]
+    progress: PathBuf,
+}
+
+/// A session with another version is over.
+const RAISE: &str = "ADD credential_version :one, revision :one";
+const EXISTS: &str = "attribute_exists(pk)";
+
+/// Members of a page who are written at once.
+const WRITES: usize = 16;
+
+/// How far it came in each segment of the table.
+#[derive(Default, Serialize, Deserialize)]
+struct Journal {
+    /// Of which table.
+    table: String,
+    /// How many members it was.
+    count: u64,
+    /// By segment the key to go on after, or none where all is done.
+    segments: BTreeMap<i32, Option<BTreeMap<String, String>>>,
+}
+
+/// Ends sessions.
+pub async fn run(table: &Table, arguments: Arguments, json: bool) -> Result<(), Error> {
+    let Some(who) = arguments.whose.who else {
+        if !arguments.yes {
+            let told = "everybody would have to log in again; --yes does it";
+            return Err(Error::Unconfirmed(told.to_owned()));
+        }
+        return all(table, arguments.progress, json).await;
+    };
+    let member = table.find(&who).await?;
+    let update = Update::builder()
+        .table_name(&table.name)
+        .set_key(Some(member::key(member.id).into_item()))
+        .update_expression(RAISE)
+        .condition_expression(EXISTS)
+        .expression_attribute_values(":one", number(1));
+    let record = audit::operation(Some(member.id), Operation::Revoked, &table.actor)?;
+    let put =
+        Put::builder().table_name(&table.name).set_item(Some(record)).build().map_err(Error::internal)?;
+    let writes = vec![
+        TransactWriteItem::builder().update(update.build().map_err(Error::internal)?).build(),
+        TransactWriteItem::builder().put(put).build(),
+    ];
+    let token = random::uuid().map_err(Error::internal)?.to_string();
+    let request = table.client.transact_write_items().set_transact_items(Some(writes));
+    request.client_request_token(token).send().await.map_err(Error::of_call("DynamoDB"))?;
+    if json {
+        return output::json(&json!({ "id": member.id, "revoked": 1 }));
+    }
+    println!("every session of {} is over", member.id);
+    Ok(())
+}
+
+async fn all(table: &Table, path: PathBuf, json: bool) -> Result<(), Error> {
+    let fault = |reason| Error::File { path: path.clone(), reason };
+    let mut journal = match fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Journal { table: table.name.clone(), ..Journal::default() }
+        }
+        read => serde_json::from_slice::<Journal>(&read.map_err(fault)?)
+            .ok()
+            .filter(|journal| journal.table == table.name)
+            .ok_or_else(|| {
+                Error::Usage(format!("{} is of another table; delete it to begin anew", path.display()))
+            })?,
+    };
+    table.record(None, Operation::Revoked).await?;
+    let bar = if json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+    let segments: Vec<_> = (0..SEGMENTS)
+        .filter_map(|segment| match journal.segments.get(&segment) {
+            None => Some((segment, None)),
+            Some(Some(key)) => Some((segment, Some(item(key)))),
+            Some(None) => None,
+        })
+        .collect();
+    let pages = segments.into_iter().map(|(segment, from)| {
+        stream::try_unfold(Some(from), move |from| async move {
+            let Some(from) = from else { return Ok(None) };
+            let (count, next) = page(table, segment, from).await?;
+            Ok::<_, Error>(Some(((segment, count, next.clone()), next.map(Some))))
+        })
+        .boxed()
+    });
+    let mut pages = stream::select_all(pages);
+    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    loop {
+        let page = tokio::select! {
+            page = pages.try_next() => page?,
+            _ = &mut interrupt => {
+                let path = path.display();
+                return Err(Error::Interrupted(format!("{path} tells how far it came; the same command goes on")));
+            }
+        };
+        let Some((segment, count, next)) = page else { break };
+        journal.count += count;
+        journal.segments.insert(segment, next.as_ref().map(key));
+        fs::write(&path, serde_json::to_vec(&journal).map_err(Error::internal)?).map_err(fault)?;
+        bar.set_message(format!("{} members", HumanCount(journal.count)));
+        bar.tick();
+    }
+    bar.finish_and_clear();
+    fs::remove_file(&path).map_err(fault)?;
+    if json {
+        return output::json(&json!({ "revoked": journal.count }));
+    }
+    println!("every session of {} members is over", journal.count);
+    Ok(())
+}
+
+/// Ends the sessions of those on a page, and answers how many they are and where the next page begins.
+async fn page(table: &Table, segment: i32, from: Option<Item>) -> Result<(u64, Option<Item>), Error> {
+    let wanted = Wanted {
+        filter: "sk = :member AND begins_with(pk, :prefix)",
+        values: vec![(":member", text("member")), (":prefix", text("member#"))],
+    };
+    let Page { items, next } = scan::page(table, &wanted, segment, from).await?;
+    let count = items.len() as u64;
+    let ids = items.into_iter().filter_map(|item| item.get("id")?.as_s().ok()?.parse().ok().map(MemberId));
+    stream::iter(ids.map(Ok)).try_for_each_concurrent(WRITES, |id| raise(table, id)).await?;
+    Ok((count, next))
+}
+
+async fn raise(table: &Table, id: MemberId) -> Result<(), Error> {
+    let update = table
+        .client
+        .update_item()
+        .table_name(&table.name)
+        .set_key(Some(member::key(id).into_item()))
+        .update_expression(RAISE)
+        .condition_expression(EXISTS)
+        .expression_attribute_values(":one", number(1));
+    match update.send().await {
+        // Whoever went has no session.
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+        {
+            Ok(())
+        }
+        sent => sent.map(drop).map_err(Error::of_call("DynamoDB")),
+    }
+}
+
+fn key(item: &Item) -> BTreeMap<String, String> {
+    let texts = item.iter().filter_map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone())));
+    texts.collect()
+}
+
+fn item(key: &BTreeMap<String, String>) -> Item {
+    key.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+}

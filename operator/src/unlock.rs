@@ -1,0 +1,115 @@
+//! `members unlock`: a member's wrong tries are forgotten.
+
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use serde::{Deserialize, Serialize};
+use shared::{
+    audit::Operation,
+    clock::Timestamp,
+    random,
+    store::{Item, audit, counter, member::Member},
+};
+
+use crate::{
+    error::Error,
+    output,
+    table::{Table, text},
+};
+
+/// Wrong tries of something that are counted.
+#[derive(Debug, Serialize)]
+pub struct Failures {
+    /// Of what.
+    pub of: &'static str,
+    /// How many.
+    pub count: i64,
+    /// When they are forgotten.
+    pub until: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Counted {
+    count: i64,
+    expires_at: Timestamp,
+}
+
+/// A transaction takes 100 items: one is the record.
+const AT_ONCE: usize = 99;
+
+/// Forgets them.
+pub async fn run(table: &Table, who: &str, json: bool) -> Result<(), Error> {
+    let member = table.find(who).await?;
+    let counters = counters(table, &member).await?;
+    let mut chunks: Vec<_> = counters.chunks(AT_ONCE).collect();
+    if chunks.is_empty() {
+        chunks.push(&[]);
+    }
+    for chunk in chunks {
+        let mut writes = Vec::new();
+        for counter in chunk {
+            let key = ["pk", "sk"]
+                .into_iter()
+                .filter_map(|name| Some((name.to_owned(), counter.get(name)?.clone())));
+            let delete = Delete::builder().table_name(&table.name).set_key(Some(key.collect()));
+            let delete = delete.build().map_err(Error::internal)?;
+            writes.push(TransactWriteItem::builder().delete(delete).build());
+        }
+        let record = audit::operation(Some(member.id), Operation::Unlocked, &table.actor)?;
+        let put =
+            Put::builder().table_name(&table.name).set_item(Some(record)).build().map_err(Error::internal)?;
+        writes.push(TransactWriteItem::builder().put(put).build());
+        let token = random::uuid().map_err(Error::internal)?.to_string();
+        let request = table.client.transact_write_items().set_transact_items(Some(writes));
+        request.client_request_token(token).send().await.map_err(Error::of_call("DynamoDB"))?;
+    }
+    let forgotten = told(counters)?;
+    if json {
+        return output::json(&forgotten);
+    }
+    for Failures { of, count, .. } in &forgotten {
+        println!("{count} of {of} forgotten");
+    }
+    if forgotten.is_empty() {
+        println!("there was nothing to forget");
+    }
+    Ok(())
+}
+
+/// What of a member's wrong tries is counted.
+pub async fn failures(table: &Table, member: &Member) -> Result<Vec<Failures>, Error> {
+    let mut failures = told(counters(table, member).await?)?;
+    let now = Timestamp::now();
+    failures.retain(|failures| failures.count > 0 && failures.until > now);
+    Ok(failures)
+}
+
+async fn counters(table: &Table, member: &Member) -> Result<Vec<Item>, Error> {
+    let mut counters = Vec::new();
+    for partition in counter::partitions(member) {
+        let mut pages = table
+            .client
+            .query()
+            .table_name(&table.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(partition))
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            counters.extend(page.map_err(Error::of_call("DynamoDB"))?.items.unwrap_or_default());
+        }
+    }
+    Ok(counters)
+}
+
+fn told(counters: Vec<Item>) -> Result<Vec<Failures>, Error> {
+    let told = |item: Item| {
+        let of = match item.get("pk").and_then(|pk| pk.as_s().ok()) {
+            Some(pk) if pk.starts_with("failures#password#") => "wrong login passwords",
+            Some(pk) if pk.starts_with("failures#pay-password#") => "wrong pay passwords",
+            _ => "wrong codes",
+        };
+        let Counted { count, expires_at } = serde_dynamo::from_item(item).map_err(Error::internal)?;
+        Ok(Failures { of, count, until: expires_at })
+    };
+    counters.into_iter().map(told).collect()
+}

@@ -1,0 +1,215 @@
+//! `members import`.
+
+use std::{
+    fmt::Write,
+    fs,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::operator::{OTHER_PHONE, Operator, PHONE, done};
+
+const ID: &str = "6f1a6e4c-5a0e-4a7a-9a39-1d3a5f0f6c11";
+const OTHER_ID: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+const THIRD_ID: &str = "9b2e6679-7425-40de-944b-e07fc1f90ae7";
+
+/// Many members in a file, as CSV.
+fn many(count: u64) -> String {
+    let mut text = "id,phone,email,email_verified\n".to_owned();
+    for number in 0..count {
+        let id = format!("00000000-0000-4000-8000-{number:012}");
+        writeln!(text, "{id},138{number:08},{number}@example.com,true").unwrap();
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_line_is_a_member_with_all_that_it_has() {
+    let operator = Operator::start("whole").await;
+    let line = json!({
+        "id": ID, "phone": PHONE, "email": "Li@Example.com", "email_verified": true, "language": "en-GB",
+        "created_at": 1_700_000_000,
+    });
+    operator.file("members.jsonl", &format!("{line}\n"));
+    let summary = operator.json(&["import", "members.jsonl"]).await;
+    assert_eq!((&summary["imported"], &summary["refused"]), (&json!(1), &json!(0)));
+    for who in [ID, PHONE, "Li@example.com"] {
+        let shown = operator.json(&["show", who]).await;
+        assert_eq!(shown["id"], ID);
+        assert_eq!((&shown["phone"], &shown["email"]), (&json!("+8613627140483"), &json!("Li@example.com")));
+        assert_eq!((&shown["language"], &shown["created_at"]), (&json!("en"), &json!(1_700_000_000)));
+        assert_eq!((&shown["password"], &shown["pay_password"]), (&Value::Null, &Value::Null));
+    }
+    assert!(!operator.folder.join("members.jsonl.errors").exists());
+    assert!(!operator.folder.join("members.jsonl.progress").exists());
+}
+
+#[tokio::test]
+async fn a_malformed_line_names_its_number_and_field_and_stops_nothing_else() {
+    let operator = Operator::start("malformed").await;
+    let text = format!(
+        "id,phone,password,language\n\
+         {ID},{PHONE},,\n\
+         7,13700000001,,\n\
+         {OTHER_ID},12,,\n\
+         \n\
+         {OTHER_ID},\"13700000002,,\n\
+         {OTHER_ID},13700000003,not-a-hash,\n\
+         {OTHER_ID},13700000003,,klingon\n\
+         {OTHER_ID},13700000003\n\
+         {OTHER_ID},{OTHER_PHONE},,zh\n"
+    );
+    operator.file("members.csv", &text);
+    let done = operator.run(&["import", "members.csv"]).await;
+    assert_eq!(done.code, 1, "{}", done.err);
+    assert!(done.out.starts_with("2 imported, 0 updated, 0 skipped, 6 refused\n"), "{}", done.out);
+    for told in [
+        "line 3, id: it is no UUID; --namespace makes one of it",
+        "line 4, phone: it is no phone number that may be sent to",
+        "line 6, line: a quotation mark is not closed",
+        "line 7, password: it is no password hash of a known form",
+        "line 8, language: it is neither Chinese nor English",
+        "line 9, line: it has 2 fields where the first line names 4",
+    ] {
+        assert!(done.err.contains(told), "{told} is not in\n{}", done.err);
+    }
+    let shown = operator.json(&["show", OTHER_PHONE]).await;
+    assert_eq!((&shown["id"], &shown["language"]), (&json!(OTHER_ID), &json!("zh-CN")));
+}
+
+#[tokio::test]
+async fn refused_lines_can_be_corrected_and_fed_back() {
+    let operator = Operator::start("fed-back").await;
+    operator.member(json!({ "phone": PHONE })).await;
+    let text = format!("id,phone\n{ID},{PHONE}\n{OTHER_ID},{OTHER_PHONE}\n{THIRD_ID},x\n");
+    operator.file("members.csv", &text);
+    assert_eq!(operator.run(&["import", "members.csv"]).await.code, 1);
+    let errors = operator.text("members.csv.errors");
+    let expected = format!(
+        "id,phone,error\n\
+         {ID},{PHONE},phone: it belongs to another member\n\
+         {THIRD_ID},x,phone: it is no phone number that may be sent to\n"
+    );
+    assert_eq!(errors, expected);
+    let nobody = operator.run(&["show", ID]).await;
+    assert_eq!((nobody.code, nobody.err.trim()), (1, "error: there is no such member"));
+
+    let corrected = errors.replace(&format!(",{PHONE},"), ",13700000001,").replace(",x,", ",13700000002,");
+    operator.file("members.csv.errors", &corrected);
+    let summary = operator.json(&["import", "members.csv.errors"]).await;
+    assert_eq!((&summary["imported"], &summary["refused"]), (&json!(2), &json!(0)));
+}
+
+#[tokio::test]
+async fn nothing_is_half_imported_and_of_two_with_one_phone_one_is() {
+    let operator = Operator::start("one-of-two").await;
+    operator.member(json!({ "email": "li@example.com" })).await;
+    let text = format!(
+        "id,phone,email,email_verified\n{ID},{PHONE},,\n{OTHER_ID},{PHONE},,\n{THIRD_ID},13700000001,li@example.com,1\n"
+    );
+    operator.file("members.csv", &text);
+    let done = operator.run(&["--json", "import", "members.csv"]).await;
+    assert_eq!((&done.json()["imported"], &done.json()["refused"]), (&json!(1), &json!(2)));
+    assert!(done.err.contains("line 3, phone: it belongs to another member"), "{}", done.err);
+    assert!(done.err.contains("line 4, email: it belongs to another member"), "{}", done.err);
+    let items = operator.items().await;
+    let is_there = |pk: &str| items.iter().any(|item| item["pk"]["S"] == pk);
+    assert!(!is_there("phone#+8613700000001") && !is_there(&format!("member#{THIRD_ID}")));
+    assert_eq!(items.iter().filter(|item| item["sk"]["S"] == "owner").count(), 2);
+}
+
+#[tokio::test]
+async fn an_existing_member_is_skipped_or_updated_as_told() {
+    let operator = Operator::start("existing").await;
+    let id = operator
+        .member(json!({ "phone": PHONE, "email": "li@example.com", "password": "the-old-password" }))
+        .await;
+    operator.member(json!({ "phone": OTHER_PHONE })).await;
+    let token = operator.session(&id).await;
+    operator.file("members.csv", &format!("id,phone,language\n{id},13700000001,en\n"));
+
+    assert_eq!(operator.json(&["import", "members.csv"]).await["skipped"], 1);
+    assert_eq!(operator.json(&["show", &id]).await["phone"], "+8613627140483");
+
+    let update = ["import", "--existing", "update", "members.csv"];
+    assert_eq!(operator.json(&update).await["updated"], 1);
+    let shown = operator.json(&["show", "13700000001"]).await;
+    assert_eq!((&shown["id"], &shown["language"]), (&json!(id), &json!("en")));
+    // What the line has not is left alone.
+    assert_eq!((&shown["email"], &shown["password"]), (&json!("li@example.com"), &json!("set")));
+    assert_eq!(operator.run(&["show", PHONE]).await.code, 1, "the phone that was replaced is free");
+    assert!(operator.trail(&id).await.contains(&("updated".to_owned(), Some("wu".to_owned()))));
+    assert_eq!(operator.json(&update).await["skipped"], 1, "there is nothing left to update");
+    assert_eq!(operator.change(&token, "the-old-password", "a-new-password").await.0, 201);
+
+    operator.file("members.csv", &format!("id,phone\n{id},{OTHER_PHONE}\n"));
+    let done = operator.run(&update).await;
+    assert!(done.err.contains("line 2, phone: it belongs to another member"), "{}", done.err);
+    assert_eq!(operator.json(&["show", &id]).await["phone"], "+8613700000001");
+}
+
+#[tokio::test]
+async fn a_mail_address_that_nobody_has_proven_is_not_bound() {
+    let operator = Operator::start("mail").await;
+    let text = format!(
+        "id,email,email_verified\n{ID},li@example.com,false\n{OTHER_ID},wu@example.com,\n{THIRD_ID},yu@example.com,true\n"
+    );
+    operator.file("members.csv", &text);
+    let summary = operator.json(&["import", "members.csv"]).await;
+    assert_eq!((&summary["imported"], &summary["unverified"]), (&json!(3), &json!(2)));
+    assert_eq!(operator.json(&["show", ID]).await["email"], Value::Null);
+    assert_eq!(operator.json(&["show", THIRD_ID]).await["email"], "yu@example.com");
+    let trusting = ["import", "--trust-mail", "--existing", "update", "members.csv"];
+    assert_eq!(operator.json(&trusting).await["updated"], 1);
+    assert_eq!(operator.json(&["show", OTHER_ID]).await["email"], "wu@example.com");
+    assert_eq!(operator.json(&["show", ID]).await["email"], Value::Null, "its line says that it is not");
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_what_would_be_and_writes_nothing() {
+    let operator = Operator::start("dry").await;
+    let id = operator.member(json!({ "phone": PHONE })).await;
+    let before = operator.items().await.len();
+    operator
+        .file("members.csv", &format!("id,phone\n{id},{PHONE}\n{ID},{PHONE}\n{OTHER_ID},{OTHER_PHONE}\n"));
+    let done = operator.run(&["--json", "import", "--dry-run", "members.csv"]).await;
+    let summary = done.json();
+    let counts = ["imported", "skipped", "refused"].map(|name| summary[name].as_u64().unwrap());
+    assert_eq!((done.code, counts), (1, [1, 1, 1]));
+    assert!(done.err.contains("line 3, phone: it belongs to another member"), "{}", done.err);
+    assert_eq!(operator.items().await.len(), before);
+    assert!(!operator.folder.join("members.csv.errors").exists());
+}
+
+#[tokio::test]
+async fn after_ctrl_c_the_same_command_goes_on_and_loses_and_doubles_nothing() {
+    let operator = Operator::start("interrupted").await;
+    let count = 3_000;
+    let text = many(count) + &format!("{ID},x,,\n");
+    operator.file("members.csv", &text);
+    let mut command = operator.command(&["import", "members.csv"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let journal = operator.folder.join("members.csv.progress");
+    while !journal.exists() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let interrupt = ["-INT", &child.id().to_string()];
+    assert!(Command::new("kill").args(interrupt).status().unwrap().success());
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+    let ended = done(ended);
+    assert_eq!(ended.code, 130, "{}", ended.err);
+    assert!(ended.err.contains("the same command goes on from there"), "{}", ended.err);
+
+    let done = operator.run(&["--json", "import", "members.csv"]).await;
+    assert!(done.err.contains("going on at line "), "{}", done.err);
+    let summary = done.json();
+    assert_eq!((&summary["imported"], &summary["refused"]), (&json!(count), &json!(1)));
+    assert_eq!(fs::read_to_string(operator.folder.join("members.csv.errors")).unwrap().lines().count(), 2);
+    assert!(!journal.exists());
+    assert_eq!(
+        operator.json(&["import", "--dry-run", "members.csv", "--existing", "skip"]).await["imported"],
+        0
+    );
+}

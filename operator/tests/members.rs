@@ -1,0 +1,167 @@
+//! What an operator does to one member, or reads of them.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::operator::{OTHER_PHONE, Operator, PHONE};
+
+const BY_WU: Option<&str> = Some("wu");
+
+#[tokio::test]
+async fn unlock_lets_a_member_try_passwords_and_codes_again() {
+    let operator = Operator::start("unlock").await;
+    let id = operator
+        .member(json!({ "phone": PHONE, "password": "the-old-password", "payPassword": "739154" }))
+        .await;
+    let token = operator.session(&id).await;
+    for _ in 0..10 {
+        assert_eq!(operator.change(&token, "wrong", "a-new-password").await.0, 400);
+    }
+    assert_eq!(operator.change(&token, "the-old-password", "a-new-password").await.0, 429);
+    let pay = async |old: &str| {
+        let body = json!({ "oldPassword": old, "payPasswordFirst": "408261" });
+        operator.call(Method::PUT, "/member/userservice/security/updatePayPassword", &token, &body).await.0
+    };
+    for _ in 0..5 {
+        assert_eq!(pay("000001").await, 400);
+    }
+    assert_eq!(pay("739154").await, 429);
+
+    let shown = operator.json(&["show", &id]).await;
+    let counts: Vec<_> =
+        shown["failures"].as_array().unwrap().iter().map(|of| (&of["of"], &of["count"])).collect();
+    assert_eq!(
+        counts,
+        [(&json!("wrong login passwords"), &json!(10)), (&json!("wrong pay passwords"), &json!(5))]
+    );
+    assert_eq!(operator.json(&["unlock", PHONE]).await.as_array().unwrap().len(), 2);
+    assert_eq!(pay("739154").await, 201);
+    assert_eq!(operator.change(&token, "the-old-password", "a-new-password").await.0, 201);
+    assert_eq!(operator.json(&["show", &id]).await["failures"], json!([]));
+}
+
+#[tokio::test]
+async fn revoke_ends_the_sessions_of_one_or_of_everybody() {
+    let operator = Operator::start("revoke").await;
+    let (li, wu) = (
+        operator.member(json!({ "phone": PHONE })).await,
+        operator.member(json!({ "phone": OTHER_PHONE })).await,
+    );
+    let is_good = async |token: &str| {
+        let (status, _) =
+            operator.call(Method::POST, "/v1/user/sendChangePasswordMessage", token, &json!({})).await;
+        status != 401
+    };
+    let (of_li, of_wu) = (operator.session(&li).await, operator.session(&wu).await);
+    operator.run(&["revoke", &li]).await.ok();
+    assert_eq!((is_good(&of_li).await, is_good(&of_wu).await), (false, true));
+
+    let of_li = operator.session(&li).await;
+    let refused = operator.run(&["revoke", "--all"]).await;
+    assert!(refused.code == 1 && refused.err.contains("--yes"), "{}", refused.err);
+    assert!(is_good(&of_li).await);
+    assert_eq!(operator.json(&["revoke", "--all", "--yes"]).await["revoked"], 2);
+    assert_eq!((is_good(&of_li).await, is_good(&of_wu).await), (false, false));
+    assert!(!operator.folder.join("members-revoke.progress").exists());
+}
+
+#[tokio::test]
+async fn a_session_on_a_table_that_is_marked_as_production_takes_a_yes() {
+    let operator = Operator::start("production").await;
+    let id = operator.member(json!({ "phone": PHONE })).await;
+    operator.run(&["session", &id]).await.ok();
+    let table = operator.dynamodb("DescribeTable", json!({ "TableName": operator.stack.table() })).await;
+    let tags = json!([{ "Key": "environment", "Value": "production" }]);
+    operator
+        .dynamodb("TagResource", json!({ "ResourceArn": table["Table"]["TableArn"], "Tags": tags }))
+        .await;
+    let refused = operator.run(&["session", &id]).await;
+    assert!(refused.code == 1 && refused.out.is_empty() && refused.err.contains("--yes"), "{}", refused.err);
+    operator.run(&["session", &id, "--yes"]).await.ok();
+}
+
+#[tokio::test]
+async fn each_command_leaves_a_record_of_who_ran_it() {
+    let operator = Operator::start("records").await;
+    let id = operator.member(json!({ "phone": PHONE, "password": "the-old-password" })).await;
+    let token = operator.session(&id).await;
+    operator.change(&token, "the-old-password", "a-new-password").await;
+    for command in ["show", "unlock", "revoke"] {
+        operator.run(&[command, &id]).await.ok();
+    }
+    let trail = operator.trail(&id).await;
+    let trail: Vec<_> = trail.iter().map(|(action, actor)| (action.as_str(), actor.as_deref())).collect();
+    let expected = [
+        ("session-signed", BY_WU),
+        ("password-changed", None),
+        ("shown", BY_WU),
+        ("unlocked", BY_WU),
+        ("revoked", BY_WU),
+        ("audit-read", BY_WU),
+    ];
+    assert_eq!(trail, expected);
+
+    operator.run(&["export"]).await.ok();
+    operator.file("members.csv", "id\n");
+    operator.run(&["import", "members.csv"]).await.ok();
+    let today = &operator.lines(&["audit", &id]).await[0]["at"];
+    let day = today.as_u64().unwrap() / 86_400;
+    let date = civil(day);
+    let records = operator.lines(&["audit", "--day", &date]).await;
+    let by_nobody: Vec<_> = records
+        .iter()
+        .filter(|record| record["member"] == "operator")
+        .map(|record| &record["action"])
+        .collect();
+    assert_eq!(by_nobody, ["exported", "imported", "audit-read"]);
+    assert!(
+        records
+            .iter()
+            .any(|record| record["member"] == id.as_str() && record["action"] == "password-changed")
+    );
+    assert!(operator.lines(&["audit", "--day", "2020-02-29"]).await.is_empty());
+    // A person's own trail is still readable by the stack.
+    let (_, shown) = operator.call(Method::GET, &format!("/_local/members/{id}"), "", &Value::Null).await;
+    assert!(shown["audit"].as_array().is_some_and(|audit| audit.len() >= 6), "{shown}");
+}
+
+/// The date of a day since 1970 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+fn civil(day: u64) -> String {
+    let days = day + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year}-{month:02}-{:02}", of_year - (153 * shifted + 2) / 5 + 1)
+}
+
+#[tokio::test]
+async fn an_export_is_imported_as_it_was_and_has_hashes_only_where_asked() {
+    let operator = Operator::start("export").await;
+    let new = json!({ "phone": PHONE, "email": "li@example.com", "password": "the-old-password" });
+    let id = operator.member(new).await;
+    let exported = operator.run(&["export"]).await.ok().out;
+    assert!(!exported.contains("argon2id") && exported.lines().count() == 1, "{exported}");
+    operator.run(&["export", "--with-hashes", "--output", "members.jsonl"]).await.ok();
+    for item in operator.items().await {
+        let key = json!({ "pk": item["pk"], "sk": item["sk"] });
+        operator.dynamodb("DeleteItem", json!({ "TableName": operator.stack.table(), "Key": key })).await;
+    }
+    assert_eq!(operator.json(&["import", "members.jsonl"]).await["imported"], 1);
+    assert_eq!(operator.json(&["show", "li@example.com"]).await["id"], id.as_str());
+    let token = operator.session(&id).await;
+    assert_eq!(operator.change(&token, "the-old-password", "a-new-password").await.0, 201);
+}
+
+#[tokio::test]
+async fn completions_name_every_command() {
+    let operator = Operator::start("completions").await;
+    for shell in ["bash", "zsh", "fish"] {
+        let script = operator.run(&["completions", shell]).await.ok().out;
+        for command in ["import", "show", "unlock", "revoke", "session", "audit", "export", "keys"] {
+            assert!(script.contains(command), "{shell} {command}");
+        }
+    }
+}
