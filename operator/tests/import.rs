@@ -208,8 +208,6 @@ async fn after_ctrl_c_the_same_command_goes_on_and_loses_and_doubles_nothing() {
     assert_eq!((&summary["imported"], &summary["refused"]), (&json!(count), &json!(1)));
     assert_eq!(fs::read_to_string(operator.folder.join("members.csv.errors")).unwrap().lines().count(), 2);
     assert!(!journal.exists());
-    assert_eq!(
-        operator.json(&["import", "--dry-run", "members.csv", "--existing", "skip"]).await["imported"],
-        0
-    );
+    let members = operator.items().await.iter().filter(|item| item["sk"]["S"] == "member").count();
+    assert_eq!(members, 3_000);
 }

@@ -1,0 +1,68 @@
+//! How many members a second `members import` writes to the local store, and in how much memory.
+//!
+//! `cargo build --release -p operator && cargo run --release -p operator --example rate -- 50000`
+
+use std::{
+    env,
+    error::Error,
+    fmt::Write as _,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use local::{Options, Stack, keys};
+
+/// A bcrypt hash, as most systems have them.
+const HASH: &str = "$2b$04$9PppdWUkpwCi6nqVyJwkkO2hB3D0O1ky1UQoxdWNJKF6v4eGA9lSW";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let count: u32 = env::args().nth(1).unwrap_or_else(|| "20000".to_owned()).parse()?;
+    let profile = env::current_exe()?.ancestors().nth(2).ok_or("no target folder")?.to_owned();
+    let folder = profile.join("rate");
+    fs::create_dir_all(&folder)?;
+    for file in ["members.csv.errors", "members.csv.progress"] {
+        let _ = fs::remove_file(folder.join(file));
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let options = Options {
+        port: 0,
+        data: None,
+        // No function is called.
+        binaries: profile.clone(),
+        template: root.join("template.yaml"),
+        settings: [].into(),
+        keys: keys::fresh(),
+        on_event: |_| (),
+    };
+    let stack = Stack::start(options).await?;
+    let lines = stack.environment().iter().map(|(name, value)| format!("{name}='{value}'\n"));
+    fs::write(folder.join("env"), lines.collect::<String>())?;
+    let mut text = "id,phone,email,email_verified,password\n".to_owned();
+    for number in 0..count {
+        let id = format!("00000000-0000-4000-8000-{number:012}");
+        writeln!(text, "{id},138{number:08},{number}@example.com,true,{HASH}")?;
+    }
+    fs::write(folder.join("members.csv"), &text)?;
+
+    let mut command = Command::new(profile.join("members"));
+    command.current_dir(&folder).args(["--env", "env", "--json", "import", "members.csv"]);
+    let begun = Instant::now();
+    let mut child = command.stdout(Stdio::inherit()).spawn()?;
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = String::new();
+    while child.try_wait()?.is_none() {
+        if let Ok(status) = fs::read_to_string(&status)
+            && let Some(line) = status.lines().find(|line| line.starts_with("VmHWM"))
+        {
+            line.clone_into(&mut peak);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("{count} members in {seconds:.1} s: {:.0} a second; {peak}", f64::from(count) / seconds);
+    stack.shutdown().await;
+    Ok(())
+}
