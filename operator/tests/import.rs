@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::operator::{OTHER_PHONE, Operator, PHONE, done};
@@ -210,4 +211,20 @@ async fn after_ctrl_c_the_same_command_goes_on_and_loses_and_doubles_nothing() {
     assert!(!journal.exists());
     let members = operator.items().await.iter().filter(|item| item["sk"]["S"] == "member").count();
     assert_eq!(members, 3_000);
+}
+
+#[tokio::test]
+async fn a_notice_comes_in_the_members_language_where_the_request_asks_for_none() {
+    let operator = Operator::start("language").await;
+    operator.file("members.csv", &format!("id,phone,language\n{ID},{PHONE},en\n{OTHER_ID},{OTHER_PHONE},\n"));
+    operator.run(&["import", "members.csv"]).await.ok();
+    for (id, says) in [(ID, "payment PIN was set"), (OTHER_ID, "支付密码已设置")] {
+        let token = operator.session(id).await;
+        let body = json!({ "payPasswordFirst": "739154" });
+        let path = "/member/userservice/security/payPassword";
+        assert_eq!(operator.call(Method::PUT, path, &token, &body).await.0, 201);
+        operator.stack.settled().await;
+        let text = operator.stack.messages()[0].text.clone();
+        assert!(text.contains(says), "{text}");
+    }
 }

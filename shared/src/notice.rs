@@ -11,7 +11,7 @@ use crate::{
     contact::Destination,
     language::Language,
     request::{Origin, Request},
-    store::member::MemberId,
+    store::member::{Member, MemberId},
 };
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ pub struct Changed {
     pub at: Timestamp,
     /// From where.
     pub origin: Origin,
-    /// The language of the request that made the change.
+    /// The language that the request asked for, or else the member's, or else the default.
     pub language: Language,
     /// Where the notice goes.
     pub destination: Destination,
@@ -68,13 +68,13 @@ impl CodeAsked {
 impl Notice {
     /// The notice of a change that happens now.
     #[must_use]
-    pub fn changed(member: MemberId, action: Action, request: &Request, destination: Destination) -> Self {
+    pub fn changed(member: &Member, action: Action, request: &Request, destination: Destination) -> Self {
         Self::Changed(Changed {
-            member,
+            member: member.id,
             action,
             at: Timestamp::now(),
             origin: request.origin.clone(),
-            language: request.language,
+            language: request.asked_language.or(member.language).unwrap_or(request.language),
             destination,
         })
     }

@@ -23,6 +23,8 @@ pub const MAX_BODY_BYTES: usize = 16 * 1024;
 pub struct Request {
     /// The language in which its sender is answered.
     pub language: Language,
+    /// The language that it asks for.
+    pub(crate) asked_language: Option<Language>,
     /// Where it came from.
     pub origin: Origin,
     pub(crate) parameters: Parameters,

@@ -102,9 +102,8 @@ where
     H: Fn(&'static App, Request) -> F + Copy,
     F: Future<Output = Result<Reply, Error>>,
 {
-    let language = header(event.headers(), ACCEPT_LANGUAGE)
-        .and_then(Language::of_header)
-        .unwrap_or(app.settings.default_language);
+    let asked_language = header(event.headers(), ACCEPT_LANGUAGE).and_then(Language::of_header);
+    let language = asked_language.unwrap_or(app.settings.default_language);
     let shape = match envelope {
         Envelope::MemberOrPage if asks_for_page(&event) => Shape::Page,
         envelope => Shape::Json(envelope),
@@ -112,7 +111,7 @@ where
     let origin = origin(&event);
     let request_id = origin.request_id.clone();
     let reply = async {
-        let mut request = request(&event, origin, language)?;
+        let mut request = Request { asked_language, ..request(&event, origin, language)? };
         if !matches!(shape, Shape::Page) {
             request.once = once(app, &request, &event, deadline)?.map(Arc::new);
         }
@@ -159,7 +158,16 @@ fn request(event: &lambda_http::Request, origin: Origin, language: Language) -> 
         .find(|cookie| cookie.name() == VERIFICATION && !cookie.value().is_empty())
         .map(|cookie| cookie.value().into());
     let method = event.method().clone();
-    Ok(Request { language, origin, parameters, session_token, verification_cookie, method, once: None })
+    Ok(Request {
+        language,
+        asked_language: None,
+        origin,
+        parameters,
+        session_token,
+        verification_cookie,
+        method,
+        once: None,
+    })
 }
 
 /// Which request it is, where it says so.

@@ -190,7 +190,7 @@ impl Store {
         }
         transaction.record(member.id, action, &request.origin, &self.table)?;
         for destination in change.addresses() {
-            transaction.queue(&Notice::changed(member.id, action, request, destination), &self.table)?;
+            transaction.queue(&Notice::changed(member, action, request, destination), &self.table)?;
         }
         self.commit(transaction).await?;
         sealed.inspect(|sealed| sealed.kept());
