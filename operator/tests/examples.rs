@@ -51,10 +51,10 @@ fn every_example_file_stands_in_the_document() {
     let mut files: Vec<_> =
         files.filter(|path| path.extension().is_some_and(|extension| extension != "rs")).collect();
     files.sort();
-    let mut named: Vec<_> = commands().iter().map(|command| root().join(&command[1])).collect();
-    named.sort();
+    let mut documented: Vec<_> = commands().iter().map(|command| root().join(&command[1])).collect();
+    documented.sort();
     let names = |paths: &[std::path::PathBuf]| -> Vec<_> {
         paths.iter().map(|path| path.file_name().unwrap().to_owned()).collect()
     };
-    assert_eq!(names(&files), names(&named));
+    assert_eq!(names(&files), names(&documented));
 }
