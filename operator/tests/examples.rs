@@ -33,7 +33,7 @@ async fn every_example_is_imported_and_its_members_change_the_old_password_which
         let arguments: Vec<_> = command.iter().map(String::as_str).collect();
         let summary = operator.json(&arguments).await;
         assert_eq!((&summary["imported"], &summary["refused"]), (&json!(2), &json!(0)), "{command:?}");
-        for phone in ["13627140483", "13627140484"] {
+        for phone in ["13627140484", "13627140485"] {
             assert_eq!(operator.json(&["show", phone]).await["password"], "as it was imported");
             let token = operator.session(phone).await;
             let (status, refused) = operator.change(&token, "another-password", "a-new-password").await;
