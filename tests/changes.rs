@@ -157,6 +157,9 @@ impl Change {
     }
 }
 
+/// What the partitions of counts begin with.
+const COUNTS: [&str; 3] = ["failures#", "source#", "calling-code#"];
+
 /// The table at a moment.
 pub struct Table(BTreeMap<(String, String), Map<String, Value>>);
 
@@ -180,9 +183,11 @@ impl Table {
         let keys: BTreeSet<_> = self.0.keys().chain(now.0.keys()).collect();
         let mut changed: Vec<_> = keys
             .into_iter()
-            .filter(|(pk, sk)| !["counter", "traffic"].contains(&sk.as_str()) && !pk.starts_with("source#"))
+            .filter(|(pk, _)| !COUNTS.iter().any(|count| pk.starts_with(count)))
             .filter_map(|key| {
                 let kind = [&key.0, &key.1].map(|part| part.split('#').next().unwrap()).join(" ");
+                // A record's sort key is its moment.
+                let kind = if kind.starts_with("audit ") { "audit".to_owned() } else { kind };
                 match (self.0.get(key), now.0.get(key)) {
                     (Some(before), Some(after)) => {
                         let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();

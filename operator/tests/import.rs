@@ -14,6 +14,7 @@ use crate::operator::{OTHER_PHONE, Operator, PHONE, done};
 
 const ID: &str = "6f1a6e4c-5a0e-4a7a-9a39-1d3a5f0f6c11";
 const OTHER_ID: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+const THIRD_PHONE: &str = "13700000002";
 const THIRD_ID: &str = "9b2e6679-7425-40de-944b-e07fc1f90ae7";
 
 /// Many members in a file, as CSV.
@@ -76,6 +77,12 @@ async fn a_malformed_line_names_its_number_and_field_and_stops_nothing_else() {
     ] {
         assert!(done.err.contains(told), "{told} is not in\n{}", done.err);
     }
+    // Even that which could not be told apart needs no more than its correction.
+    let errors = operator.text("members.csv.errors").replace("\"13700000002", THIRD_PHONE);
+    let told = errors.lines().filter(|line| line.starts_with("id,") || line.contains(THIRD_PHONE));
+    let corrected = told.map(|line| line.replace(OTHER_ID, THIRD_ID) + "\n").collect::<String>();
+    operator.file("corrected.csv", &corrected);
+    assert_eq!(operator.json(&["import", "corrected.csv"]).await["imported"], 1);
     let shown = operator.json(&["show", OTHER_PHONE]).await;
     assert_eq!((&shown["id"], &shown["language"]), (&json!(OTHER_ID), &json!("zh-CN")));
 }

@@ -100,7 +100,7 @@ impl Format {
             Self::Csv(names) => {
                 let Ok(record) = csv_record(line) else {
                     // What cannot be told apart stays as it is, to be corrected by hand.
-                    return Ok([&line.bytes, &b"\n"[..]].concat());
+                    return Ok([&line.bytes, &b","[..], fault.as_bytes(), &b"\n"[..]].concat());
                 };
                 let surplus = record.iter().skip(names.len());
                 let kept = names.iter().enumerate().filter(|(_, name)| *name != ERROR);
