@@ -10,8 +10,9 @@ use tokio::task::JoinSet;
 
 /// Whether the member's pay password was set: with its audit record and its two notices, or without either.
 fn is_set(items: &[Value], member: &Member) -> bool {
-    let key = format!("member#{}", member.id);
-    let of_member: Vec<_> = items.iter().filter(|item| item["pk"]["S"] == key).collect();
+    let keys = ["member", "audit"].map(|kind| format!("{kind}#{}", member.id));
+    let of_member: Vec<_> =
+        items.iter().filter(|item| keys.iter().any(|key| item["pk"]["S"] == *key)).collect();
     let is_set =
         of_member.iter().any(|item| item["sk"]["S"] == "member" && item["pay_password"]["S"].is_string());
     let notices = items.iter().filter(|item| item["sk"]["S"] == "notice" && item["member"]["S"] == member.id);
