@@ -11,13 +11,18 @@ use dynoxide::{
     errors::DynoxideError,
     server::serve_with_shutdown,
 };
+use rusqlite::Connection;
 use serde_json::Value;
 use tokio::{net::TcpListener, task::spawn_blocking, time::interval};
 
-use crate::{stream, template::Table};
+use crate::{aws::random_id, stream, template::Table};
 
 /// How often expired items are removed; AWS takes up to days.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Without it each write reads the whole stream for its last sequence number, and each read of the stream sorts it.
+const STREAM_INDEX: &str = "CREATE INDEX IF NOT EXISTS stream_sequence
+    ON _stream_records (table_name, CAST(sequence_number AS INTEGER))";
 
 /// Why there is no database.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +40,9 @@ pub enum Error {
     /// The table cannot be created.
     #[error("the template's table is refused: {0}")]
     Create(#[from] DynoxideError),
+    /// The stream's records cannot be indexed.
+    #[error("its stream cannot be indexed: {0}")]
+    Index(#[from] rusqlite::Error),
     /// The table's stream cannot be followed.
     #[error(transparent)]
     Stream(#[from] stream::Error),
@@ -42,14 +50,15 @@ pub enum Error {
 
 /// Opens the database in the file `data`, or in memory, and creates `table` as `name` where it is not there yet.
 pub(crate) fn open(data: Option<&Path>, table: &Table, name: &str) -> Result<Database, Error> {
-    let database = match data {
-        Some(path) => Database::new(path.to_str().ok_or(Error::Path)?),
-        None => Database::memory(),
-    }
-    .map_err(Error::Open)?;
+    let path = match data {
+        Some(path) => path.to_str().ok_or(Error::Path)?.to_owned(),
+        None => format!("file:/{}?vfs=memdb", random_id()),
+    };
+    let database = Database::new(&path).map_err(Error::Open)?;
     if database.get_table_metadata(name)?.is_none() {
         create(&database, table, name)?;
     }
+    Connection::open(&path)?.execute_batch(STREAM_INDEX)?;
     Ok(database)
 }
 
