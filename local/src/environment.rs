@@ -13,6 +13,11 @@ pub const KEYS_SECRET_ARN: &str = "KEYS_SECRET_ARN";
 /// The variable that says who asks AWS for something.
 pub(crate) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 
+/// The variable of that name has a value that no environment file can have.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} holds a quotation mark or a line break, which an environment file cannot have")]
+pub struct Unquotable(String);
+
 /// What the functions are to know of the stack.
 pub(crate) struct Surroundings<'a> {
     /// Where the routes are served.
@@ -68,6 +73,18 @@ impl Surroundings<'_> {
     }
 }
 
+/// A line `NAME='value'` for each, as `cargo lambda watch --env-file` reads it.
+pub(crate) fn file(environment: &BTreeMap<String, String>) -> Result<String, Unquotable> {
+    let mut file = String::new();
+    for (name, value) in environment {
+        if value.contains(['\'', '\n']) {
+            return Err(Unquotable(name.clone()));
+        }
+        file.extend([name, "='", value, "'\n"]);
+    }
+    Ok(file)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,5 +130,13 @@ mod tests {
         assert_eq!(value("AWS_ACCESS_KEY_ID"), Some("send-code"));
         assert_eq!(value("KEYS_SECRET_ARN"), None);
         assert_eq!(value("SMS_SENDER_ID"), None);
+    }
+
+    #[test]
+    fn a_file_has_a_line_for_each_and_takes_no_value_that_would_end_one() {
+        let environment = |value: &str| BTreeMap::from([("KEYS".to_owned(), value.to_owned())]);
+        assert_eq!(file(&environment("{\"a\": 1}")).unwrap(), "KEYS='{\"a\": 1}'\n");
+        assert!(file(&environment("it's")).is_err());
+        assert!(file(&environment("a\nB='c")).is_err());
     }
 }

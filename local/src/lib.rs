@@ -7,6 +7,7 @@ mod aws;
 mod backstage;
 mod clock;
 mod database;
+mod end;
 mod environment;
 mod events;
 mod gateway;
@@ -22,7 +23,8 @@ mod stream;
 pub mod template;
 
 pub use database::Error as DatabaseError;
-pub use environment::KEYS_SECRET_ARN;
+pub use end::end_of_work;
+pub use environment::{KEYS_SECRET_ARN, Unquotable};
 pub use events::{Event, Observer};
 pub use logs::LogLine;
 pub use messages::{Channel, Message};

@@ -16,7 +16,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
     backstage, database,
-    environment::{ACCESS_KEY_ID, Surroundings, TABLE_NAME},
+    environment::{self, ACCESS_KEY_ID, Surroundings, TABLE_NAME, Unquotable},
     events::Observer,
     gateway, invocations,
     logs::{LogLine, Logs},
@@ -203,10 +203,14 @@ impl Stack {
         &self.keys
     }
 
-    /// The environment of a function that another runtime starts on this stack, but for what is the runtime's own.
-    #[must_use]
-    pub fn environment(&self) -> &BTreeMap<String, String> {
-        &self.environment
+    /// The environment of a function that another runtime starts on this stack, but for what is the runtime's own:
+    /// a line `NAME='value'` each.
+    ///
+    /// # Errors
+    ///
+    /// A value has what no such line can have.
+    pub fn environment_file(&self) -> Result<String, Unquotable> {
+        environment::file(&self.environment)
     }
 
     /// The caught messages, newest first.

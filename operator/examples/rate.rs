@@ -38,8 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         on_event: |_| (),
     };
     let stack = Stack::start(options).await?;
-    let lines = stack.environment().iter().map(|(name, value)| format!("{name}='{value}'\n"));
-    fs::write(folder.join("env"), lines.collect::<String>())?;
+    fs::write(folder.join("env"), stack.environment_file()?)?;
     let mut text = "id,phone,email,email_verified,password\n".to_owned();
     for number in 0..count {
         let id = format!("00000000-0000-4000-8000-{number:012}");

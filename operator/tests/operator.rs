@@ -24,7 +24,8 @@ fn binaries() -> &'static Path {
     static BINARIES: OnceLock<PathBuf> = OnceLock::new();
     BINARIES.get_or_init(|| {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(root()).args(["build", "--workspace", "--bins", "--quiet"]);
+        // Of the same packages as `cargo test`, so that nothing is compiled twice for other features.
+        cargo.current_dir(root()).args(["test", "--no-run", "--quiet"]);
         assert!(cargo.status().unwrap().success());
         Path::new(env!("CARGO_BIN_EXE_members")).parent().unwrap().to_owned()
     })
@@ -70,8 +71,7 @@ impl Operator {
             on_event: |_| (),
         };
         let stack = Stack::start(options).await.unwrap();
-        let lines = stack.environment().iter().map(|(name, value)| format!("{name}='{value}'\n"));
-        fs::write(folder.join("env"), lines.collect::<String>()).unwrap();
+        fs::write(folder.join("env"), stack.environment_file().unwrap()).unwrap();
         Self { stack, folder, http: Client::new() }
     }
 

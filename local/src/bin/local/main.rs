@@ -11,7 +11,7 @@ use std::{
 };
 
 use clap::Parser;
-use local::{KEYS_SECRET_ARN, Options, Stack, Template, keys, newcomer};
+use local::{KEYS_SECRET_ARN, Options, Stack, Template, Unquotable, keys, newcomer};
 
 /// The phone of the first document's examples.
 const DEMO_PHONE: &str = "13627140483";
@@ -45,8 +45,8 @@ enum Error {
     Stack(#[from] local::Error),
     #[error("{}: {reason}", path.display())]
     File { path: PathBuf, reason: io::Error },
-    #[error("{0} holds a quotation mark or a line break, which an environment file cannot have")]
-    Unquotable(String),
+    #[error(transparent)]
+    Unquotable(#[from] Unquotable),
     #[error("the member to try the calls with: {0}")]
     Demo(#[source] shared::Error),
     #[error("cannot listen for signals: {0}")]
@@ -85,12 +85,12 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
     };
     let stack = Stack::start(options).await?;
     if let Some(path) = arguments.env {
-        let file = environment_file(stack.environment())?;
+        let file = stack.environment_file()?;
         fs::write(&path, file).map_err(|reason| Error::File { path, reason })?;
     }
     let demo = stack.demo(DEMO_PHONE, DEMO_PASSWORD).await.map_err(Error::Demo)?;
     terminal::print(&newcomer::welcome(stack.url(), &demo));
-    end_of_work().await.map_err(Error::Signals)?;
+    local::end_of_work().await.map_err(Error::Signals)?;
     stack.shutdown().await;
     Ok(())
 }
@@ -109,34 +109,7 @@ fn settings(template: &Path) -> Result<BTreeMap<String, String>, local::Error> {
         .collect())
 }
 
-/// `environment` as a line `NAME='value'` each.
-fn environment_file(environment: &BTreeMap<String, String>) -> Result<String, Error> {
-    let mut file = String::new();
-    for (name, value) in environment {
-        if value.contains(['\'', '\n']) {
-            return Err(Error::Unquotable(name.clone()));
-        }
-        file.extend([name, "='", value, "'\n"]);
-    }
-    Ok(file)
-}
-
 fn kept_keys(data: &Path) -> Result<String, Error> {
     let path = data.with_added_extension("keys");
     keys::kept(&path).map_err(|reason| Error::File { path, reason })
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-async fn end_of_work() -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminated = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminated.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }

@@ -97,7 +97,7 @@ async fn main() -> ExitCode {
     };
     let rehearsed = tokio::select! {
         rehearsed = run(&workshop) => rehearsed,
-        ended = end_of_work() => ended.map_err(Error::Signals).map(|()| false),
+        ended = local::end_of_work() => ended.map_err(Error::Signals).map(|()| false),
     };
     // What is left there is of use to nobody.
     let _ = fs::remove_dir_all(workshop.folder.join("tmp"));
@@ -197,19 +197,4 @@ fn seconds(time: Duration) -> String {
 fn say(line: &str) {
     // Nobody is left to read it where it fails.
     let _ = writeln!(io::stdout(), "{line}");
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-async fn end_of_work() -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminated = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminated.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }
