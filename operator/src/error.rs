@@ -75,6 +75,11 @@ impl Error {
         }
     }
 
+    /// Others write what this would write.
+    pub fn contended() -> Self {
+        Self::Aws { call: "DynamoDB", reason: "others are in the way for too long".to_owned() }
+    }
+
     /// A fault of this program.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         Self::Internal(cause.to_string())

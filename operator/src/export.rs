@@ -1,7 +1,6 @@
 //! `members export`: all members, as `members import` reads them.
 
 use std::{
-    fs::OpenOptions,
     io::{self, BufWriter, Write},
     path::PathBuf,
 };
@@ -19,8 +18,9 @@ use shared::{
 
 use crate::{
     error::Error,
+    private,
     scan::{self, Wanted},
-    table::{Table, text},
+    table::Table,
 };
 
 /// Where to, and what.
@@ -60,18 +60,12 @@ pub async fn run(table: &Table, arguments: Arguments) -> Result<(), Error> {
     let mut out: Box<dyn Write> = match output {
         None => Box::new(io::stdout().lock()),
         Some(path) => {
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            Box::new(options.open(&path).map_err(|reason| Error::File { path, reason })?)
+            let opened = private::new_file(&path);
+            Box::new(opened.map_err(|reason| Error::File { path, reason })?)
         }
     };
     let mut out = BufWriter::new(&mut *out);
-    let wanted = Wanted {
-        filter: "sk = :member AND begins_with(pk, :prefix)",
-        values: vec![(":member", text("member")), (":prefix", text("member#"))],
-    };
+    let wanted = Wanted::members();
     let mut count = 0_u64;
     let mut items = std::pin::pin!(scan::items(table, &wanted));
     while let Some(item) = items.try_next().await? {

@@ -26,7 +26,7 @@ use serde::Serialize;
 use shared::{audit::Operation, keys::Keys};
 use tokio::sync::Semaphore;
 
-use crate::{error::Error, table::Table};
+use crate::{error::Error, output, table::Table};
 use fields::Format;
 use journal::{Counts, Journal};
 use lines::{Batch, Line, Lines};
@@ -39,7 +39,7 @@ const BATCH: usize = 25;
 /// Batches under way.
 const BATCHES: usize = 32;
 
-/// How often the journal is written.
+/// How often the journal is written after the first batch.
 const JOURNAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Refused lines that are shown besides being written to the file of errors.
@@ -143,7 +143,7 @@ pub async fn run(arguments: Arguments, table: Table, json: bool) -> Result<bool,
     let interrupted = Arc::new(AtomicBool::new(false));
     let watch = tokio::spawn(watch_interrupt(Arc::clone(&interrupted)));
     let bar = progress_bar(lines.length(), json);
-    let (begun, mut kept_at) = (Instant::now(), Instant::now());
+    let (begun, mut kept_at) = (Instant::now(), None::<Instant>);
     let before = journal.lines;
     let stop = Arc::clone(&interrupted);
     let batches = stream::try_unfold(lines, move |mut lines| {
@@ -179,10 +179,10 @@ pub async fn run(arguments: Arguments, table: Table, json: bool) -> Result<bool,
         let rate = rate(journal.lines - before, begun.elapsed());
         bar.set_position(journal.offset);
         bar.set_message(format!("{} lines, {}/s", HumanCount(journal.lines), HumanCount(rate)));
-        if !dry_run && kept_at.elapsed() > JOURNAL_INTERVAL {
+        if !dry_run && kept_at.is_none_or(|at| at.elapsed() > JOURNAL_INTERVAL) {
             journal.errors_length = refused.flush()?;
             journal.keep(&journal_path)?;
-            kept_at = Instant::now();
+            kept_at = Some(Instant::now());
         }
     };
     watch.abort();
@@ -264,8 +264,7 @@ fn rate(lines: u64, elapsed: Duration) -> u64 {
 
 fn report(summary: &Summary<'_>, rate: u64, json: bool) -> Result<(), Error> {
     if json {
-        println!("{}", serde_json::to_string(summary).map_err(Error::internal)?);
-        return Ok(());
+        return output::json(summary);
     }
     let Counts { imported, updated, skipped, refused, unverified } = summary.counts;
     let would = if summary.dry_run { "would be " } else { "" };

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, OpenOptions},
+    fs,
     io::Write,
     path::{Path, PathBuf},
 };
@@ -19,9 +19,10 @@ use shared::{
 
 use crate::{
     error::Error,
-    output,
+    output, private,
     scan::{self, Wanted},
-    table::{Table, Target, text},
+    table::Table,
+    target::Target,
 };
 
 /// What is done with the keys.
@@ -102,11 +103,7 @@ fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), Error> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(file(path))
+    private::new_file(path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(file(path))
 }
 
 /// Does it.
@@ -259,10 +256,7 @@ async fn used(place: &Place<'_>, table: Option<&Table>, json: bool) -> Result<()
 
 /// How many hashes hang on each key.
 async fn count(table: &Table) -> Result<BTreeMap<String, u64>, Error> {
-    let wanted = Wanted {
-        filter: "sk = :member AND begins_with(pk, :prefix)",
-        values: vec![(":member", text("member")), (":prefix", text("member#"))],
-    };
+    let wanted = Wanted::members();
     let mut counts = BTreeMap::new();
     let mut items = std::pin::pin!(scan::items(table, &wanted));
     while let Some(item) = items.try_next().await? {

@@ -7,11 +7,13 @@ mod export;
 mod import;
 mod keys;
 mod output;
+mod private;
 mod revoke;
 mod scan;
 mod session;
 mod show;
 mod table;
+mod target;
 mod trail;
 mod unlock;
 
@@ -21,7 +23,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use error::Error;
-use table::Target;
+use target::Target;
 
 /// What an operator does with members.
 ///

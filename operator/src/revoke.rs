@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, io::ErrorKind, path::PathBuf};
 
 use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
-    types::{Put, TransactWriteItem, Update},
+    types::{TransactWriteItem, Update},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::{HumanCount, ProgressBar};
@@ -12,9 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::{
     audit::Operation,
-    random,
     store::{
-        Item, audit,
+        Item,
         member::{self, MemberId},
     },
 };
@@ -84,16 +83,11 @@ pub async fn run(table: &Table, arguments: Arguments, json: bool) -> Result<(), 
         .update_expression(RAISE)
         .condition_expression(EXISTS)
         .expression_attribute_values(":one", number(1));
-    let record = audit::operation(Some(member.id), Operation::Revoked, &table.actor)?;
-    let put =
-        Put::builder().table_name(&table.name).set_item(Some(record)).build().map_err(Error::internal)?;
     let writes = vec![
         TransactWriteItem::builder().update(update.build().map_err(Error::internal)?).build(),
-        TransactWriteItem::builder().put(put).build(),
+        table.record_of(member.id, Operation::Revoked)?,
     ];
-    let token = random::uuid().map_err(Error::internal)?.to_string();
-    let request = table.client.transact_write_items().set_transact_items(Some(writes));
-    request.client_request_token(token).send().await.map_err(Error::of_call("DynamoDB"))?;
+    table.transact(writes).await?.written()?;
     if json {
         return output::json(&json!({ "id": member.id, "revoked": 1 }));
     }
@@ -159,11 +153,7 @@ async fn all(table: &Table, path: PathBuf, json: bool) -> Result<(), Error> {
 
 /// Ends the sessions of those on a page, and answers how many they are and where the next page begins.
 async fn page(table: &Table, segment: i32, from: Option<Item>) -> Result<(u64, Option<Item>), Error> {
-    let wanted = Wanted {
-        filter: "sk = :member AND begins_with(pk, :prefix)",
-        values: vec![(":member", text("member")), (":prefix", text("member#"))],
-    };
-    let Page { items, next } = scan::page(table, &wanted, segment, from).await?;
+    let Page { items, next } = scan::page(table, &Wanted::members(), segment, from).await?;
     let count = items.len() as u64;
     let ids = items.into_iter().filter_map(|item| item.get("id")?.as_s().ok()?.parse().ok().map(MemberId));
     stream::iter(ids.map(Ok)).try_for_each_concurrent(WRITES, |id| raise(table, id)).await?;

@@ -7,7 +7,10 @@ use futures_util::{
 };
 use shared::store::Item;
 
-use crate::{error::Error, table::Table};
+use crate::{
+    error::Error,
+    table::{Table, text},
+};
 
 /// Segments that are read at once.
 pub const SEGMENTS: i32 = 8;
@@ -19,6 +22,16 @@ pub struct Wanted {
     pub filter: &'static str,
     /// The values.
     pub values: Vec<(&'static str, AttributeValue)>,
+}
+
+impl Wanted {
+    /// Every member.
+    pub fn members() -> Self {
+        Self {
+            filter: "sk = :member AND begins_with(pk, :prefix)",
+            values: vec![(":member", text("member")), (":prefix", text("member#"))],
+        }
+    }
 }
 
 /// A page of a segment, and the key that the next one begins after.

@@ -1,54 +1,26 @@
-//! Which table: a stack's, one by its name, or that of a local stack.
-
-use std::{collections::BTreeMap, path::PathBuf};
+//! The table: who is in it, what is written to it, and the keys beside it.
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider},
-    types::AttributeValue,
+    error::SdkError,
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{AttributeValue, CancellationReason, Put, TransactWriteItem, builders::PutBuilder},
 };
-use aws_smithy_http_client::{Builder, tls};
 use aws_types::SdkConfig;
 use shared::{
     ExposeSecret, Secret,
     audit::Operation,
     contact::{Destination, Email},
     keys::Keys,
+    random,
     settings::{KeysSource, Settings},
     store::{
-        Store, audit,
+        Item, Store, audit,
         member::{Member, MemberId},
     },
 };
 
-use crate::{actor, environment, error::Error};
-
-/// Which table a command works on.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Which table")]
-pub struct Target {
-    /// The table, the keys and the settings of a CloudFormation stack
-    #[arg(long, global = true, value_name = "NAME", conflicts_with_all = ["table", "env"])]
-    stack: Option<String>,
-    /// A table by its name; settings come from environment variables of their names
-    #[arg(long, global = true, value_name = "NAME", conflicts_with = "env")]
-    table: Option<String>,
-    /// The table, the keys and the settings of a local stack, as `cargo run -- --env FILE` wrote them
-    #[arg(long, global = true, value_name = "FILE")]
-    env: Option<PathBuf>,
-    /// With --table: the secret that holds the keys, by its name or ARN
-    #[arg(long, global = true, value_name = "ID", requires = "table")]
-    keys_secret: Option<String>,
-    /// With --table: another endpoint than AWS's own
-    #[arg(long, global = true, value_name = "URL", requires = "table")]
-    endpoint_url: Option<String>,
-    /// The region, in the place of the profile's
-    #[arg(long, global = true, value_name = "REGION")]
-    region: Option<String>,
-    /// The profile whose credentials are used
-    #[arg(long, global = true, value_name = "NAME")]
-    profile: Option<String>,
-}
+use crate::{error::Error, target::UNUSED};
 
 /// A table, with what its functions know of it.
 pub struct Table {
@@ -65,124 +37,9 @@ pub struct Table {
     config: SdkConfig,
 }
 
-/// What [`Settings`] wants of the environment and no command has a use for.
-const UNUSED: &str = "unused";
-
-impl Target {
-    /// Whether a table is named.
-    pub fn is_named(&self) -> bool {
-        self.stack.is_some() || self.table.is_some() || self.env.is_some()
-    }
-
-    /// Finds the table.
-    pub async fn open(&self) -> Result<Table, Error> {
-        match (&self.stack, &self.table, &self.env) {
-            (Some(stack), None, None) => self.of_stack(stack).await,
-            (None, Some(table), None) => self.of_name(table).await,
-            (None, None, Some(path)) => of_local(&environment::file(path)?),
-            _ => Err(Error::Usage("say which table: --stack NAME, --table NAME, or --env FILE".to_owned())),
-        }
-    }
-
-    /// Region and credentials by the ordinary chain: environment, profile, single sign-on, role.
-    async fn aws(&self) -> SdkConfig {
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http_client());
-        if let Some(region) = &self.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(profile) = &self.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(url) = &self.endpoint_url {
-            loader = loader.endpoint_url(url);
-        }
-        loader.load().await
-    }
-
-    async fn of_stack(&self, name: &str) -> Result<Table, Error> {
-        let config = self.aws().await;
-        let client = aws_sdk_cloudformation::Client::new(&config);
-        let answer = client.describe_stacks().stack_name(name).send().await;
-        let answer = answer.map_err(Error::of_call("CloudFormation"))?;
-        let stack = answer.stacks().first().ok_or_else(|| Error::Absent(format!("no stack {name}")))?;
-        let output = |key: &str| {
-            let output = stack.outputs().iter().find(|output| output.output_key() == Some(key));
-            let value = output.and_then(|output| output.output_value());
-            value
-                .map(str::to_owned)
-                .ok_or_else(|| Error::Absent(format!("the stack {name} has no output {key}")))
-        };
-        let (table, secret) = (output("TableName")?, output("KeysSecretArn")?);
-        let parameters: BTreeMap<_, _> = stack
-            .parameters()
-            .iter()
-            .filter_map(|parameter| Some((parameter.parameter_key()?, parameter.parameter_value()?)))
-            .collect();
-        let settings = settings(&table, Some(&secret), |name| {
-            parameters.get(camel(name).as_str()).map(|&value| value.to_owned())
-        })?;
-        let actor = actor::of_account(&config).await?;
-        Ok(Table::new(config, None, settings, actor))
-    }
-
-    async fn of_name(&self, table: &str) -> Result<Table, Error> {
-        let config = self.aws().await;
-        let settings = settings(table, self.keys_secret.as_deref(), environment::variable)?;
-        // Another endpoint knows no identities.
-        let actor = match &self.endpoint_url {
-            Some(_) => actor::of_machine(),
-            None => actor::of_account(&config).await?,
-        };
-        Ok(Table::new(config, self.endpoint_url.clone(), settings, actor))
-    }
-}
-
-/// The functions' settings, of which the template's parameters have the names.
-fn settings(
-    table: &str,
-    secret: Option<&str>,
-    lookup: impl Fn(&str) -> Option<String>,
-) -> Result<Settings, Error> {
-    let settings = Settings::read(|name| match name {
-        "TABLE_NAME" => Some(table.to_owned()),
-        "KEYS" => None,
-        "KEYS_SECRET_ARN" => Some(secret.unwrap_or(UNUSED).to_owned()),
-        name if name.starts_with("AWS_") => Some(UNUSED.to_owned()),
-        name => lookup(name),
-    });
-    Ok(settings?)
-}
-
-fn camel(name: &str) -> String {
-    let word = |word: &str| {
-        let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
-        first.to_owned() + &rest.to_lowercase()
-    };
-    name.split('_').map(word).collect()
-}
-
-fn of_local(variables: &BTreeMap<String, String>) -> Result<Table, Error> {
-    let settings = Settings::read(|name| variables.get(name).cloned())?;
-    let aws = &settings.aws;
-    let secret = aws.secret_access_key.expose_secret();
-    // So the stack's own requests can be told from a command's.
-    let credentials = Credentials::new("members", secret, None, None, "environment file");
-    let config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new(aws.region.clone()))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(http_client())
-        .build();
-    let endpoint = aws.dynamodb_endpoint.clone();
-    Ok(Table::new(config, endpoint, settings, actor::of_machine()))
-}
-
-fn http_client() -> aws_sdk_dynamodb::config::SharedHttpClient {
-    Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build_https()
-}
-
 impl Table {
-    fn new(config: SdkConfig, endpoint: Option<String>, settings: Settings, actor: String) -> Self {
+    /// A table under those settings, at AWS's own endpoint or another.
+    pub fn new(config: SdkConfig, endpoint: Option<String>, settings: Settings, actor: String) -> Self {
         let mut builder = aws_sdk_dynamodb::config::Builder::from(&config);
         if endpoint.is_some() {
             builder.set_endpoint_url(endpoint);
@@ -242,6 +99,38 @@ impl Table {
         self.store.member(id).await?.ok_or_else(nobody)
     }
 
+    /// All items of a partition.
+    pub async fn partition(&self, pk: String) -> Result<Vec<Item>, Error> {
+        let query = self.client.query().table_name(&self.name).consistent_read(true);
+        let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", text(pk));
+        let items = query.into_paginator().items().send().collect::<Result<_, _>>().await;
+        items.map_err(Error::of_call("DynamoDB"))
+    }
+
+    /// A write of a transaction.
+    pub fn put(&self, put: PutBuilder) -> Result<TransactWriteItem, Error> {
+        let put = put.table_name(&self.name).build().map_err(Error::internal)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// The record of what is done to a member, as a write of the transaction that does it.
+    pub fn record_of(&self, of: MemberId, operation: Operation) -> Result<TransactWriteItem, Error> {
+        self.put(Put::builder().set_item(Some(audit::operation(Some(of), operation, &self.actor)?)))
+    }
+
+    /// Sends a transaction once; the SDK tries again where no answer comes, under the same token.
+    pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Sent, Error> {
+        let token = random::uuid().map_err(Error::internal)?.to_string();
+        let request = self.client.transact_write_items().set_transact_items(Some(writes));
+        match request.client_request_token(token).send().await {
+            Ok(_) => Ok(Sent::Written),
+            Err(error) => match canceled(&error) {
+                Some(reasons) => Ok(Sent::Refused(reasons)),
+                None => Err(Error::of_call("DynamoDB")(error)),
+            },
+        }
+    }
+
     /// Records what is done to a member, or to no one member.
     pub async fn record(&self, of: Option<MemberId>, operation: Operation) -> Result<(), Error> {
         let item = audit::operation(of, operation, &self.actor)?;
@@ -270,6 +159,33 @@ impl Table {
     }
 }
 
+/// What came of a transaction.
+pub enum Sent {
+    /// All of it is written.
+    Written,
+    /// Nothing is; why not, by item.
+    Refused(Vec<CancellationReason>),
+}
+
+impl Sent {
+    /// For a transaction that only another's write can be in the way of.
+    pub fn written(self) -> Result<(), Error> {
+        match self {
+            Self::Written => Ok(()),
+            Self::Refused(_) => Err(Error::contended()),
+        }
+    }
+}
+
+fn canceled<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<Vec<CancellationReason>> {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+            Some(canceled.cancellation_reasons().to_vec())
+        }
+        _ => None,
+    }
+}
+
 /// A text as DynamoDB has it.
 pub fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
@@ -278,22 +194,4 @@ pub fn text(value: impl Into<String>) -> AttributeValue {
 /// A number as DynamoDB has it.
 pub fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_settings_parameter_has_its_name_in_camel_case() {
-        assert_eq!(camel("ALLOWED_CALLING_CODES"), "AllowedCallingCodes");
-        assert_eq!(camel("ARGON2_MEMORY_KIB"), "Argon2MemoryKib");
-    }
-
-    #[test]
-    fn a_stacks_parameters_are_its_settings() {
-        let lookup = |name: &str| (name == "ALLOWED_CALLING_CODES").then(|| "86,49".to_owned());
-        let settings = settings("accounts", None, lookup).unwrap();
-        assert!(settings.phones.parse("+4915112345678").is_ok());
-    }
 }

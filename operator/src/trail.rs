@@ -45,7 +45,7 @@ pub async fn run(table: &Table, Arguments { who, day }: Arguments, json: bool) -
         (Some(who), _) => {
             let member = table.find(&who).await?;
             table.record(Some(member.id), Operation::AuditRead).await?;
-            of_member(table, &format!("{PREFIX}{}", member.id)).await?
+            table.partition(format!("{PREFIX}{}", member.id)).await?
         }
         (None, Some(day)) => {
             table.record(None, Operation::AuditRead).await?;
@@ -66,23 +66,6 @@ pub async fn run(table: &Table, Arguments { who, day }: Arguments, json: bool) -
         println!("{}  {}  {action}  {how}  {}", output::moment(*at), told.member, origin.request_id);
     }
     Ok(())
-}
-
-async fn of_member(table: &Table, partition: &str) -> Result<Vec<Item>, Error> {
-    let mut pages = table
-        .client
-        .query()
-        .table_name(&table.name)
-        .consistent_read(true)
-        .key_condition_expression("pk = :pk")
-        .expression_attribute_values(":pk", text(partition))
-        .into_paginator()
-        .send();
-    let mut items = Vec::new();
-    while let Some(page) = pages.next().await {
-        items.extend(page.map_err(Error::of_call("DynamoDB"))?.items.unwrap_or_default());
-    }
-    Ok(items)
 }
 
 async fn of_day(table: &Table, day: &str) -> Result<Vec<Item>, Error> {

@@ -1,19 +1,14 @@
 //! `members unlock`: a member's wrong tries are forgotten.
 
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 use shared::{
     audit::Operation,
     clock::Timestamp,
-    random,
-    store::{Item, audit, counter, member::Member},
+    store::{Item, counter, member::Member},
 };
 
-use crate::{
-    error::Error,
-    output,
-    table::{Table, text},
-};
+use crate::{error::Error, output, table::Table};
 
 /// Wrong tries of something that are counted.
 #[derive(Debug, Serialize)]
@@ -53,13 +48,8 @@ pub async fn run(table: &Table, who: &str, json: bool) -> Result<(), Error> {
             let delete = delete.build().map_err(Error::internal)?;
             writes.push(TransactWriteItem::builder().delete(delete).build());
         }
-        let record = audit::operation(Some(member.id), Operation::Unlocked, &table.actor)?;
-        let put =
-            Put::builder().table_name(&table.name).set_item(Some(record)).build().map_err(Error::internal)?;
-        writes.push(TransactWriteItem::builder().put(put).build());
-        let token = random::uuid().map_err(Error::internal)?.to_string();
-        let request = table.client.transact_write_items().set_transact_items(Some(writes));
-        request.client_request_token(token).send().await.map_err(Error::of_call("DynamoDB"))?;
+        writes.push(table.record_of(member.id, Operation::Unlocked)?);
+        table.transact(writes).await?.written()?;
     }
     let forgotten = told(counters)?;
     if json {
@@ -85,18 +75,7 @@ pub async fn failures(table: &Table, member: &Member) -> Result<Vec<Failures>, E
 async fn counters(table: &Table, member: &Member) -> Result<Vec<Item>, Error> {
     let mut counters = Vec::new();
     for partition in counter::partitions(member) {
-        let mut pages = table
-            .client
-            .query()
-            .table_name(&table.name)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(partition))
-            .into_paginator()
-            .send();
-        while let Some(page) = pages.next().await {
-            counters.extend(page.map_err(Error::of_call("DynamoDB"))?.items.unwrap_or_default());
-        }
+        counters.extend(table.partition(partition).await?);
     }
     Ok(counters)
 }

@@ -198,9 +198,10 @@ async fn after_ctrl_c_the_same_command_goes_on_and_loses_and_doubles_nothing() {
     let text = many(count) + &format!("{ID},x,,\n");
     operator.file("members.csv", &text);
     let mut command = operator.command(&["import", "members.csv"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let journal = operator.folder.join("members.csv.progress");
     while !journal.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was interrupted");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let interrupt = ["-INT", &child.id().to_string()];

@@ -1,13 +1,13 @@
 //! The file of refused lines, each with its error, in the format that they came in.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{BufWriter, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
 use super::{fields::Format, lines::Line, newcomer::Fault};
-use crate::error::Error;
+use crate::{error::Error, private};
 
 /// The file, which is there once a line was refused.
 pub struct Refused {
@@ -54,10 +54,8 @@ impl Refused {
 
     /// The lines have hashes and contacts: they are for their owner alone.
     fn begin(&mut self, format: &Format, length: u64) -> Result<&mut BufWriter<File>, Error> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(length == 0);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut options = private::options();
+        options.create(true).truncate(length == 0);
         let head = if length == 0 { format.head()? } else { Vec::new() };
         let opened = options.open(&self.path).and_then(|mut file| {
             // What a run wrote after its last journal is written again.

@@ -5,20 +5,14 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::transact_write_items::{TransactWriteItemsError, TransactWriteItemsOutput},
-    types::{
-        CancellationReason, Delete, KeysAndAttributes, Put, TransactWriteItem, Update,
-        builders::{PutBuilder, UpdateBuilder},
-    },
+use aws_sdk_dynamodb::types::{
+    CancellationReason, Delete, KeysAndAttributes, Put, TransactWriteItem, Update, builders::UpdateBuilder,
 };
 use shared::{
     audit::Operation,
     contact::Destination,
-    random,
     store::{
-        Item, audit,
+        Item,
         member::{self, Member, MemberId},
     },
 };
@@ -29,7 +23,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    table::{Table, number, text},
+    table::{Sent, Table, number, text},
 };
 
 /// It is not there yet.
@@ -43,13 +37,6 @@ const UNCHANGED: &str = "revision = :revision";
 
 /// How often a write is tried that others are in the way of.
 const ATTEMPTS: u32 = 8;
-
-/// What came of a transaction.
-enum Sent {
-    Written,
-    /// Why not, by item.
-    Refused(Vec<CancellationReason>),
-}
 
 /// Writes a batch; an outcome for each.
 pub async fn write(
@@ -67,12 +54,12 @@ pub async fn write(
         for &at in &round {
             let Some((_, newcomer)) = waiting.get(at) else { continue };
             for (part, item) in member::items(&newcomer.member)?.into_iter().enumerate() {
-                writes.push(put(Put::builder().set_item(Some(item)).condition_expression(ABSENT), table)?);
+                writes.push(table.put(Put::builder().set_item(Some(item)).condition_expression(ABSENT))?);
                 owners.push((at, part));
             }
         }
         let mut settled: HashMap<usize, Option<Outcome>> = HashMap::new();
-        match send(table, writes).await? {
+        match table.transact(writes).await? {
             Sent::Written => settled.extend(round.iter().map(|&at| (at, Some(Outcome::Imported)))),
             Sent::Refused(reasons) => {
                 for ((at, part), reason) in owners.into_iter().zip(&reasons) {
@@ -87,10 +74,7 @@ pub async fn write(
         }
         attempt = if settled.is_empty() { attempt + 1 } else { 0 };
         if attempt == ATTEMPTS {
-            return Err(Error::Aws {
-                call: "DynamoDB",
-                reason: "others are in the way for too long".to_owned(),
-            });
+            return Err(Error::contended());
         }
         if attempt > 0 {
             tokio::time::sleep(Duration::from_millis(25) * 2_u32.saturating_pow(attempt)).await;
@@ -192,33 +176,6 @@ fn has_failed(reason: &CancellationReason) -> bool {
     reason.code() == Some("ConditionalCheckFailed")
 }
 
-fn put(put: PutBuilder, table: &Table) -> Result<TransactWriteItem, Error> {
-    let put = put.table_name(&table.name).build().map_err(Error::internal)?;
-    Ok(TransactWriteItem::builder().put(put).build())
-}
-
-/// Sends a transaction once; the SDK tries again where no answer comes, under the same token.
-async fn send(table: &Table, writes: Vec<TransactWriteItem>) -> Result<Sent, Error> {
-    let token = random::uuid().map_err(Error::internal)?.to_string();
-    let request = table.client.transact_write_items().set_transact_items(Some(writes));
-    match request.client_request_token(token).send().await {
-        Ok(TransactWriteItemsOutput { .. }) => Ok(Sent::Written),
-        Err(error) => match canceled(&error) {
-            Some(reasons) => Ok(Sent::Refused(reasons)),
-            None => Err(Error::of_call("DynamoDB")(error)),
-        },
-    }
-}
-
-fn canceled<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<Vec<CancellationReason>> {
-    match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
-            Some(canceled.cancellation_reasons().to_vec())
-        }
-        _ => None,
-    }
-}
-
 /// Gives a member who exists what their line has, and leaves alone what it has not.
 async fn update(table: &Table, new: &Member) -> Result<Outcome, Error> {
     for attempt in 1..=ATTEMPTS {
@@ -230,7 +187,7 @@ async fn update(table: &Table, new: &Member) -> Result<Outcome, Error> {
         };
         let Some(changes) = Changes::of(&member, new) else { return Ok(Outcome::Skipped) };
         let (writes, bound) = changes.writes(&member, table)?;
-        let reasons = match send(table, writes).await? {
+        let reasons = match table.transact(writes).await? {
             Sent::Written => return Ok(Outcome::Updated),
             Sent::Refused(reasons) => reasons,
         };
@@ -241,7 +198,7 @@ async fn update(table: &Table, new: &Member) -> Result<Outcome, Error> {
         }
         tokio::time::sleep(Duration::from_millis(25) * attempt).await;
     }
-    Err(Error::Aws { call: "DynamoDB", reason: "others are in the way for too long".to_owned() })
+    Err(Error::contended())
 }
 
 /// What an update sets.
@@ -293,7 +250,7 @@ impl Changes {
                 .condition_expression(FREE_OR_OWN)
                 .expression_attribute_names("#member", "member")
                 .expression_attribute_values(":member", text(member.id.to_string()));
-            writes.push(put(owner, table)?);
+            writes.push(table.put(owner)?);
         }
         for destination in &self.bound {
             let replaced = match destination {
@@ -306,8 +263,7 @@ impl Changes {
         }
         let update = self.update(member).table_name(&table.name).build().map_err(Error::internal)?;
         writes.push(TransactWriteItem::builder().update(update).build());
-        let record = audit::operation(Some(member.id), Operation::Updated, &table.actor)?;
-        writes.push(put(Put::builder().set_item(Some(record)), table)?);
+        writes.push(table.record_of(member.id, Operation::Updated)?);
         Ok((writes, self.bound))
     }
 
