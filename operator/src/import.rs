@@ -272,7 +272,7 @@ fn report(summary: &Summary<'_>, rate: u64, json: bool) -> Result<(), Error> {
         "{imported} {would}imported, {updated} {would}updated, {skipped} {would}skipped, {refused} refused"
     );
     if *unverified > 0 {
-        println!("{unverified} mail addresses {would}left out: they are not verified");
+        println!("mail addresses {would}left out, since they are not verified: {unverified}");
     }
     if let Some(errors) = summary.errors.filter(|_| *refused > 0) {
         println!("the refused lines are in {}; corrected, they can be imported", errors.display());
