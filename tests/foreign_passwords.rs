@@ -9,7 +9,7 @@ use crate::{
 };
 use reqwest::Method;
 use serde_json::json;
-use shared::password::{Form, PasswordPolicy, Salt};
+use shared::password::{Form, Memory, PasswordPolicy, Salt};
 
 /// The password `the-old-password` as other systems keep it. Where they are from: `shared/src/password/foreign.rs`.
 const LOGIN: [(&str, Option<Form<'_>>); 9] = [
@@ -54,7 +54,7 @@ async fn came_along(
     (text, form): (&str, Option<Form<'_>>),
 ) -> Member {
     let policy = PasswordPolicy { min_code_points: 8, memory_kib: 19_456, passes: 2 };
-    let hash = policy.import(&bundle.keys(), text, form).unwrap();
+    let hash = policy.import(&bundle.keys(), text, form, &mut Memory::default()).unwrap();
     let member = bundle.member_with(json!({ "phone": phone, "email": email })).await;
     let mut item = bundle.item(&format!("member#{}", member.id), "member").await;
     item[attribute] = json!({ "S": hash.as_str() });

@@ -1,6 +1,7 @@
 //! How many members a second `members import` writes to the local store, and in how much memory.
 //!
-//! `cargo build --release -p operator && cargo run --release -p operator --example rate -- 50000`
+//! `cargo build --release -p operator && cargo run --release -p operator --example rate -- 50000`, with `md5` behind it
+//! for hashes that are hashed once more on the way.
 
 use std::{
     env,
@@ -14,12 +15,15 @@ use std::{
 
 use local::{Options, Stack, keys};
 
-/// A bcrypt hash, as most systems have them.
-const HASH: &str = "$2b$04$9PppdWUkpwCi6nqVyJwkkO2hB3D0O1ky1UQoxdWNJKF6v4eGA9lSW";
+/// A bcrypt hash, as most systems have them; it says of itself what it is.
+const BCRYPT: &str = "$2b$04$9PppdWUkpwCi6nqVyJwkkO2hB3D0O1ky1UQoxdWNJKF6v4eGA9lSW,";
+/// A hash and its form.
+const MD5: &str = "fdcf36394daaf47def0d41d181d1443c,md5";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let count: u32 = env::args().nth(1).unwrap_or_else(|| "20000".to_owned()).parse()?;
+    let hash = if env::args().nth(2).as_deref() == Some("md5") { MD5 } else { BCRYPT };
     let profile = env::current_exe()?.ancestors().nth(2).ok_or("no target folder")?.to_owned();
     let folder = profile.join("rate");
     fs::create_dir_all(&folder)?;
@@ -39,10 +43,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let stack = Stack::start(options).await?;
     fs::write(folder.join("env"), stack.environment_file()?)?;
-    let mut text = "id,phone,email,email_verified,password\n".to_owned();
+    let mut text = "id,phone,email,email_verified,password,password_form\n".to_owned();
     for number in 0..count {
         let id = format!("00000000-0000-4000-8000-{number:012}");
-        writeln!(text, "{id},138{number:08},{number}@example.com,true,{HASH}")?;
+        writeln!(text, "{id},138{number:08},{number}@example.com,true,{hash}")?;
     }
     fs::write(folder.join("members.csv"), &text)?;
 

@@ -3,6 +3,7 @@
 //! A file is read in batches of lines. Each batch is parsed and written on its own, many at once, and their
 //! outcomes are taken in the order of the file: the journal always says up to which byte all is done.
 
+mod cores;
 mod fields;
 mod journal;
 mod lines;
@@ -16,17 +17,16 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread::available_parallelism,
     time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use serde::Serialize;
-use shared::{audit::Operation, keys::Keys};
-use tokio::sync::Semaphore;
+use shared::{audit::Operation, keys::Keys, password::Memory};
 
 use crate::{error::Error, output, table::Table};
+use cores::Cores;
 use fields::Format;
 use journal::{Counts, Journal};
 use lines::{Batch, Line, Lines};
@@ -109,8 +109,7 @@ struct Import {
     format: Format,
     existing: Existing,
     dry_run: bool,
-    /// A hash can take 19 MiB and 15 ms: no more at once than there are cores.
-    cores: Semaphore,
+    cores: Cores,
 }
 
 /// Imports.
@@ -137,7 +136,7 @@ pub async fn run(arguments: Arguments, table: Table, json: bool) -> Result<bool,
     if !dry_run {
         table.record(None, Operation::Imported).await?;
     }
-    let cores = Semaphore::new(available_parallelism().map_or(1, usize::from));
+    let cores = Cores::default();
     let import = Arc::new(Import { table, keys, rules, format, existing, dry_run, cores });
 
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -219,14 +218,12 @@ pub async fn run(arguments: Arguments, table: Table, json: bool) -> Result<bool,
 impl Import {
     /// Parses a batch and writes it; whether a mail address was left out stands beside each outcome.
     async fn batch(self: Arc<Self>, batch: Batch) -> Result<(Batch, Vec<(Outcome, bool)>), Error> {
-        let permit = self.cores.acquire().await.map_err(Error::internal)?;
         let import = Arc::clone(&self);
-        let parse = move || {
-            let parsed: Vec<_> = batch.lines.iter().map(|line| import.parse(line)).collect();
+        let parse = move |memory: &mut Memory| {
+            let parsed: Vec<_> = batch.lines.iter().map(|line| import.parse(line, memory)).collect();
             (batch, parsed)
         };
-        let (batch, parsed) = tokio::task::spawn_blocking(parse).await.map_err(Error::internal)?;
-        drop(permit);
+        let (batch, parsed) = self.cores.run(parse).await?;
         let unverified: Vec<_> =
             parsed.iter().map(|parsed| parsed.as_ref().is_ok_and(|newcomer| newcomer.unverified)).collect();
         let outcomes = if self.dry_run {
@@ -237,8 +234,8 @@ impl Import {
         Ok((batch, outcomes.into_iter().zip(unverified).collect()))
     }
 
-    fn parse(&self, line: &Line) -> Result<Newcomer, Fault> {
-        Newcomer::read(&self.format.fields(line)?, &self.rules, &self.keys)
+    fn parse(&self, line: &Line, memory: &mut Memory) -> Result<Newcomer, Fault> {
+        Newcomer::read(&self.format.fields(line)?, &self.rules, &self.keys, memory)
     }
 }
 

@@ -12,11 +12,11 @@ use crate::{
     settings::Settings,
 };
 use argon2::{
-    Algorithm, Argon2, KeyId, Params, ParamsBuilder, Version,
-    password_hash::{PasswordHasher, PasswordVerifier, phc},
+    Algorithm, Argon2, Block, KeyId, Params, ParamsBuilder, Version,
+    password_hash::{PasswordVerifier, phc},
 };
 use foreign::Foreign;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, zeroize::Zeroizing};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
@@ -91,6 +91,11 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
+/// What Argon2 works in. Whoever makes many hashes hands over the same again: to take it anew for each costs as much
+/// as the hash where two cores do it, and scatters what the allocator has.
+#[derive(Default)]
+pub struct Memory(Zeroizing<Vec<Block>>);
+
 /// The rules and costs of passwords.
 #[derive(Clone, Copy, Debug)]
 pub struct PasswordPolicy {
@@ -130,7 +135,8 @@ impl PasswordPolicy {
     /// # Errors
     /// [`Error::Internal`] where there is no randomness or no memory.
     pub fn hash(&self, keys: &Keys, password: &Password) -> Result<PasswordHash, Error> {
-        self.argon2(keys.current(), password.0.expose_secret().as_bytes()).map(PasswordHash)
+        let secret = password.0.expose_secret().as_bytes();
+        self.argon2(keys.current(), secret, &mut Memory::default()).map(PasswordHash)
     }
 
     /// Takes the hash of another system, under the current pepper. Its text says of itself what it is, or
@@ -139,17 +145,33 @@ impl PasswordPolicy {
     ///
     /// # Errors
     /// [`NotTaken`].
-    pub fn import(&self, keys: &Keys, text: &str, form: Option<Form<'_>>) -> Result<PasswordHash, NotTaken> {
+    pub fn import(
+        &self,
+        keys: &Keys,
+        text: &str,
+        form: Option<Form<'_>>,
+        memory: &mut Memory,
+    ) -> Result<PasswordHash, NotTaken> {
         let key = keys.current();
-        let foreign = foreign::read_text(text, form)?.proven(key, |digest| self.argon2(key, digest));
+        let foreign = foreign::read_text(text, form)?.proven(key, |digest| self.argon2(key, digest, memory));
         foreign.map(|foreign| PasswordHash(foreign.to_string())).map_err(NotTaken::Failed)
     }
 
-    fn argon2(&self, key: &Key, secret: &[u8]) -> Result<String, Error> {
+    fn argon2(&self, key: &Key, secret: &[u8], memory: &mut Memory) -> Result<String, Error> {
         let salt = random::bytes::<SALT_BYTES>()?;
-        let hash: phc::PasswordHash = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params(key)?)
-            .hash_password_with_salt(&peppered(key, secret), &salt)
+        let params = self.params(key)?;
+        let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+        memory.0.resize(params.block_count(), Block::new());
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+            .hash_password_into_with_memory(&peppered(key, secret), &salt, &mut output, &mut *memory.0)
             .map_err(Error::internal)?;
+        let hash = phc::PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: phc::ParamsString::try_from(&params).map_err(Error::internal)?,
+            salt: Some(phc::Salt::new(&salt).map_err(Error::internal)?),
+            hash: Some(phc::Output::new(&output).map_err(Error::internal)?),
+        };
         Ok(hash.to_string())
     }
 
@@ -271,6 +293,17 @@ mod tests {
         assert!(COMMON.lines().filter(|line| line.chars().count() >= 8).count() >= 3_000);
         for line in COMMON.lines() {
             assert!(is_common(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn memory_that_was_hashed_in_before_changes_no_hash() {
+        let mut memory = Memory::default();
+        let keys = two_keys();
+        for memory_kib in [7 * 1024, 64, 1024] {
+            let policy = PasswordPolicy { memory_kib, ..POLICY };
+            let hash = policy.argon2(keys.current(), b"a-new-password", &mut memory).unwrap();
+            assert!(verify(&keys, "a-new-password", &PasswordHash(hash)).unwrap(), "{memory_kib}");
         }
     }
 

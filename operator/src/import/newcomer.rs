@@ -8,7 +8,7 @@ use shared::{
     contact::{Email, Phone, PhoneRules},
     keys::Keys,
     language::Language,
-    password::{Form, PasswordHash, PasswordPolicy, Salt},
+    password::{Form, Memory, PasswordHash, PasswordPolicy, Salt},
     store::member::{Member, MemberId},
 };
 use uuid::Uuid;
@@ -60,7 +60,7 @@ pub struct Newcomer {
 
 impl Newcomer {
     /// Reads fields.
-    pub fn read(fields: &Fields, rules: &Rules, keys: &Keys) -> Result<Self, Fault> {
+    pub fn read(fields: &Fields, rules: &Rules, keys: &Keys, memory: &mut Memory) -> Result<Self, Fault> {
         let field = |name: &'static str| fields.get(name).map(String::as_str);
         let id = field("id").ok_or_else(|| Fault::of("id", "it is missing"))?;
         let email = field("email").map(str::parse::<Email>).transpose();
@@ -77,12 +77,13 @@ impl Newcomer {
             revision: 1,
             phone: field("phone").map(|typed| phone(typed, rules)).transpose()?,
             email: email.clone().filter(|_| is_verified),
-            password: hash(fields, ["password", "password_form", "password_salt"], rules, keys)?,
+            password: hash(fields, ["password", "password_form", "password_salt"], rules, keys, memory)?,
             pay_password: hash(
                 fields,
                 ["pay_password", "pay_password_form", "pay_password_salt"],
                 rules,
                 keys,
+                memory,
             )?,
             cooling_since: None,
             language: field("language").map(language).transpose()?,
@@ -135,6 +136,7 @@ fn hash(
     [name, form_name, salt_name]: [&'static str; 3],
     rules: &Rules,
     keys: &Keys,
+    memory: &mut Memory,
 ) -> Result<Option<PasswordHash>, Fault> {
     let field = |name| fields.get(name).map(String::as_str);
     let Some(text) = field(name) else {
@@ -158,7 +160,7 @@ fn hash(
     {
         return Ok(Some(kept));
     }
-    let imported = rules.passwords.import(keys, text, form);
+    let imported = rules.passwords.import(keys, text, form, memory);
     imported.map(Some).map_err(|reason| Fault::of(name, reason.to_string()))
 }
 

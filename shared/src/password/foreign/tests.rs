@@ -1,0 +1,426 @@
+use super::{
+    super::{Memory, PasswordHash, PasswordPolicy, verify},
+    *,
+};
+use crate::keys::tests::{secret, two_keys};
+use proptest::prelude::*;
+use recipe::{Function, Order, Sha2};
+
+const POLICY: PasswordPolicy = PasswordPolicy { min_code_points: 8, memory_kib: 7 * 1024, passes: 1 };
+
+/// The password of each hash that does not say another.
+const PASSWORD: &str = "the-old-password";
+
+/// bcrypt 4.0.1 for Python by passlib 1.7.4.
+const BCRYPT: &str = "$2b$04$9PppdWUkpwCi6nqVyJwkkO2hB3D0O1ky1UQoxdWNJKF6v4eGA9lSW";
+
+/// A hash of each form: made by whom, the hash, and its password.
+const SELF_DESCRIBED: [(&str, &str, &str); 32] = [
+    ("bcrypt 4.0.1 for Python", BCRYPT, PASSWORD),
+    ("bcrypt 4.0.1 for Python", "$2a$04$x1mdGEW6GjhvyC81qw5urOy7c9JUUJf2y9.q3/aqTYK2N98v9iFpq", PASSWORD),
+    ("bcrypt 4.0.1 for Python", "$2y$04$DLmexmu0PkJnBSzW6xflh.KybKF6xW0iLu6Q5urykgQJ/cyr7tZWm", PASSWORD),
+    ("jBCrypt, its tests", "$2a$06$DCq7YPn5Rq63x1Lad4cll.TV4S6ytwfsfvkgY8jIucDrjc8deX1s.", ""),
+    ("jBCrypt, its tests", "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe", "a"),
+    (
+        "bcrypt 4.0.1 for Python, of 80 x: 72 count",
+        "$2b$04$oiNDuf2BRJV0DKZ1RBcAZuTqmYIFJpFYQTtzWrLfzvPs2mROCukSi",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    ),
+    ("WordPress 6.8", "$wp$2y$10$Q1xinFjrZeLWJBvxviIL6u834Fu.evIEFHAUVisQ5O.w9Dm0sMdES", "admin"),
+    ("WordPress 6.8, in which it is trimmed", WORDPRESS, " the-old-password\n"),
+    ("phpass, its test.php", "$P$9IQRaTwmfeRo7ud9Fh4E2PdI0S3r.L0", "test12345"),
+    ("passlib 1.7.4", "$P$650LmolwNrTTb7JU2FTv4OYdeclUdb1", PASSWORD),
+    ("passlib 1.7.4", "$H$6Swxos5A4Ww4HBMwhQiBm5bJpFlhcG/", PASSWORD),
+    (
+        "scrypt 1.1's and yescrypt's tests",
+        "$7$C6..../....SodiumChloride$kBGj9fHznVYFQMEn/qDCfrDevf9YDtcDdKvEqHJLV8D",
+        "pleaseletmein",
+    ),
+    (
+        "passlib 1.7.4",
+        "$scrypt$ln=10,r=8,p=1$Q4gR4tzbW+udMwagdG4t5Q$RO/wqaIOih3wRkN3gI7ZmoiuaY/l4De+4woWlf0BzgQ",
+        PASSWORD,
+    ),
+    (
+        "passlib 1.7.4",
+        "$pbkdf2-sha256$1000$L6XU.r.XUur9/793bg1ByA$jnXATpAy.d.6J3JCkscBRHkATd.Fynq17NhyqkbZZtQ",
+        PASSWORD,
+    ),
+    (
+        "passlib 1.7.4",
+        "$pbkdf2-sha512$1000$M6ZUCsHYW4ux9p5z7r0Xog$JLbksZutsxYltrBeuBfzGI8ULL3d8O8A0FrCab89/ByLtLJvKAxKCcHvY92.5kcNObAQQ38UHgLOyW11PRj.Ng",
+        PASSWORD,
+    ),
+    (
+        "the same as PHC",
+        "$pbkdf2-sha256$i=1000,l=32$L6XU+r+XUur9/793bg1ByA$jnXATpAy+d+6J3JCkscBRHkATd+Fynq17NhyqkbZZtQ",
+        PASSWORD,
+    ),
+    (
+        "argon2-cffi 25.1",
+        "$argon2id$v=19$m=1024,t=1,p=1$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
+        PASSWORD,
+    ),
+    (
+        "argon2-cffi 25.1",
+        "$argon2i$v=19$m=1024,t=2,p=2$1CD/YE8Fy18PrYOjbbujZw$ifz85bVx/7T7S6k5a7ABQamh2zanItXMcJMbktWPGEw",
+        PASSWORD,
+    ),
+    (
+        "argon2-cffi 25.1",
+        "$argon2d$v=19$m=1024,t=2,p=2$OzvnQNbhjaOoB8g/lvzn+w$XFCsT2DmpL4eTluHvsf2cFRtIj8VZdHG1fG51SJ0zt0",
+        PASSWORD,
+    ),
+    (
+        "argon2-cffi 25.1, version 0x10",
+        "$argon2id$v=16$m=1024,t=1,p=1$c2Vhc2FsdDIwMjY$j7mr1Q6mcenFNxLZOFnVLKhpp0O8fWgL2dT+XF1TkVU",
+        PASSWORD,
+    ),
+    (
+        "argon2-cffi 25.1, version 0x10, unsaid",
+        "$argon2id$m=1024,t=1,p=1$c2Vhc2FsdDIwMjY$j7mr1Q6mcenFNxLZOFnVLKhpp0O8fWgL2dT+XF1TkVU",
+        PASSWORD,
+    ),
+    ("Django 5.2", "pbkdf2_sha256$1000$seasalt2026$csBWAOXVArVCwgTHVj4696x8pwQSbBSTli+2Lq8MQOI=", PASSWORD),
+    (
+        "Django 5.2",
+        "argon2$argon2id$v=19$m=1024,t=2,p=8$c2Vhc2FsdDIwMjY$XLYgimTa/wGnusb6SyWrOKAJkFZRTVyb7f3Phk6fr10",
+        PASSWORD,
+    ),
+    ("Django 5.2", "bcrypt_sha256$$2b$04$TfsHEo5C44NKUjnq53R8SuRdrasOzyH6yiT4dJMpV0BgV6jwb7/tm", PASSWORD),
+    (
+        "Django 5.2",
+        "bcrypt_sha256$$2b$04$sBpAVyJCRTKzo1KBhnKvneebXgGa.bIsT6H1whyOIdPnC47nVCX.m",
+        "长长长长长长长长长长长长长长长长长长长长长长长长长长长长长长长长长长长长长长长长",
+    ),
+    ("Django 5.2", "bcrypt$$2b$04$xRxu8qM2ZSjGWUHiZj1yj.xdgXlFUm3DwBTKzUURbCOPSTsR90CDe", PASSWORD),
+    (
+        "Django 5.2",
+        "scrypt$1024$seasalt2026$8$5$66MRSkhZefPwXWV52Q/NGUf+x6FvA/RFyyyC5KTi4lVrIXjcRjRtLPYKLgPgc/XIARbpbliDT84JcLh9h9rcqg==",
+        PASSWORD,
+    ),
+    ("Django 5.2", "md5$seasalt2026$e18bdb4ff58a4a0b79160d5a08f6e530", PASSWORD),
+    (
+        "Keycloak 26, a published realm",
+        r#"{"type":"password","secretData":"{\"value\":\"BruFLfFkjH/8erZ26NnrbkOrWiZuQyDRCHD9o0R6Scg=\",\"salt\":\"Cf9AYCE5pAbb4CKEF0GUTA==\",\"additionalParameters\":{}}","credentialData":"{\"hashIterations\":5,\"algorithm\":\"argon2\",\"additionalParameters\":{\"hashLength\":[\"32\"],\"memory\":[\"7168\"],\"type\":[\"id\"],\"version\":[\"1.3\"],\"parallelism\":[\"1\"]}}"}"#,
+        "password",
+    ),
+    (
+        "Keycloak 26, a published realm",
+        r#"{"secretData":"{\"value\":\"G/V3ye8ifqt0FVNOku1zKxPbuBACsDKWlrDM/bKZ0yA=\",\"salt\":\"3RUis2NC1ADi7ZoYXcfs5A==\"}","credentialData":"{\"hashIterations\":5,\"algorithm\":\"argon2\",\"additionalParameters\":{\"memory\":[\"7168\"],\"type\":[\"id\"],\"parallelism\":[\"1\"]}}"}"#,
+        "1234",
+    ),
+    (
+        "Python's hashlib in Keycloak's form",
+        r#"{"secretData":"{\"value\":\"6GBR7WiQ6gUxLHf6C2ilgNaS2H9EKrxxPJX8+sIS5xUGrdUhY03zAQcWtGbozFz6yAfcjk9dzsRKdSHVvFRvng==\",\"salt\":\"AAECAwQFBgcICQoLDA0ODw==\"}","credentialData":"{\"hashIterations\":1000,\"algorithm\":\"pbkdf2-sha256\"}"}"#,
+        PASSWORD,
+    ),
+    (
+        "Python's hashlib in Keycloak's form",
+        r#"{"secretData":"{\"value\":\"gP8qkqGVC9W3urCZmgliHflNBZ0fzKY5xgvCyMTTWnODg1BGA0Fs0v0lm6R6Y8dZ8XlcVw8EQ96qcs6ybEWyDw==\",\"salt\":\"AAECAwQFBgcICQoLDA0ODw==\"}","credentialData":"{\"hashIterations\":1000,\"algorithm\":\"pbkdf2-sha512\"}"}"#,
+        PASSWORD,
+    ),
+];
+
+/// bcrypt 4.0.1 for Python, by `WordPress`' rule.
+const WORDPRESS: &str = "$wp$2y$04$fqZxbKTzT4gcsxi0oWZtfus6gZUPtOk/FwZnhqDaC14wrZQXUXm52";
+
+/// better-auth 1's `hashPassword`, with the ligature that NFKC takes apart.
+const BETTER_AUTH: &str = "21ecb30bea5fcdf898d013b1ab8798c3:72bffa9d1317194dd5feb389b25687672136201f62f51fe7af073c5804a261c91f8a9c4cdcbef4efe68a1bbcfeb0b357277a6b310576b7a78557d184b25c8228";
+
+/// Python's hashlib, with the salt "seasalt2026".
+const HEX: [(&str, Form<'_>); 6] = [
+    ("fdcf36394daaf47def0d41d181d1443c", Form::Md5(Salt::None)),
+    ("E18BDB4FF58A4A0B79160D5A08F6E530", Form::Md5(Salt::Before("seasalt2026"))),
+    ("2d83f6bf53c2c90ad4ab2dd289b755ed", Form::Md5(Salt::After("seasalt2026"))),
+    ("c2f61b2fcd185cdf17d1ac8140a13eee0942ad076773cd49121a52163b3ff71e", Form::Sha256(Salt::None)),
+    (
+        "83c21f7daa30563e5967d47025e00fdd539ebb3b70666af02a6f774d950c4d36",
+        Form::Sha256(Salt::Before("seasalt2026")),
+    ),
+    (
+        "de3c34d0fd8b06e56c696fc204ea295e4a550221c793c5737da15fed515a54c4",
+        Form::Sha256(Salt::After("seasalt2026")),
+    ),
+];
+
+fn try_import(text: &str, form: Option<Form<'_>>) -> Result<PasswordHash, NotTaken> {
+    POLICY.import(&two_keys(), text, form, &mut Memory::default())
+}
+
+fn import(text: &str, form: Option<Form<'_>>) -> PasswordHash {
+    try_import(text, form).unwrap_or_else(|fault| panic!("{text}: {fault}"))
+}
+
+#[track_caller]
+fn assert_is_of(kept: &PasswordHash, password: &str, what: &str) {
+    let keys = two_keys();
+    assert!(verify(&keys, password, kept).unwrap(), "{what}");
+    for wrong in ["", "the-old-passwore", "The-old-password", &format!("{password}x")] {
+        // bcrypt reads 72 bytes.
+        if wrong != password && wrong.len() <= 72 {
+            assert!(!verify(&keys, wrong, kept).unwrap(), "{what}: {wrong}");
+        }
+    }
+    assert!(POLICY.is_outdated(&keys, kept), "{what}");
+}
+
+#[test]
+fn a_hash_of_each_form_takes_its_password_and_no_other_and_is_outdated() {
+    for (by, text, password) in SELF_DESCRIBED {
+        assert_is_of(&import(text, None), password, &format!("{by}: {text}"));
+    }
+}
+
+#[test]
+fn a_row_of_hex_digits_is_what_the_caller_says_and_nothing_by_itself() {
+    let forms = HEX.map(|(_, form)| form);
+    for (text, form) in HEX {
+        assert_is_of(&import(text, Some(form)), PASSWORD, text);
+        assert!(matches!(try_import(text, None), Err(NotTaken::Unknown)), "{text}");
+        for other in forms.into_iter().filter(|&other| other != form) {
+            let matches =
+                try_import(text, Some(other)).is_ok_and(|kept| verify(&two_keys(), PASSWORD, &kept).unwrap());
+            assert!(!matches, "{text} {other:?}");
+        }
+    }
+    assert_is_of(&import(BETTER_AUTH, Some(Form::BetterAuth)), "first-pässword", "better-auth");
+    assert_is_of(&import(BETTER_AUTH, Some(Form::BetterAuth)), "\u{fb01}rst-pässword", "better-auth");
+    assert!(matches!(try_import(BETTER_AUTH, None), Err(NotTaken::Unknown)));
+}
+
+#[test]
+fn no_digest_is_at_rest_and_one_that_is_quickly_made_is_wrapped_in_argon2id() {
+    let quick = ["$P$", "$H$", "md5$"];
+    let described = SELF_DESCRIBED.iter().map(|(_, text, _)| (*text, None));
+    for (text, form) in described.chain(HEX.map(|(text, form)| (text, Some(form)))) {
+        let kept = import(text, form);
+        let proof = if form.is_some() || quick.iter().any(|start| text.starts_with(start)) {
+            "$argon2id$v=19$m=7168,t=1,p=1,keyid=bmV3$"
+        } else {
+            "$hmac-sha256$keyid=new$"
+        };
+        assert!(kept.as_str().starts_with("$foreign$v=1,in=") && kept.as_str().contains(proof), "{text}");
+        let Digest { bytes, .. } = read_text(text, form).ok().unwrap();
+        let at_rest = kept.as_str().to_lowercase();
+        for shown in [BASE64_STANDARD_NO_PAD.encode(&bytes), hex::encode(&bytes)] {
+            assert!(!at_rest.contains(&shown.to_lowercase()), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_was_kept_by_an_earlier_release_is_read_by_this_one() {
+    for kept in [
+        "$foreign$v=1,in=typed,l=23$bcrypt$c=4$/RrrfYWmryEk8psX0LymmQ$hmac-sha256$keyid=new$iM/tsr+lExLL40tyFY4IMa3VwAZktEbmNqoYpMsIBEg",
+        "$foreign$v=1,in=typed,l=32$argon2id$v=19,m=1024,t=1,p=1$eJie+PYGSlugrgpHEu1O/w$hmac-sha256$keyid=new$We5SdlINrne5B6GRLR/VgYkMOqGmdmxLudTUjNDNcM4",
+        "$foreign$v=1,in=typed,l=16$md5$salt=after$c2Vhc2FsdDIwMjY$argon2id$v=19$m=7168,t=1,p=1,keyid=bmV3$L1WhWQLSGVL46mTYVjCvXw$EfiKsuEoItaUCn51kVsts6HFvu80husEreumphgBKUY",
+    ] {
+        let kept = PasswordHash(kept.to_owned());
+        assert!(verify(&two_keys(), PASSWORD, &kept).unwrap(), "{}", kept.as_str());
+    }
+}
+
+#[test]
+fn a_form_that_is_not_known_is_not_guessed_at() {
+    let cut = |text: &str| {
+        // Padding says nothing.
+        let text = text.trim_end_matches('=');
+        text[..text.len() - 1].to_owned()
+    };
+    let unknown = [
+        "",
+        "$",
+        "{}",
+        "the-old-password",
+        // Django's for a member without a password.
+        "!vnGXmNTLCSNQp4dMzbdSPWFhzjxtkgJN1BqjLbW",
+        // The faulty implementation's, and the one before 2a.
+        "$2x$04$DLmexmu0PkJnBSzW6xflh.KybKF6xW0iLu6Q5urykgQJ/cyr7tZWm",
+        "$2$04$DLmexmu0PkJnBSzW6xflh.KybKF6xW0iLu6Q5urykgQJ/cyr7tZWm",
+        "$2b$4$9PppdWUkpwCi6nqVyJwkkO2hB3D0O1ky1UQoxdWNJKF6v4eGA9lSW",
+        "$2b$03$9PppdWUkpwCi6nqVyJwkkO2hB3D0O1ky1UQoxdWNJKF6v4eGA9lSW",
+        "$2b$32$9PppdWUkpwCi6nqVyJwkkO2hB3D0O1ky1UQoxdWNJKF6v4eGA9lSW",
+        "$2b$04$9PppdWUkpwCi6nqVyJwkkO2hB3D0O1ky1UQoxdWNJKF6v4eGA9lSW$",
+        "$1$5pZSV9va$azfrPr6af3Fc7dLblQXVa0",
+        "$5$rounds=1004$nacl$oiWPbm.kQ7.jTCZoOtdv7/tO5mWv/vxw5yTqlBagVR7",
+        "$6$rounds=1030$jmjMW.8q4r5oKCbq$",
+        "$y$j9T$IZUrEbc9oo9gZ28EqoVjI.$HVWJnkX89URubQkyrZcYGrDvXlGrQ3DAyWXS0y1rhZ5",
+        "{SSHA}pKqkNr1tq3wtQqk+UcPyA3HnA2NsU5NJ",
+        "sha1$seasalt2026$cff36ea83f5706ce9aa7454e63e431fc726b2dc8",
+        "md5$seasalt2026$e18bdb4ff58a4a0b79160d5a08f6e53",
+        "md5$seasalt2026$e18bdb4ff58a4a0b79160d5a08f6e530$",
+        "pbkdf2_sha1$1000$seasalt2026$UVtU82OjS8ZWQeU2F7FqKT1zFlg=",
+        "pbkdf2_sha256$+1000$seasalt2026$csBWAOXVArVCwgTHVj4696x8pwQSbBSTli+2Lq8MQOI=",
+        "pbkdf2_sha256$0$seasalt2026$csBWAOXVArVCwgTHVj4696x8pwQSbBSTli+2Lq8MQOI=",
+        "pbkdf2_sha256$1000$seasalt2026$csBWAOXVArVCwgTHVg==",
+        "$pbkdf2-sha256$i=1000,l=64$L6XU+r+XUur9/793bg1ByA$jnXATpAy+d+6J3JCkscBRHkATd+Fynq17NhyqkbZZtQ",
+        "$pbkdf2$1000$L6XU.r.XUur9/793bg1ByA$jnXATpAy.d.6J3JCkscBRHkATd.Fynq17NhyqkbZZtQ",
+        "scrypt$1000$seasalt2026$8$5$66MRSkhZefPwXWV52Q/NGUf+x6FvA/RFyyyC5KTi4lVrIXjcRjRtLPYKLgPgc/XIARbpbliDT84JcLh9h9rcqg==",
+        "$scrypt$ln=64,r=8,p=1$Q4gR4tzbW+udMwagdG4t5Q$RO/wqaIOih3wRkN3gI7ZmoiuaY/l4De+4woWlf0BzgQ",
+        "$scrypt$ln=10,r=0,p=1$Q4gR4tzbW+udMwagdG4t5Q$RO/wqaIOih3wRkN3gI7ZmoiuaY/l4De+4woWlf0BzgQ",
+        "$scrypt$ln=10,r=70000,p=70000$Q4gR4tzbW+udMwagdG4t5Q$RO/wqaIOih3wRkN3gI7ZmoiuaY/l4De+4woWlf0BzgQ",
+        "$P$50LmolwNrTTb7JU2FTv4OYdeclUdb1",
+        "$P$450LmolwNrTTb7JU2FTv4OYdeclUdb1",
+        // Under a secret of the other system, or of this one.
+        "$argon2id$v=19$m=1024,t=1,p=1,keyid=bmV3$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
+        "$argon2id$v=19$m=1024,t=1,p=1,data=bmV3$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
+        "$argon2id$v=18$m=1024,t=1,p=1$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
+        "$argon2id$v=19$m=4,t=1,p=1$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
+        "$argon2id$v=19$m=1024,t=1,p=4294967295$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
+        "$argon2id$v=19$m=1024,t=1,p=1$c2FsdA$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
+        r#"{"secretData":"{\"value\":\"K4G4wiIQSPxNOR2he5Y8IolsNha/ZAIjgHwp/Z4MYFkTQVtXis8kK5f+NTSrOEeYqA6+hEINK7vN310kqlaWKA==\",\"salt\":\"AAECAwQFBgcICQoLDA0ODw==\"}","credentialData":"{\"hashIterations\":1000,\"algorithm\":\"pbkdf2\"}"}"#,
+        r#"{"type":"otp","secretData":"{\"value\":\"JBSWY3DPEHPK3PXP\"}","credentialData":"{\"subType\":\"totp\",\"digits\":6}"}"#,
+    ];
+    let cut = SELF_DESCRIBED.map(|(_, text, _)| cut(text));
+    let hash = POLICY.hash(&two_keys(), &POLICY.accept(PASSWORD, &[""; 0]).unwrap()).unwrap();
+    let own = [hash.as_str(), import(BCRYPT, None).as_str()].map(str::to_owned);
+    for text in unknown.map(str::to_owned).into_iter().chain(cut).chain(own) {
+        let taken = try_import(&text, None);
+        assert!(matches!(taken, Err(NotTaken::Unknown)), "{text}: {taken:?}");
+    }
+    for form in HEX.map(|(_, form)| form).into_iter().chain([Form::BetterAuth]) {
+        for text in ["", "fdcf36394daaf47def0d41d181d1443", "zdcf36394daaf47def0d41d181d1443c", BCRYPT, ":"] {
+            let taken = try_import(text, Some(form));
+            assert!(matches!(taken, Err(NotTaken::Unknown)), "{text} {form:?}: {taken:?}");
+        }
+    }
+}
+
+#[test]
+fn what_would_take_a_functions_memory_or_time_is_refused_before_it_is_tried() {
+    let argon2 = |costs: &str| {
+        format!("$argon2id$v=19${costs}$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg")
+    };
+    let scrypt = |costs: &str| {
+        format!("$scrypt${costs}$Q4gR4tzbW+udMwagdG4t5Q$RO/wqaIOih3wRkN3gI7ZmoiuaY/l4De+4woWlf0BzgQ")
+    };
+    let pbkdf2 = |costs: &str| format!("{costs}$seasalt2026$csBWAOXVArVCwgTHVj4696x8pwQSbBSTli+2Lq8MQOI=");
+    let bcrypt = |cost: &str| format!("$2b${cost}$9PppdWUkpwCi6nqVyJwkkO2hB3D0O1ky1UQoxdWNJKF6v4eGA9lSW");
+    let phpass = |cost: char| format!("$P${cost}50LmolwNrTTb7JU2FTv4OYdeclUdb1");
+    for (dear, taken) in [
+        (argon2("m=524289,t=1,p=1"), argon2("m=524288,t=4,p=1")),
+        (argon2("m=4294967295,t=4294967295,p=1"), argon2("m=102400,t=2,p=8")),
+        (argon2("m=65536,t=33,p=4"), argon2("m=65536,t=32,p=4")),
+        (scrypt("ln=20,r=8,p=1"), scrypt("ln=19,r=8,p=2")),
+        (scrypt("ln=17,r=8,p=9"), scrypt("ln=17,r=8,p=8")),
+        (scrypt("ln=40,r=8,p=1"), scrypt("ln=14,r=16,p=1")),
+        (scrypt("ln=2,r=9000000,p=1"), scrypt("ln=15,r=8,p=3")),
+        (scrypt("ln=10,r=8,p=4294967"), scrypt("ln=10,r=8,p=5")),
+        (pbkdf2("pbkdf2_sha256$5000001"), pbkdf2("pbkdf2_sha256$5000000")),
+        (pbkdf2("pbkdf2_sha256$4294967295"), pbkdf2("pbkdf2_sha256$1200000")),
+        (bcrypt("16"), bcrypt("15")),
+        (bcrypt("31"), bcrypt("12")),
+        (phpass('H'), phpass('G')),
+        (phpass('S'), phpass('D')),
+    ] {
+        let refused = try_import(&dear, None);
+        assert!(matches!(refused, Err(NotTaken::TooCostly)), "{dear}: {refused:?}");
+        import(&taken, None);
+    }
+}
+
+#[test]
+fn a_longer_password_than_any_of_those_systems_takes_is_wrong() {
+    let kept = import(BCRYPT, None);
+    assert!(!verify(&two_keys(), &format!("{PASSWORD}{}", "x".repeat(4096)), &kept).unwrap());
+    let long = "x".repeat(4096);
+    let digest = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, long.as_bytes()));
+    assert!(verify(&two_keys(), &long, &import(&digest, Some(Form::Sha256(Salt::None)))).unwrap());
+}
+
+#[test]
+fn an_earlier_pepper_proves_it_until_it_is_retired() {
+    let before = Keys::parse(&secret("old")).unwrap();
+    let retired = Keys::parse(&format!(r#"{{"current":"new","new":"{}"}}"#, "n".repeat(64))).unwrap();
+    let (md5, form) = HEX[0];
+    for (text, form) in [(BCRYPT, None), (md5, Some(form))] {
+        let kept = POLICY.import(&before, text, form, &mut Memory::default()).unwrap();
+        assert!(verify(&two_keys(), PASSWORD, &kept).unwrap(), "{text}");
+        assert!(!verify(&retired, PASSWORD, &kept).unwrap(), "{text}");
+    }
+}
+
+#[test]
+fn a_malformed_one_is_a_fault_and_never_a_match() {
+    let kept = import(BCRYPT, None).as_str().to_owned();
+    let changed =
+        [("v=1", "v=2"), ("typed", "shown"), ("l=23", "l=24"), ("bcrypt", "becrypt"), ("c=4", "c=40")];
+    let changed = changed.map(|(was, is)| kept.replace(was, is));
+    let cut = ["$foreign$", "$foreign$v=1,in=typed,l=23$bcrypt$c=4$"].map(str::to_owned);
+    for kept in changed.into_iter().chain(cut) {
+        assert!(verify(&two_keys(), PASSWORD, &PasswordHash(kept.clone())).is_err(), "{kept}");
+    }
+    // A MAC that was cut short proves nothing.
+    let cut = kept.get(..kept.len() - 4).unwrap().to_owned();
+    assert!(!verify(&two_keys(), PASSWORD, &PasswordHash(cut)).unwrap());
+}
+
+fn function() -> impl Strategy<Value = (Function, usize, usize)> {
+    let order = || prop_oneof![Just(Order::Before), Just(Order::After)];
+    let algorithm = prop_oneof![
+        Just(argon2::Algorithm::Argon2d),
+        Just(argon2::Algorithm::Argon2i),
+        Just(argon2::Algorithm::Argon2id)
+    ];
+    let version = prop_oneof![Just(argon2::Version::V0x10), Just(argon2::Version::V0x13)];
+    let sha = prop_oneof![Just(Sha2::Sha256), Just(Sha2::Sha512)];
+    prop_oneof![
+        (4u32..=15).prop_map(|cost| (Function::Bcrypt { cost }, 16, 23)),
+        (sha, 1u32..=2_500_000, 0usize..64, 4usize..=16).prop_map(|(sha, iterations, salt, words)| {
+            (Function::Pbkdf2 { sha, iterations: iterations.try_into().unwrap() }, salt, 4 * words)
+        }),
+        (1u32..=17, 1u32..=16, 1u32..=4, 0usize..64, 4usize..=16).prop_map(|(log_n, r, p, salt, words)| (
+            Function::Scrypt { log_n, r, p },
+            salt,
+            4 * words
+        )),
+        (algorithm, version, 64u32..=262_144, 1u32..=8, 1u32..=8, 8usize..64, 4usize..=16).prop_map(
+            |(algorithm, version, memory_kib, passes, lanes, salt, words)| {
+                (Function::Argon2 { algorithm, version, memory_kib, passes, lanes }, salt, 4 * words)
+            }
+        ),
+        (7u32..=18).prop_map(|log_rounds| (Function::Phpass { log_rounds }, 8, 16)),
+        (order(), 0usize..64).prop_map(|(order, salt)| (Function::Md5(order), salt, 16)),
+        (order(), 0usize..64).prop_map(|(order, salt)| (Function::Sha256(order), salt, 32)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_kept_is_read_as_it_was_written(
+        (function, salt, length) in function(),
+        input in prop::sample::select(vec!["typed", "nfkc", "trimmed", "sha256-hex", "wp-sha384"]),
+        chance: [u8; 64],
+    ) {
+        let input = Input::read(input).unwrap();
+        let recipe = Recipe::new(input, function, chance[..salt].to_vec(), length).unwrap();
+        let digest = Digest { recipe: recipe.clone(), bytes: chance[..length].to_vec() };
+        let wrap = |_: &[u8]| Ok("$argon2id$v=19$m=8,t=1,p=1,keyid=bmV3$c2FsdHNhbHQ$aGFzaGhhc2g".to_owned());
+        let kept = digest.proven(two_keys().current(), wrap).unwrap().to_string();
+        let read = Foreign::read(kept.strip_prefix(PREFIX).unwrap()).unwrap();
+        prop_assert_eq!(&read.recipe, &recipe);
+        prop_assert_eq!(read.to_string(), kept);
+    }
+
+    #[test]
+    fn a_text_is_taken_or_refused_whatever_it_is(
+        start in prop::sample::select(
+            SELF_DESCRIBED.iter().flat_map(|(_, text, _)| [*text, BETTER_AUTH]).collect::<Vec<_>>()
+        ),
+        at in any::<prop::sample::Index>(),
+        put in "[$,:=.{}\"a-z0-9\u{0}é]{0,3}",
+    ) {
+        let mut text = start.to_owned();
+        let at = at.index(text.len());
+        text.replace_range(at..=at, &put);
+        for form in [None, Some(Form::BetterAuth), Some(Form::Md5(Salt::Before(&put)))] {
+            if let Ok(digest) = read_text(&text, form) {
+                let kept = digest.proven(two_keys().current(), |_| Ok("$argon2id$".to_owned())).unwrap();
+                let kept = kept.to_string();
+                let read = Foreign::read(kept.strip_prefix(PREFIX).unwrap()).unwrap();
+                prop_assert_eq!(read.to_string(), kept);
+            }
+        }
+    }
+}
