@@ -25,7 +25,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use shared::{audit::Operation, keys::Keys, password::Memory};
 
-use crate::{error::Error, output, table::Table};
+use crate::{error::Error, output, progress, table::Table};
 use cores::Cores;
 use fields::Format;
 use journal::{Counts, Journal};
@@ -180,7 +180,7 @@ pub async fn run(arguments: Arguments, table: Table, json: bool) -> Result<bool,
         bar.set_message(format!("{} lines, {}/s", HumanCount(journal.lines), HumanCount(rate)));
         if !dry_run && kept_at.is_none_or(|at| at.elapsed() > JOURNAL_INTERVAL) {
             journal.errors_length = refused.flush()?;
-            journal.keep(&journal_path)?;
+            progress::keep(&journal_path, &journal)?;
             kept_at = Some(Instant::now());
         }
     };
@@ -190,9 +190,9 @@ pub async fn run(arguments: Arguments, table: Table, json: bool) -> Result<bool,
     let finished = failed.is_none() && !interrupted.load(Ordering::Relaxed);
     journal.errors_length = refused.flush()?;
     if finished && !dry_run {
-        Journal::remove(&journal_path)?;
+        progress::remove(&journal_path)?;
     } else if !dry_run {
-        journal.keep(&journal_path)?;
+        progress::keep(&journal_path, &journal)?;
     }
     if let Some(error) = failed {
         eprintln!("everything up to line {} is done; the same command goes on from there", journal.line);

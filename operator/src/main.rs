@@ -8,6 +8,7 @@ mod import;
 mod keys;
 mod output;
 mod private;
+mod progress;
 mod revoke;
 mod scan;
 mod session;

@@ -1,6 +1,6 @@
 //! `members revoke`: a member's sessions are ended, or everybody's.
 
-use std::{collections::BTreeMap, fs, io::ErrorKind, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
@@ -20,7 +20,7 @@ use shared::{
 
 use crate::{
     error::Error,
-    output,
+    output, progress,
     scan::{self, Page, SEGMENTS, Wanted},
     table::{Table, number, text},
 };
@@ -96,18 +96,8 @@ pub async fn run(table: &Table, arguments: Arguments, json: bool) -> Result<(), 
 }
 
 async fn all(table: &Table, path: PathBuf, json: bool) -> Result<(), Error> {
-    let fault = |reason| Error::File { path: path.clone(), reason };
-    let mut journal = match fs::read(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Journal { table: table.name.clone(), ..Journal::default() }
-        }
-        read => serde_json::from_slice::<Journal>(&read.map_err(fault)?)
-            .ok()
-            .filter(|journal| journal.table == table.name)
-            .ok_or_else(|| {
-                Error::Usage(format!("{} is of another table; delete it to begin anew", path.display()))
-            })?,
-    };
+    let kept = progress::read(&path, "table", |journal: &Journal| journal.table == table.name)?;
+    let mut journal = kept.unwrap_or_else(|| Journal { table: table.name.clone(), ..Journal::default() });
     table.record(None, Operation::Revoked).await?;
     let bar = if json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
     let segments: Vec<_> = (0..SEGMENTS)
@@ -138,12 +128,12 @@ async fn all(table: &Table, path: PathBuf, json: bool) -> Result<(), Error> {
         let Some((segment, count, next)) = page else { break };
         journal.count += count;
         journal.segments.insert(segment, next.as_ref().map(key));
-        fs::write(&path, serde_json::to_vec(&journal).map_err(Error::internal)?).map_err(fault)?;
+        progress::keep(&path, &journal)?;
         bar.set_message(format!("{} members", HumanCount(journal.count)));
         bar.tick();
     }
     bar.finish_and_clear();
-    fs::remove_file(&path).map_err(fault)?;
+    progress::remove(&path)?;
     if json {
         return output::json(&json!({ "revoked": journal.count }));
     }

@@ -66,6 +66,32 @@ async fn revoke_ends_the_sessions_of_one_or_of_everybody() {
 }
 
 #[tokio::test]
+async fn revoke_of_everybody_goes_on_where_it_was_ended() {
+    let operator = Operator::start("revoke-again").await;
+    let ids = (0..64).map(|number| format!("00000000-0000-4000-8000-{number:012}\n"));
+    operator.file("members.csv", &format!("id\n{}", ids.collect::<String>()));
+    assert_eq!(operator.json(&["import", "members.csv"]).await["imported"], 64);
+    let ended =
+        |table: &str| json!({ "table": table, "count": 20, "segments": { "0": null, "1": null, "2": null } });
+    let revoked = async || {
+        let items = operator.items().await;
+        items.iter().filter(|item| item["credential_version"]["N"] == "2").count()
+    };
+
+    operator.file("members-revoke.progress", &ended("another").to_string());
+    let refused = operator.run(&["revoke", "--all", "--yes"]).await;
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    assert_eq!(revoked().await, 0);
+
+    operator.file("members-revoke.progress", &ended(operator.stack.table()).to_string());
+    let told = operator.json(&["revoke", "--all", "--yes"]).await;
+    let now = revoked().await;
+    assert!((1..64).contains(&now), "{now}: what was done before is not done again");
+    assert_eq!(told["revoked"], 20 + now);
+    assert!(!operator.folder.join("members-revoke.progress").exists());
+}
+
+#[tokio::test]
 async fn a_session_on_a_table_that_is_marked_as_production_takes_a_yes() {
     let operator = Operator::start("production").await;
     let id = operator.member(json!({ "phone": PHONE })).await;

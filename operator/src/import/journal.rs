@@ -1,6 +1,6 @@
-//! How far an import came, beside its file, so that the same command goes on from there.
+//! How far an import came.
 
-use std::{fs, io::ErrorKind, path::Path};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::{
     Outcome,
     lines::{Batch, Lines},
 };
-use crate::error::Error;
+use crate::{error::Error, progress};
 
 /// Everything before `offset` is done.
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,36 +71,13 @@ impl Journal {
 
     /// The journal that an earlier run left, or a new one.
     pub fn resume(path: &Path, lines: &Lines) -> Result<Self, Error> {
-        let text = match fs::read(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::new(lines)),
-            read => read.map_err(|reason| Error::File { path: path.to_owned(), reason })?,
-        };
-        let journal: Option<Self> = serde_json::from_slice(&text).ok();
-        journal.filter(|journal| journal.length == lines.length()).ok_or_else(|| {
-            let path = path.display();
-            Error::Usage(format!("{path} is of another file than this one; delete it to begin anew"))
-        })
+        let kept = progress::read(path, "file", |journal: &Self| journal.length == lines.length())?;
+        Ok(kept.unwrap_or_else(|| Self::new(lines)))
     }
 
     /// A batch is done.
     pub fn advance(&mut self, batch: &Batch) {
         (self.offset, self.line) = (batch.end, batch.last_number);
         self.lines += batch.lines.len() as u64;
-    }
-
-    /// Keeps it, wholly or not at all.
-    pub fn keep(&self, path: &Path) -> Result<(), Error> {
-        let text = serde_json::to_vec(self).map_err(Error::internal)?;
-        let new = path.with_added_extension("new");
-        let kept = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
-        kept.map_err(|reason| Error::File { path: path.to_owned(), reason })
-    }
-
-    /// All is done.
-    pub fn remove(path: &Path) -> Result<(), Error> {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            removed => removed.map_err(|reason| Error::File { path: path.to_owned(), reason }),
-        }
     }
 }
