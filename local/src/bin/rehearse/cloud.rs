@@ -18,7 +18,8 @@ use crate::{
     deployment::{self, Deployment},
     dynamodb::{self, Table},
     emulator::Emulator,
-    programs::{KEY, REGION},
+    operator::Operator,
+    programs::{KEY, REGION, Workshop},
 };
 
 /// How long a message may take: what waits for the stream comes within seconds.
@@ -68,6 +69,7 @@ pub enum Error {
 pub struct Cloud {
     pub emulator: Emulator,
     pub deployment: Deployment,
+    pub operator: Operator,
     pub table: Table,
     /// The product's own library, on the deployed table and keys.
     pub app: App,
@@ -79,6 +81,7 @@ pub struct Cloud {
 impl Cloud {
     /// The stack that was deployed into `emulator`, with its table at `store`.
     pub async fn new(
+        workshop: &Workshop,
         http: &Client,
         emulator: Emulator,
         deployment: Deployment,
@@ -102,7 +105,8 @@ impl Cloud {
         let (host, stage) = address.split_once('/').unwrap_or((address, ""));
         let api = host.split('.').next().unwrap_or_default();
         let url = format!("{}/restapis/{api}/{stage}/_user_request_", emulator.url);
-        Ok(Self { emulator, deployment, table, app, url, http: http.clone() })
+        let operator = Operator::new(workshop, &emulator.url, store);
+        Ok(Self { emulator, deployment, operator, table, app, url, http: http.clone() })
     }
 
     /// A new member with a session.

@@ -13,7 +13,8 @@ pub const RESEND_AFTER_SECONDS: u64 = 5;
 /// What the links in mail begin with.
 pub const MAIL_LINK_BASE_URL: &str = "https://rehearsal.example.com";
 
-const STACK: &str = "rehearsal";
+/// The stack's name.
+pub const STACK: &str = "rehearsal";
 
 /// Why nothing is deployed; one line each.
 #[derive(Debug, thiserror::Error)]

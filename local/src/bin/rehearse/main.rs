@@ -9,6 +9,7 @@ mod dynamodb;
 mod emulator;
 mod flows;
 mod moto;
+mod operator;
 mod programs;
 mod tools;
 
@@ -49,6 +50,8 @@ enum Error {
     Folder { path: std::path::PathBuf, reason: io::Error },
     #[error("template.yaml: {0}")]
     Template(#[from] local::template::Error),
+    #[error(transparent)]
+    Program(#[from] programs::Error),
     #[error(transparent)]
     Deployment(#[from] deployment::Error),
     #[error(transparent)]
@@ -119,6 +122,7 @@ async fn run(workshop: &Workshop) -> Result<bool, Error> {
     }
     step("Tools", tools::install(workshop)).await?;
     step("sam build", deployment::build(workshop)).await?;
+    step("cargo build of the operator's command", operator::build(workshop)).await?;
     let deployed = rehearse(workshop, Store::MiniStack).await?;
     let beside = rehearse(workshop, Store::Moto).await?;
 
@@ -146,7 +150,7 @@ async fn rehearse(workshop: &Workshop, store: Store) -> Result<Vec<Walked>, Erro
         say(&format!("   not rehearsed: {kind}"));
     }
     let store_url = apart.unwrap_or(&emulator.url).to_owned();
-    let cloud = Cloud::new(&http, emulator, deployment, &store_url).await?;
+    let cloud = Cloud::new(workshop, &http, emulator, deployment, &store_url).await?;
     if moto.is_some() {
         let template = Template::load(&workshop.root.join("template.yaml"))?;
         moto::create(&cloud.table, &template).await?;

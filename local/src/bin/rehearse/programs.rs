@@ -52,6 +52,7 @@ pub enum Error {
 }
 
 /// Where programs run, and where they leave what they say and make.
+#[derive(Clone)]
 pub struct Workshop {
     /// The top of the repository.
     pub root: PathBuf,

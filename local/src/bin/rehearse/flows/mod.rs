@@ -1,6 +1,7 @@
 //! What a user relies on, one function a promise.
 
 mod mail;
+mod operator;
 mod password;
 mod pay_password;
 mod phone;
@@ -65,6 +66,11 @@ pub fn all(cloud: &Cloud) -> Vec<(&'static str, Flow<'_>)> {
             "an answer renews the session in its Authorization header",
             Box::pin(promises::sessions_are_renewed(cloud)),
         ),
+        (
+            "a member comes along, changes the old password, and is shown, unlocked, revoked, exported",
+            Box::pin(operator::members_come_along(cloud)),
+        ),
+        ("keys are added, counted and retired", Box::pin(operator::keys_rotate(cloud))),
         ("a change is recorded, and what is temporary says when it goes", Box::pin(promises::table(cloud))),
     ]
 }
