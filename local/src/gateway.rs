@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use shared::settings::Origin;
+use shared::web_origin::WebOrigin;
 use tokio::time::timeout;
 
 use crate::{
@@ -41,7 +41,7 @@ struct Gateway {
     /// The functions' names.
     functions: BTreeMap<Route, String>,
     /// Whose pages may call them from a browser.
-    cors_origin: Option<Origin>,
+    cors_origin: Option<WebOrigin>,
 }
 
 impl Gateway {
@@ -73,7 +73,7 @@ impl Gateway {
 }
 
 /// Answers every request that no other route of the stack takes.
-pub(crate) fn routes(runtime: Arc<Runtime>, template: &Template, cors_origin: Option<Origin>) -> Router {
+pub(crate) fn routes(runtime: Arc<Runtime>, template: &Template, cors_origin: Option<WebOrigin>) -> Router {
     let functions = template
         .functions
         .iter()

@@ -34,6 +34,7 @@ pub mod store;
 pub mod token;
 pub mod traffic;
 pub mod verification;
+pub mod web_origin;
 
 pub use app::App;
 pub use envelope::Envelope;

@@ -19,7 +19,7 @@ pub async fn members_come_along(cloud: &Cloud) -> Outcome {
     let session = one(cloud, &["session", phone]).await?["token"].as_str().map(str::to_owned);
     let mut app = cloud.app_of_nobody();
     app.session = session;
-    let wrong = [("oldPassword", NEW_PASSWORD), ("newPasswordFirst", NEW_PASSWORD)];
+    let wrong = [("oldPassword", "not-the-old-one"), ("newPasswordFirst", NEW_PASSWORD)];
     app.put(SECURITY, &wrong).await?.refused(400, "{OLD_PASSWORD}_NOT_VALID")?;
     let unlocked = one(cloud, &["unlock", id]).await?;
     ensure(unlocked[0]["count"] == 1, "the wrong try was not forgotten")?;

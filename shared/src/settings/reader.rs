@@ -1,0 +1,129 @@
+//! The kinds of settings.
+
+use super::{BreakerAction, KeysSource};
+use crate::{language::Language, web_origin::WebOrigin};
+use phonenumber::country;
+use std::{fmt, ops::RangeInclusive, str::FromStr};
+
+/// Reads settings by name, and collects what is wrong with them.
+pub(super) struct Reader<F> {
+    lookup: F,
+    pub(super) faults: Vec<String>,
+}
+
+impl<F: Fn(&str) -> Option<String>> Reader<F> {
+    pub(super) fn new(lookup: F) -> Self {
+        Self { lookup, faults: Vec::new() }
+    }
+
+    pub(super) fn optional(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn text(&self, name: &str, default: &str) -> String {
+        self.optional(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    fn fault(&mut self, name: &str, expected: &str) {
+        self.faults.push(format!("{name} must be {expected}"));
+    }
+
+    pub(super) fn required(&mut self, name: &str) -> String {
+        self.optional(name).unwrap_or_else(|| {
+            self.faults.push(format!("{name} must be set"));
+            String::new()
+        })
+    }
+
+    pub(super) fn number<T>(&mut self, name: &str, default: T, range: RangeInclusive<T>) -> T
+    where
+        T: FromStr + PartialOrd + Copy + fmt::Display,
+    {
+        let Some(text) = self.optional(name) else {
+            return default;
+        };
+        match text.parse() {
+            Ok(value) if range.contains(&value) => value,
+            _ => {
+                self.fault(name, &format!("a number from {} to {}", range.start(), range.end()));
+                default
+            }
+        }
+    }
+
+    pub(super) fn region(&mut self, name: &str, default: country::Id) -> country::Id {
+        let Some(text) = self.optional(name) else {
+            return default;
+        };
+        text.parse().unwrap_or_else(|_| {
+            self.fault(name, "an ISO 3166 region such as CN");
+            default
+        })
+    }
+
+    pub(super) fn calling_codes(&mut self, name: &str, default: &str) -> Vec<u16> {
+        let text = self.text(name, default);
+        let codes: Option<Vec<u16>> = text
+            .split(',')
+            .map(|code| {
+                code.trim().trim_start_matches('+').parse().ok().filter(|code| (1..=999).contains(code))
+            })
+            .collect();
+        codes.unwrap_or_else(|| {
+            self.fault(name, "calling codes separated by commas, such as 86,852");
+            Vec::new()
+        })
+    }
+
+    pub(super) fn language(&mut self, name: &str, default: Language) -> Language {
+        let Some(tag) = self.optional(name) else {
+            return default;
+        };
+        Language::ALL.into_iter().find(|language| language.tag() == tag).unwrap_or_else(|| {
+            self.fault(name, "zh-CN or en");
+            default
+        })
+    }
+
+    pub(super) fn breaker_action(&mut self, name: &str) -> BreakerAction {
+        match self.optional(name).as_deref() {
+            Some("deny") | None => BreakerAction::Deny,
+            Some("record") => BreakerAction::Record,
+            Some(_) => {
+                self.fault(name, "deny or record");
+                BreakerAction::Deny
+            }
+        }
+    }
+
+    /// 1 to 11 letters and digits, at least one a letter: what SNS takes as `AWS.SNS.SMS.SenderID`.
+    pub(super) fn sender_id(&mut self, name: &str) -> Option<String> {
+        let id = self.optional(name)?;
+        let good = id.len() <= 11
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && id.bytes().any(|byte| byte.is_ascii_alphabetic());
+        if !good {
+            self.fault(name, "1 to 11 letters, digits and hyphens with at least one letter");
+        }
+        Some(id)
+    }
+
+    pub(super) fn origin(&mut self, name: &str) -> Option<WebOrigin> {
+        let origin = self.optional(name)?.parse::<WebOrigin>();
+        if origin.is_err() {
+            self.fault(name, "an origin such as https://app.example.com, or http://localhost:5173");
+        }
+        origin.ok()
+    }
+
+    pub(super) fn keys(&mut self) -> KeysSource {
+        match (self.optional("KEYS"), self.optional("KEYS_SECRET_ARN")) {
+            (Some(keys), None) => KeysSource::Inline(keys.into()),
+            (None, Some(arn)) => KeysSource::SecretsManager(arn),
+            _ => {
+                self.faults.push("one of KEYS_SECRET_ARN and KEYS must be set, and not both".to_owned());
+                KeysSource::SecretsManager(String::new())
+            }
+        }
+    }
+}
