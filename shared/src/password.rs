@@ -9,12 +9,10 @@ use crate::{
     error::Error,
     keys::{Key, Keys, Use},
     random,
-    settings::Settings,
+    settings::{ARGON2_MEMORY_KIB, ARGON2_PASSES, Settings},
 };
-use argon2::{
-    Algorithm, Argon2, Block, KeyId, Params, ParamsBuilder, Version,
-    password_hash::{PasswordVerifier, phc},
-};
+use argon2::{Algorithm, Argon2, Block, KeyId, Params, ParamsBuilder, Version, password_hash::phc};
+use aws_lc_rs::constant_time;
 use foreign::Foreign;
 use secrecy::{ExposeSecret, zeroize::Zeroizing};
 use serde::{Deserialize, Serialize};
@@ -61,12 +59,34 @@ impl PasswordHash {
         &self.0
     }
 
-    /// A hash that was kept here before, if it is one and its key is still there.
+    /// A hash that was kept here before, if it is one, whole and within the settings' bounds, and its key is still
+    /// there.
     #[must_use]
     pub fn kept(keys: &Keys, text: &str) -> Option<Self> {
+        let is_whole = match text.strip_prefix(foreign::PREFIX) {
+            Some(kept) => Foreign::read(kept)?.is_whole(),
+            None => is_whole(text),
+        };
         let hash = Self(text.to_owned());
-        let key_id = hash.key_id()?;
+        let key_id = hash.key_id().filter(|_| is_whole)?;
         keys.by_id(&key_id).is_some().then_some(hash)
+    }
+
+    /// Whether [`PasswordPolicy::import`] of that text would keep this again, but for what it draws.
+    ///
+    /// # Errors
+    /// [`NotTaken`].
+    pub fn is_import_of(
+        &self,
+        keys: &Keys,
+        text: &str,
+        form: Option<Form<'_>>,
+        memory: &mut Memory,
+    ) -> Result<bool, NotTaken> {
+        let digest = foreign::read_text(text, form)?;
+        let kept = self.0.strip_prefix(foreign::PREFIX).and_then(Foreign::read);
+        let Some(kept) = kept else { return Ok(false) };
+        kept.is_of(keys, &digest, memory).map_err(NotTaken::Failed)
     }
 
     /// The id of the key whose pepper it has.
@@ -95,6 +115,13 @@ impl fmt::Debug for PasswordHash {
 /// as the hash where two cores do it, and scatters what the allocator has.
 #[derive(Default)]
 pub struct Memory(Zeroizing<Vec<Block>>);
+
+impl Memory {
+    fn blocks(&mut self, argon2: &Argon2<'_>) -> &mut [Block] {
+        self.0.resize(argon2.params().block_count(), Block::new());
+        &mut self.0
+    }
+}
 
 /// The rules and costs of passwords.
 #[derive(Clone, Copy, Debug)]
@@ -161,9 +188,14 @@ impl PasswordPolicy {
         let salt = random::bytes::<SALT_BYTES>()?;
         let params = self.params(key)?;
         let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
-        memory.0.resize(params.block_count(), Block::new());
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
-            .hash_password_into_with_memory(&peppered(key, secret), &salt, &mut output, &mut *memory.0)
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+        argon2
+            .hash_password_into_with_memory(
+                &peppered(key, secret),
+                &salt,
+                &mut output,
+                memory.blocks(&argon2),
+            )
             .map_err(Error::internal)?;
         let hash = phc::PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
@@ -206,11 +238,29 @@ pub fn verify(keys: &Keys, typed: &str, kept: &PasswordHash) -> Result<bool, Err
         return foreign.verify(keys, typed);
     }
     let normalised = Secret::from(typed.nfc().collect::<String>());
-    verify_argon2(keys, normalised.expose_secret().as_bytes(), &kept.0)
+    verify_argon2(keys, normalised.expose_secret().as_bytes(), &kept.0, &mut Memory::default())
 }
 
-/// Whether `secret` is what was hashed. Argon2 compares in constant time.
-fn verify_argon2(keys: &Keys, secret: &[u8], hash: &str) -> Result<bool, Error> {
+/// Whether a PHC string of Argon2id has salt and digest as they are made here, and costs that the settings allow.
+fn is_whole(hash: &str) -> bool {
+    let read = || {
+        let hash = phc::PasswordHash::new(hash).ok()?;
+        let params = Params::try_from(&hash).ok()?;
+        let is_ours = hash.algorithm == Algorithm::Argon2id.ident()
+            && hash.salt?.len() == SALT_BYTES
+            && hash.hash?.len() == Params::DEFAULT_OUTPUT_LEN;
+        Some(
+            is_ours
+                && params.p_cost() == 1
+                && ARGON2_MEMORY_KIB.contains(&params.m_cost())
+                && ARGON2_PASSES.contains(&params.t_cost()),
+        )
+    };
+    read().unwrap_or_default()
+}
+
+/// Whether `secret` is what was hashed, compared in constant time.
+fn verify_argon2(keys: &Keys, secret: &[u8], hash: &str, memory: &mut Memory) -> Result<bool, Error> {
     let hash = phc::PasswordHash::new(hash).map_err(Error::internal)?;
     let params = Params::try_from(&hash).map_err(Error::internal)?;
     let key_id = std::str::from_utf8(params.keyid()).map_err(Error::internal)?;
@@ -218,11 +268,17 @@ fn verify_argon2(keys: &Keys, secret: &[u8], hash: &str) -> Result<bool, Error> 
         return Err(Error::internal("a password hash names no key"));
     }
     let Some(key) = keys.by_id(key_id) else { return Ok(false) };
-    match Argon2::default().verify_password(&peppered(key, secret), &hash) {
-        Ok(()) => Ok(true),
-        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-        Err(fault) => Err(Error::internal(fault)),
-    }
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
+        return Err(Error::internal("a password hash has no salt or no digest"));
+    };
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).map_err(Error::internal)?;
+    let version = hash.version.map(Version::try_from).transpose().map_err(Error::internal)?;
+    let argon2 = Argon2::new(algorithm, version.unwrap_or_default(), params);
+    let mut output = vec![0; expected.len()];
+    argon2
+        .hash_password_into_with_memory(&peppered(key, secret), salt, &mut output, memory.blocks(&argon2))
+        .map_err(Error::internal)?;
+    Ok(constant_time::verify_slices_are_equal(&output, expected.as_ref()).is_ok())
 }
 
 /// The keyed MAC that Argon2 hashes in the password's place: a stolen table cannot be searched
@@ -328,6 +384,24 @@ mod tests {
         assert!(PasswordPolicy { passes: 2, ..POLICY }.is_outdated(&before, &hash));
         let retired = Keys::parse(&format!(r#"{{"current":"new","new":"{}"}}"#, "n".repeat(64))).unwrap();
         assert!(!verify(&retired, "password-of-li", &hash).unwrap());
+    }
+
+    #[test]
+    fn one_that_was_kept_here_is_taken_as_it_was_if_it_is_whole_and_costs_what_the_settings_allow() {
+        let keys = two_keys();
+        let whole = POLICY.hash(&keys, &Password::existing("a-new-password")).unwrap().0;
+        assert!(PasswordHash::kept(&keys, &whole).is_some());
+        let (parameters, _) = whole.rsplit_once('$').unwrap();
+        for broken in [
+            parameters.to_owned(),
+            whole[..whole.len() - 4].to_owned(),
+            whole.replace("m=7168", "m=4000000"),
+            whole.replace("t=1", "t=200"),
+            whole.replace("argon2id", "argon2i"),
+            whole.replace("keyid=bmV3", "keyid=eHh4"),
+        ] {
+            assert!(PasswordHash::kept(&keys, &broken).is_none(), "{broken}");
+        }
     }
 
     #[test]

@@ -5,7 +5,13 @@ mod reader;
 use crate::{contact::PhoneRules, language::Language, store::sends::MAX_LOGGED_SENDS, web_origin::WebOrigin};
 use phonenumber::country;
 use reader::Reader;
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
+
+/// What `ARGON2_MEMORY_KIB` may be. The least is the OWASP Password Storage Cheat Sheet's.
+pub(crate) const ARGON2_MEMORY_KIB: RangeInclusive<u32> = 7_168..=262_144;
+
+/// What `ARGON2_PASSES` may be.
+pub(crate) const ARGON2_PASSES: RangeInclusive<u32> = 1..=10;
 
 /// Every setting of the functions. Times are in seconds.
 #[derive(Clone, Debug)]
@@ -208,8 +214,8 @@ impl Settings {
             session_max_seconds: reader.number("SESSION_MAX_SECONDS", 2_592_000, 1..=2_592_000),
             session_issuer: reader.text("SESSION_ISSUER", "account-security"),
             session_audience: reader.text("SESSION_AUDIENCE", "account-security"),
-            argon2_memory_kib: reader.number("ARGON2_MEMORY_KIB", 19_456, 7_168..=262_144),
-            argon2_passes: reader.number("ARGON2_PASSES", 2, 1..=10),
+            argon2_memory_kib: reader.number("ARGON2_MEMORY_KIB", 19_456, ARGON2_MEMORY_KIB),
+            argon2_passes: reader.number("ARGON2_PASSES", 2, ARGON2_PASSES),
             table_name: reader.required("TABLE_NAME"),
             metrics_namespace: reader.optional("METRICS_NAMESPACE"),
             mail_from: reader.optional("MAIL_FROM"),

@@ -23,7 +23,7 @@
 mod recipe;
 mod text;
 
-use super::{argon2_key_id, peppered, verify_argon2};
+use super::{Memory, argon2_key_id, is_whole, peppered, verify_argon2};
 use crate::{
     error::Error,
     keys::{Key, Keys},
@@ -42,6 +42,9 @@ const VERSION: &str = "v=1,in=";
 
 /// The name of the proof by a MAC, up to the key's id.
 const MAC: &str = "hmac-sha256$keyid=";
+
+/// Bytes of that MAC: HMAC-SHA-256.
+const MAC_BYTES: usize = 32;
 
 /// A longer password was none in any of those systems. Some of them read it again for every round.
 const MAX_TYPED_BYTES: usize = 4096;
@@ -146,19 +149,36 @@ impl Foreign {
         }
     }
 
+    /// Whether its proof is one that could have been made here.
+    pub(super) fn is_whole(&self) -> bool {
+        match &self.proof {
+            Proof::Mac { mac, .. } => !self.recipe.is_quick() && mac.len() == MAC_BYTES,
+            Proof::Argon2(hash) => self.recipe.is_quick() && is_whole(hash),
+        }
+    }
+
     /// Whether `typed` is the password, compared in constant time. As with our own, what was proven under a
     /// key that was removed since is no password any more.
     pub(super) fn verify(&self, keys: &Keys, typed: &str) -> Result<bool, Error> {
-        if typed.len() > MAX_TYPED_BYTES {
+        let is_known = self.key_id().is_some_and(|id| keys.by_id(&id).is_some());
+        if typed.len() > MAX_TYPED_BYTES || !is_known {
             return Ok(false);
         }
+        self.proves(keys, &self.recipe.digest(typed)?, &mut Memory::default())
+    }
+
+    /// Whether it was made of that digest.
+    pub(super) fn is_of(&self, keys: &Keys, digest: &Digest, memory: &mut Memory) -> Result<bool, Error> {
+        Ok(self.recipe == digest.recipe && self.proves(keys, &digest.bytes, memory)?)
+    }
+
+    fn proves(&self, keys: &Keys, digest: &[u8], memory: &mut Memory) -> Result<bool, Error> {
         match &self.proof {
             Proof::Mac { key_id, mac } => {
                 let Some(key) = keys.by_id(key_id) else { return Ok(false) };
-                let digest = self.recipe.digest(typed)?;
-                Ok(constant_time::verify_slices_are_equal(&peppered(key, &digest), mac).is_ok())
+                Ok(constant_time::verify_slices_are_equal(&peppered(key, digest), mac).is_ok())
             }
-            Proof::Argon2(hash) => verify_argon2(keys, &self.recipe.digest(typed)?, hash),
+            Proof::Argon2(hash) => verify_argon2(keys, digest, hash, memory),
         }
     }
 }

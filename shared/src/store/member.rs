@@ -8,7 +8,10 @@ use crate::{
     language::Language,
     password::PasswordHash,
 };
-use aws_sdk_dynamodb::types::{Delete, Put};
+use aws_sdk_dynamodb::types::{
+    Delete, Put,
+    builders::{DeleteBuilder, PutBuilder},
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -121,19 +124,37 @@ pub fn items(member: &Member) -> Result<Vec<Item>, Error> {
 }
 
 /// The item that tells that a phone or a mail address belongs to a member.
-///
-/// # Errors
-/// [`Error::Internal`] where it cannot be written.
-pub fn owner(of: MemberId, destination: &Destination) -> Result<Item, Error> {
+fn owner(of: MemberId, destination: &Destination) -> Result<Item, Error> {
     write(Owner { member: of }, owner_key(destination))
 }
 
-/// It is not there yet.
-const ABSENT: &str = "attribute_not_exists(pk)";
+/// The condition of an item that is not there yet.
+pub const ABSENT: &str = "attribute_not_exists(pk)";
 /// It belongs to nobody, or to this member.
 const FREE_OR_OWN: &str = "attribute_not_exists(pk) OR #member = :member";
 /// It belongs to this member.
 const OWN: &str = "#member = :member";
+
+/// Gives a phone or an address to a member, if it is nobody else's.
+///
+/// # Errors
+/// [`Error::Internal`] where it cannot be written.
+pub fn claim(of: MemberId, destination: &Destination) -> Result<PutBuilder, Error> {
+    let put = Put::builder().set_item(Some(owner(of, destination)?)).condition_expression(FREE_OR_OWN);
+    Ok(put
+        .expression_attribute_names("#member", "member")
+        .expression_attribute_values(":member", text(of.to_string())))
+}
+
+/// Sets a member's phone or address free.
+#[must_use]
+pub fn release(of: MemberId, destination: &Destination) -> DeleteBuilder {
+    Delete::builder()
+        .set_key(Some(owner_key(destination).into_item()))
+        .condition_expression(OWN)
+        .expression_attribute_names("#member", "member")
+        .expression_attribute_values(":member", text(of.to_string()))
+}
 
 impl Store {
     /// The member of that id.
@@ -181,23 +202,13 @@ impl Transaction {
         destination: &Destination,
         table: &str,
     ) -> Result<(), Error> {
-        let put = Put::builder()
-            .set_item(Some(owner(member.id, destination)?))
-            .condition_expression(FREE_OR_OWN)
-            .expression_attribute_names("#member", "member")
-            .expression_attribute_values(":member", text(member.id.to_string()));
         let (in_use, replaced): (fn(_) -> Error, _) = match destination {
             Destination::Phone(_) => (|_| Error::PhoneInUse, member.phone.clone().map(Destination::Phone)),
             Destination::Email(_) => (|_| Error::EmailInUse, member.email.clone().map(Destination::Email)),
         };
-        self.put(put, table, Some(Box::new(in_use)))?;
+        self.put(claim(member.id, destination)?, table, Some(Box::new(in_use)))?;
         let Some(replaced) = replaced.filter(|replaced| replaced != destination) else { return Ok(()) };
-        let delete = Delete::builder()
-            .set_key(Some(owner_key(&replaced).into_item()))
-            .condition_expression(OWN)
-            .expression_attribute_names("#member", "member")
-            .expression_attribute_values(":member", text(member.id.to_string()));
         let not_own = |_| Error::internal("a member's contact belongs to somebody else");
-        self.delete(delete, table, Some(Box::new(not_own)))
+        self.delete(release(member.id, &replaced), table, Some(Box::new(not_own)))
     }
 }

@@ -1,5 +1,5 @@
 use super::{
-    super::{Memory, PasswordHash, PasswordPolicy, verify},
+    super::{Memory, Password, PasswordHash, PasswordPolicy, verify},
     *,
 };
 use crate::keys::tests::{secret, two_keys};
@@ -338,6 +338,33 @@ fn an_earlier_pepper_proves_it_until_it_is_retired() {
         let kept = POLICY.import(&before, text, form, &mut Memory::default()).unwrap();
         assert!(verify(&two_keys(), PASSWORD, &kept).unwrap(), "{text}");
         assert!(!verify(&retired, PASSWORD, &kept).unwrap(), "{text}");
+    }
+}
+
+fn is(kept: &PasswordHash, text: &str, form: Option<Form<'_>>) -> bool {
+    kept.is_import_of(&two_keys(), text, form, &mut Memory::default()).unwrap()
+}
+
+#[test]
+fn the_same_text_is_known_to_be_what_is_kept_whatever_salt_and_key_it_was_wrapped_with() {
+    let before = Keys::parse(&secret("old")).unwrap();
+    let (md5, form) = HEX[0];
+    for (text, form) in [(BCRYPT, None), (WORDPRESS, None), (md5, Some(form))] {
+        let kept = POLICY.import(&before, text, form, &mut Memory::default()).unwrap();
+        assert!(is(&kept, text, form), "{text}");
+        assert!(!is(&kept, &BCRYPT.replace("04", "05"), None) && !is(&kept, &"0".repeat(32), Some(HEX[0].1)));
+    }
+    let ours = POLICY.hash(&two_keys(), &Password::existing(PASSWORD)).unwrap();
+    assert!(!is(&ours, BCRYPT, None));
+}
+
+#[test]
+fn one_that_was_kept_here_is_taken_as_it_was_if_it_is_whole() {
+    let (md5, form) = HEX[0];
+    for whole in [import(BCRYPT, None), import(md5, Some(form))] {
+        let whole = whole.as_str();
+        assert!(PasswordHash::kept(&two_keys(), whole).is_some(), "{whole}");
+        assert!(PasswordHash::kept(&two_keys(), &whole[..whole.len() - 4]).is_none(), "{whole}");
     }
 }
 
