@@ -50,6 +50,8 @@ struct Exported<'a> {
     pay_password: Option<&'a PasswordHash>,
     #[serde(skip_serializing_if = "Option::is_none")]
     language: Option<Language>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cooling_since: Option<Timestamp>,
     created_at: Timestamp,
 }
 
@@ -78,6 +80,7 @@ pub async fn run(table: &Table, arguments: Arguments) -> Result<(), Error> {
             password: member.password.as_ref().filter(|_| with_hashes),
             pay_password: member.pay_password.as_ref().filter(|_| with_hashes),
             language: member.language,
+            cooling_since: member.cooling_since,
             created_at: member.created_at,
         };
         serde_json::to_writer(&mut out, &exported).map_err(Error::internal)?;

@@ -13,22 +13,20 @@ mod writer;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{TryStreamExt, stream};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::{audit::Operation, keys::Keys, password::Memory};
+use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{error::Error, output, progress, table::Table};
 use cores::Cores;
 use fields::Format;
-use journal::{Counts, Journal};
+use journal::{Counts, Journal, Subject};
 use lines::{Batch, Line, Lines};
 use newcomer::{Fault, Newcomer, Rules};
 use refused::Refused;
@@ -68,7 +66,7 @@ pub struct Arguments {
 }
 
 /// What is done with a member who exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 pub enum Existing {
     /// They stay as they are
     Skip,
@@ -118,14 +116,26 @@ pub async fn run(arguments: Arguments, table: Table, json: bool) -> Result<bool,
     let mut lines = Lines::open(&file)?;
     let format = Format::of(&file, &mut lines)?;
     let errors = errors.unwrap_or_else(|| file.with_added_extension("errors"));
-    let journal_path = file.with_added_extension("progress");
-    let mut journal = if dry_run { Journal::new(&lines) } else { Journal::resume(&journal_path, &lines)? };
-    let resumed = journal.lines > 0;
-    if resumed {
-        lines.skip_to(journal.offset, journal.line)?;
-        eprintln!("going on at line {}", journal.line + 1);
-    }
-    let mut refused = Refused::new(errors, dry_run, &format, journal.errors_length)?;
+    let progress = file.with_added_extension("progress");
+    let subject = Subject {
+        length: lines.length(),
+        modified: lines.modified(),
+        table: table.identity().await?,
+        errors: errors.clone(),
+        existing,
+        trust_mail,
+        namespace,
+    };
+    let left = if dry_run { None } else { Journal::left(&progress, &subject)? };
+    let (journal, refused) = match left {
+        Some(journal) => {
+            lines.skip_to(journal.offset, journal.line)?;
+            eprintln!("going on at line {}", journal.line + 1);
+            let refused = Refused::resumed(errors, &format, journal.errors_length)?;
+            (journal, refused)
+        }
+        None => (Journal::new(subject, &lines), Refused::new(errors, dry_run)?),
+    };
     let keys = table.keys().await?;
     let rules = Rules {
         phones: table.settings.phones.clone(),
@@ -136,83 +146,120 @@ pub async fn run(arguments: Arguments, table: Table, json: bool) -> Result<bool,
     if !dry_run {
         table.record(None, Operation::Imported).await?;
     }
-    let cores = Cores::default();
-    let import = Arc::new(Import { table, keys, rules, format, existing, dry_run, cores });
+    let import = Import { table, keys, rules, format, existing, dry_run, cores: Cores::default() };
+    let length = lines.length();
+    let run = Run {
+        import: Arc::new(import),
+        journal,
+        refused,
+        progress,
+        bar: progress_bar(length, json),
+        begun: Instant::now(),
+    };
+    run.finish(&file, lines, json).await
+}
 
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let watch = tokio::spawn(watch_interrupt(Arc::clone(&interrupted)));
-    let bar = progress_bar(lines.length(), json);
-    let (begun, mut kept_at) = (Instant::now(), None::<Instant>);
-    let before = journal.lines;
-    let stop = Arc::clone(&interrupted);
-    let batches = stream::try_unfold(lines, move |mut lines| {
-        let stop = stop.load(Ordering::Relaxed);
-        async move {
-            let batch = if stop { None } else { lines.batch(BATCH)? };
-            Ok::<_, Error>(batch.map(|batch| (batch, lines)))
+/// An import under way.
+struct Run {
+    import: Arc<Import>,
+    journal: Journal,
+    refused: Refused,
+    progress: PathBuf,
+    bar: ProgressBar,
+    begun: Instant,
+}
+
+impl Run {
+    /// Whether every line was taken.
+    async fn finish(mut self, file: &Path, lines: Lines, json: bool) -> Result<bool, Error> {
+        let before = self.journal.lines;
+        let (interrupts, watch) = interrupts();
+        let failed = self.follow(lines, before, interrupts.clone()).await;
+        watch.abort();
+        self.bar.finish_and_clear();
+        let is_dry = self.import.dry_run;
+        let finished = failed.is_ok() && *interrupts.borrow() == 0;
+        self.journal.errors_length = self.refused.flush()?;
+        match (is_dry, finished) {
+            (true, _) => {}
+            (false, true) => progress::remove(&self.progress)?,
+            (false, false) => progress::keep(&self.progress, &self.journal)?,
         }
-    });
-    let mut done = batches
-        .map_ok(|batch| {
-            let import = Arc::clone(&import);
-            async move { import.batch(batch).await }
-        })
-        .try_buffered(BATCHES)
-        .boxed();
-    let failed = loop {
-        let (batch, outcomes) = match done.try_next().await {
-            Ok(Some(done)) => done,
-            Ok(None) => break None,
-            Err(error) => break Some(error),
+        let line = self.journal.line;
+        let told = if is_dry {
+            format!("everything up to line {line} was looked at, and nothing was written")
+        } else {
+            format!("everything up to line {line} is done; the same command goes on from there")
         };
-        for (line, (outcome, unverified)) in batch.lines.iter().zip(&outcomes) {
-            journal.counts.add(outcome, *unverified);
-            if let Outcome::Refused(fault) = outcome {
-                if journal.counts.refused <= SHOWN {
-                    bar.suspend(|| eprintln!("line {}, {fault}", line.number));
+        if let Err(error) = failed {
+            eprintln!("{told}");
+            return Err(error);
+        }
+        let summary = Summary {
+            file,
+            dry_run: is_dry,
+            finished,
+            counts: &self.journal.counts,
+            errors: self.refused.path(),
+            seconds: self.begun.elapsed().as_secs_f64(),
+        };
+        report(&summary, rate(self.journal.lines - before, self.begun.elapsed()), json)?;
+        if finished { Ok(self.journal.counts.refused == 0) } else { Err(Error::Interrupted(told)) }
+    }
+
+    /// Goes through the lines until there are no more, or until Ctrl-C; then what is under way is waited for, but for
+    /// a second Ctrl-C.
+    async fn follow(
+        &mut self,
+        lines: Lines,
+        before: u64,
+        mut interrupts: watch::Receiver<u32>,
+    ) -> Result<(), Error> {
+        let stop = interrupts.clone();
+        let batches = stream::try_unfold(lines, move |mut lines| {
+            let stop = *stop.borrow() > 0;
+            async move {
+                let batch = if stop { None } else { lines.batch(BATCH)? };
+                Ok::<_, Error>(batch.map(|batch| (batch, lines)))
+            }
+        });
+        let import = Arc::clone(&self.import);
+        let done = batches.map_ok(|batch| Arc::clone(&import).batch(batch)).try_buffered(BATCHES);
+        let mut done = std::pin::pin!(done);
+        let mut kept_at = None::<Instant>;
+        loop {
+            let next = tokio::select! {
+                next = done.try_next() => next?,
+                Ok(_) = interrupts.wait_for(|count| *count > 1) => {
+                    return Err(Error::Interrupted("what was under way may be written".to_owned()));
                 }
-                refused.add(line, fault, &import.format)?;
+            };
+            let Some((batch, outcomes)) = next else { return Ok(()) };
+            self.take(&batch, &outcomes)?;
+            let rate = rate(self.journal.lines - before, self.begun.elapsed());
+            self.bar.set_position(self.journal.offset);
+            self.bar.set_message(format!("{} lines, {}/s", HumanCount(self.journal.lines), HumanCount(rate)));
+            if !self.import.dry_run && kept_at.is_none_or(|at| at.elapsed() > JOURNAL_INTERVAL) {
+                self.journal.errors_length = self.refused.flush()?;
+                progress::keep(&self.progress, &self.journal)?;
+                kept_at = Some(Instant::now());
             }
         }
-        journal.advance(&batch);
-        let rate = rate(journal.lines - before, begun.elapsed());
-        bar.set_position(journal.offset);
-        bar.set_message(format!("{} lines, {}/s", HumanCount(journal.lines), HumanCount(rate)));
-        if !dry_run && kept_at.is_none_or(|at| at.elapsed() > JOURNAL_INTERVAL) {
-            journal.errors_length = refused.flush()?;
-            progress::keep(&journal_path, &journal)?;
-            kept_at = Some(Instant::now());
+    }
+
+    fn take(&mut self, batch: &Batch, outcomes: &[(Outcome, bool)]) -> Result<(), Error> {
+        for (line, (outcome, unverified)) in batch.lines.iter().zip(outcomes) {
+            self.journal.counts.add(outcome, *unverified);
+            if let Outcome::Refused(fault) = outcome {
+                if self.journal.counts.refused <= SHOWN {
+                    self.bar.suspend(|| eprintln!("line {}, {fault}", line.number));
+                }
+                self.refused.add(line, fault, &self.import.format)?;
+            }
         }
-    };
-    watch.abort();
-    drop(done);
-    bar.finish_and_clear();
-    let finished = failed.is_none() && !interrupted.load(Ordering::Relaxed);
-    journal.errors_length = refused.flush()?;
-    if finished && !dry_run {
-        progress::remove(&journal_path)?;
-    } else if !dry_run {
-        progress::keep(&journal_path, &journal)?;
+        self.journal.advance(batch);
+        Ok(())
     }
-    if let Some(error) = failed {
-        eprintln!("everything up to line {} is done; the same command goes on from there", journal.line);
-        return Err(error);
-    }
-    let summary = Summary {
-        file: &file,
-        dry_run,
-        finished,
-        counts: &journal.counts,
-        errors: refused.path(),
-        seconds: begun.elapsed().as_secs_f64(),
-    };
-    report(&summary, rate(journal.lines - before, begun.elapsed()), json)?;
-    if !finished && !dry_run {
-        let line = journal.line;
-        let told = format!("everything up to line {line} is done; the same command goes on from there");
-        return Err(Error::Interrupted(told));
-    }
-    Ok(journal.counts.refused == 0)
 }
 
 impl Import {
@@ -227,22 +274,27 @@ impl Import {
         let unverified: Vec<_> =
             parsed.iter().map(|parsed| parsed.as_ref().is_ok_and(|newcomer| newcomer.unverified)).collect();
         let outcomes = if self.dry_run {
-            writer::foresee(&self.table, parsed, self.existing).await?
+            writer::foresee(&self, parsed).await?
         } else {
-            writer::write(&self.table, parsed, self.existing).await?
+            writer::write(&self, parsed).await?
         };
         Ok((batch, outcomes.into_iter().zip(unverified).collect()))
     }
 
     fn parse(&self, line: &Line, memory: &mut Memory) -> Result<Newcomer, Fault> {
-        Newcomer::read(&self.format.fields(line)?, &self.rules, &self.keys, memory)
+        Newcomer::read(self.format.fields(line)?, &self.rules, &self.keys, memory)
     }
 }
 
-async fn watch_interrupt(interrupted: Arc<AtomicBool>) {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        interrupted.store(true, Ordering::Relaxed);
-    }
+/// How often Ctrl-C was pressed, and what counts it.
+fn interrupts() -> (watch::Receiver<u32>, JoinHandle<()>) {
+    let (count, counted) = watch::channel(0);
+    let counting = async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            count.send_modify(|count| *count += 1);
+        }
+    };
+    (counted, tokio::spawn(counting))
 }
 
 fn progress_bar(length: u64, json: bool) -> ProgressBar {
@@ -265,15 +317,20 @@ fn report(summary: &Summary<'_>, rate: u64, json: bool) -> Result<(), Error> {
     }
     let Counts { imported, updated, skipped, refused, unverified } = summary.counts;
     let would = if summary.dry_run { "would be " } else { "" };
-    println!(
+    output::line(format_args!(
         "{imported} {would}imported, {updated} {would}updated, {skipped} {would}skipped, {refused} refused"
-    );
+    ))?;
     if *unverified > 0 {
-        println!("mail addresses {would}left out, since they are not verified: {unverified}");
+        output::line(format_args!(
+            "mail addresses {would}left out, since they are not verified: {unverified}"
+        ))?;
     }
     if let Some(errors) = summary.errors.filter(|_| *refused > 0) {
-        println!("the refused lines are in {}; corrected, they can be imported", errors.display());
+        output::line(format_args!(
+            "the refused lines are in {}; corrected, they can be imported",
+            errors.display()
+        ))?;
     }
-    println!("{rate} lines a second");
+    output::line(format_args!("{rate} lines a second"))?;
     Ok(())
 }

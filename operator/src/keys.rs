@@ -143,6 +143,7 @@ async fn init(place: &Place<'_>, table: Option<&Table>, json: bool) -> Result<()
         Place::File(path) => {
             let text = serde_json::to_string(&secret).map_err(Error::internal)?;
             Keys::parse(&text)?;
+            record(table, Operation::KeysMade).await?;
             write_new(path, &text)?;
         }
         Place::Secret(table) => match table.secret().await {
@@ -150,12 +151,12 @@ async fn init(place: &Place<'_>, table: Option<&Table>, json: bool) -> Result<()
                 return Err(Error::Usage("the secret has a value already; see `keys rotate`".to_owned()));
             }
             Err(Error::Aws { reason, .. }) if reason.starts_with("ResourceNotFoundException") => {
+                record(Some(table), Operation::KeysMade).await?;
                 place.write(&secret).await?;
             }
             Err(error) => return Err(error),
         },
     }
-    record(table, Operation::KeysMade).await?;
     told(json, &json!({ "current": "first" }), "there is a key `first`, and it is the current one")
 }
 
@@ -169,8 +170,8 @@ async fn add(place: &Place<'_>, table: Option<&Table>, id: Option<String>, json:
         return Err(Error::Usage(format!("there is a key {id:?} already")));
     }
     secret.insert(id.clone(), json!(fresh()?));
-    place.write(&secret).await?;
     record(table, Operation::KeyAdded).await?;
+    place.write(&secret).await?;
     let steps = format!(
         "there is a key `{id}`, and it signs nothing yet\n\
          1. deploy with another Release, and wait until that is over: every function must know the key\n\
@@ -186,8 +187,8 @@ async fn make_current(place: &Place<'_>, table: Option<&Table>, id: &str, json: 
         return Err(Error::Absent(format!("there is no key {id:?}")));
     }
     let before = secret.insert("current".to_owned(), json!(id));
-    place.write(&secret).await?;
     record(table, Operation::KeyUsed).await?;
+    place.write(&secret).await?;
     let before = before.as_ref().and_then(Value::as_str).unwrap_or_default();
     let steps = format!(
         "`{id}` is the current key once this is deployed with another Release\n\
@@ -204,13 +205,7 @@ async fn retire(
     yes: bool,
     json: bool,
 ) -> Result<(), Error> {
-    let mut secret = object(&place.read().await?)?;
-    if !is_key(&secret, id) {
-        return Err(Error::Absent(format!("there is no key {id:?}")));
-    }
-    if secret.get("current").and_then(Value::as_str) == Some(id) {
-        return Err(Error::Usage(format!("{id:?} is the current key; rotate first")));
-    }
+    without(place, id).await?;
     if !yes {
         let Some(table) = table else {
             let told = "no table is named to see who uses it; --yes removes it all the same";
@@ -224,11 +219,25 @@ async fn retire(
             return Err(Error::Unconfirmed(told));
         }
     }
-    secret.remove(id);
-    place.write(&secret).await?;
+    // Read anew after the count, which takes its time: another may have added a key meanwhile.
+    let secret = without(place, id).await?;
     record(table, Operation::KeyRetired).await?;
+    place.write(&secret).await?;
     let steps = format!("there is no key `{id}` any more once this is deployed with another Release");
     told(json, &json!({ "retired": id }), &steps)
+}
+
+/// The secret without that key, which must not be the current one.
+async fn without(place: &Place<'_>, id: &str) -> Result<Map<String, Value>, Error> {
+    let mut secret = object(&place.read().await?)?;
+    if !is_key(&secret, id) {
+        return Err(Error::Absent(format!("there is no key {id:?}")));
+    }
+    if secret.get("current").and_then(Value::as_str) == Some(id) {
+        return Err(Error::Usage(format!("{id:?} is the current key; rotate first")));
+    }
+    secret.remove(id);
+    Ok(secret)
 }
 
 async fn used(place: &Place<'_>, table: Option<&Table>, json: bool) -> Result<(), Error> {
@@ -249,7 +258,7 @@ async fn used(place: &Place<'_>, table: Option<&Table>, json: bool) -> Result<()
             (false, true) => "",
             (false, false) => ", and there is no such key: they are no passwords any more",
         };
-        println!("{id}: {count} passwords{state}");
+        output::line(format_args!("{id}: {count} passwords{state}"))?;
     }
     Ok(())
 }
@@ -289,6 +298,6 @@ fn told(json: bool, value: &Value, text: &str) -> Result<(), Error> {
     if json {
         return output::json(value);
     }
-    println!("{text}");
+    output::line(text)?;
     Ok(())
 }

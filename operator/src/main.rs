@@ -18,7 +18,10 @@ mod target;
 mod trail;
 mod unlock;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -84,6 +87,8 @@ async fn main() -> ExitCode {
     match Box::pin(run(Arguments::parse())).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
+        // Whoever read the output has enough of it.
+        Err(Error::Output(reason)) if reason.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             match error {
@@ -108,7 +113,9 @@ async fn run(Arguments { target, json, command }: Arguments) -> Result<bool, Err
         Command::Export(arguments) => export::run(&target.open().await?, arguments).await?,
         Command::Keys(arguments) => keys::run(&target, arguments, json).await?,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "members", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "members", &mut script);
+            io::stdout().write_all(&script)?;
         }
     }
     Ok(true)

@@ -1,15 +1,24 @@
 //! How a command answers.
 
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
+
 use serde::Serialize;
 use shared::clock::Timestamp;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::error::Error;
 
+/// Prints a line.
+pub fn line(text: impl Display) -> Result<(), Error> {
+    Ok(writeln!(io::stdout(), "{text}")?)
+}
+
 /// Prints a line of JSON.
 pub fn json(value: &impl Serialize) -> Result<(), Error> {
-    println!("{}", serde_json::to_string(value).map_err(Error::internal)?);
-    Ok(())
+    line(serde_json::to_string(value).map_err(Error::internal)?)
 }
 
 /// A moment as a person reads it.

@@ -6,20 +6,18 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::Error;
 
-/// What an earlier run kept, if there is anything; it must be of this `subject`.
-pub fn read<T: DeserializeOwned>(
-    path: &Path,
-    subject: &str,
-    is_of_it: impl Fn(&T) -> bool,
-) -> Result<Option<T>, Error> {
+/// What an earlier run kept, if there is anything; it must be of the same work.
+pub fn read<T: DeserializeOwned>(path: &Path, is_of_this: impl Fn(&T) -> bool) -> Result<Option<T>, Error> {
     let text = match fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         read => read.map_err(|reason| Error::File { path: path.to_owned(), reason })?,
     };
-    let kept = serde_json::from_slice(&text).ok().filter(is_of_it);
+    let kept = serde_json::from_slice(&text).ok().filter(is_of_this);
     kept.map(Some).ok_or_else(|| {
         let path = path.display();
-        Error::Usage(format!("{path} is of another {subject} than this one; delete it to begin anew"))
+        Error::Usage(format!(
+            "{path} is of another file, table or command line than this; delete it to begin anew"
+        ))
     })
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::{
     audit::Operation,
+    clock::Timestamp,
     store::{
         Item,
         member::{self, MemberId},
@@ -44,7 +45,10 @@ pub struct Arguments {
     /// With --all: do it, though everybody must log in again
     #[arg(long)]
     yes: bool,
-    /// With --all: where it is kept how far it came, to go on from there
+    /// With --all: go on where an earlier run was ended; who logged in since stays so where that run was done
+    #[arg(long, requires = "all")]
+    resume: bool,
+    /// With --all: where it is kept how far it came
     #[arg(long, value_name = "FILE", default_value = "members-revoke.progress")]
     progress: PathBuf,
 }
@@ -57,10 +61,12 @@ const EXISTS: &str = "attribute_exists(pk)";
 const WRITES: usize = 16;
 
 /// How far it came in each segment of the table.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Journal {
     /// Of which table.
     table: String,
+    /// When it began.
+    began: Timestamp,
     /// How many members it was.
     count: u64,
     /// By segment the key to go on after, or none where all is done.
@@ -74,7 +80,7 @@ pub async fn run(table: &Table, arguments: Arguments, json: bool) -> Result<(), 
             let told = "everybody would have to log in again; --yes does it";
             return Err(Error::Unconfirmed(told.to_owned()));
         }
-        return all(table, arguments.progress, json).await;
+        return all(table, arguments.progress, arguments.resume, json).await;
     };
     let member = table.find(&who).await?;
     let update = Update::builder()
@@ -87,17 +93,25 @@ pub async fn run(table: &Table, arguments: Arguments, json: bool) -> Result<(), 
         TransactWriteItem::builder().update(update.build().map_err(Error::internal)?).build(),
         table.record_of(member.id, Operation::Revoked)?,
     ];
-    table.transact(writes).await?.written()?;
+    table.write(writes).await?;
     if json {
         return output::json(&json!({ "id": member.id, "revoked": 1 }));
     }
-    println!("every session of {} is over", member.id);
+    output::line(format_args!("every session of {} is over", member.id))?;
     Ok(())
 }
 
-async fn all(table: &Table, path: PathBuf, json: bool) -> Result<(), Error> {
-    let kept = progress::read(&path, "table", |journal: &Journal| journal.table == table.name)?;
-    let mut journal = kept.unwrap_or_else(|| Journal { table: table.name.clone(), ..Journal::default() });
+async fn all(table: &Table, path: PathBuf, resume: bool, json: bool) -> Result<(), Error> {
+    let identity = table.identity().await?;
+    let mut journal = if resume {
+        let kept = progress::read(&path, |journal: &Journal| journal.table == identity)?;
+        kept.ok_or_else(|| Error::Usage(format!("there is no {} to go on with", path.display())))?
+    } else {
+        Journal { table: identity, began: Timestamp::now(), count: 0, segments: BTreeMap::new() }
+    };
+    if resume {
+        eprintln!("going on with the run of {}", output::moment(journal.began));
+    }
     table.record(None, Operation::Revoked).await?;
     let bar = if json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
     let segments: Vec<_> = (0..SEGMENTS)
@@ -122,7 +136,7 @@ async fn all(table: &Table, path: PathBuf, json: bool) -> Result<(), Error> {
             page = pages.try_next() => page?,
             _ = &mut interrupt => {
                 let path = path.display();
-                return Err(Error::Interrupted(format!("{path} tells how far it came; the same command goes on")));
+                return Err(Error::Interrupted(format!("{path} tells how far it came; the same command goes on with --resume")));
             }
         };
         let Some((segment, count, next)) = page else { break };
@@ -137,7 +151,7 @@ async fn all(table: &Table, path: PathBuf, json: bool) -> Result<(), Error> {
     if json {
         return output::json(&json!({ "revoked": journal.count }));
     }
-    println!("every session of {} members is over", journal.count);
+    output::line(format_args!("every session of {} members is over", journal.count))?;
     Ok(())
 }
 

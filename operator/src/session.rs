@@ -19,6 +19,6 @@ pub async fn run(table: &Table, who: &str, yes: bool, json: bool) -> Result<(), 
     if json {
         return output::json(&json!({ "id": member.id, "token": token }));
     }
-    println!("{token}");
+    output::line(token)?;
     Ok(())
 }

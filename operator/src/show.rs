@@ -55,19 +55,22 @@ pub async fn run(table: &Table, who: &str, json: bool) -> Result<(), Error> {
         return output::json(&shown);
     }
     let or_none = |text: Option<&str>| text.unwrap_or("none").to_owned();
-    println!("id                  {}", shown.id);
-    println!("phone               {}", or_none(shown.phone.as_ref().map(Phone::as_str)));
-    println!("mail address        {}", or_none(shown.email.as_ref().map(Email::as_str)));
-    println!("password            {}", or_none(shown.password));
-    println!("pay password        {}", or_none(shown.pay_password));
-    println!("language            {}", or_none(shown.language.map(Language::tag)));
-    println!("credential version  {}", shown.credential_version);
-    if let Some(since) = shown.cooling_since {
-        println!("cooling off since   {}", output::moment(since));
-    }
-    println!("created             {}", output::moment(shown.created_at));
-    for Failures { of, count, until } in &shown.failures {
-        println!("wrong tries         {count} of {of}, until {}", output::moment(*until));
+    let mut rows = vec![
+        ("id", shown.id.to_string()),
+        ("phone", or_none(shown.phone.as_ref().map(Phone::as_str))),
+        ("mail address", or_none(shown.email.as_ref().map(Email::as_str))),
+        ("password", or_none(shown.password)),
+        ("pay password", or_none(shown.pay_password)),
+        ("language", or_none(shown.language.map(Language::tag))),
+        ("credential version", shown.credential_version.to_string()),
+        ("created", output::moment(shown.created_at)),
+    ];
+    rows.extend(shown.cooling_since.map(|since| ("cooling off since", output::moment(since))));
+    rows.extend(shown.failures.iter().map(|Failures { of, count, until }| {
+        ("wrong tries", format!("{count} of {of}, until {}", output::moment(*until)))
+    }));
+    for (name, value) in rows {
+        output::line(format_args!("{name:<20}{value}"))?;
     }
     Ok(())
 }

@@ -1,10 +1,14 @@
 //! The table: who is in it, what is written to it, and the keys beside it.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, CancellationReason, Put, TransactWriteItem, builders::PutBuilder},
+    types::{
+        AttributeValue, CancellationReason, Put, TableDescription, TransactWriteItem, builders::PutBuilder,
+    },
 };
 use aws_types::SdkConfig;
 use shared::{
@@ -118,6 +122,20 @@ impl Table {
         self.put(Put::builder().set_item(Some(audit::operation(Some(of), operation, &self.actor)?)))
     }
 
+    /// Sends a transaction that nothing but another one can be in the way of, until none is.
+    pub async fn write(&self, writes: Vec<TransactWriteItem>) -> Result<(), Error> {
+        for attempt in 0..ATTEMPTS {
+            match self.transact(writes.clone()).await? {
+                Sent::Written => return Ok(()),
+                Sent::Refused(reasons) if reasons.iter().any(has_failed) => {
+                    return Err(Error::Absent("there is no such member any more".to_owned()));
+                }
+                Sent::Refused(_) => yield_to_others(attempt).await,
+            }
+        }
+        Err(Error::contended())
+    }
+
     /// Sends a transaction once; the SDK tries again where no answer comes, under the same token.
     pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Sent, Error> {
         let token = random::uuid().map_err(Error::internal)?.to_string();
@@ -138,16 +156,27 @@ impl Table {
         put.send().await.map(drop).map_err(Error::of_call("DynamoDB"))
     }
 
+    /// What tells this table from every other, and from one that had its name before.
+    pub async fn identity(&self) -> Result<String, Error> {
+        let described = self.describe().await?;
+        let (arn, id) = (described.table_arn().unwrap_or_default(), described.table_id().unwrap_or_default());
+        Ok(format!("{arn} {id}"))
+    }
+
+    async fn describe(&self) -> Result<TableDescription, Error> {
+        let described = self.client.describe_table().table_name(&self.name).send().await;
+        let table = described.map_err(Error::of_call("DynamoDB"))?.table;
+        table.ok_or_else(|| Error::Absent(format!("there is no table {}", self.name)))
+    }
+
     /// Whether the table is marked as production. One whose marks cannot be read may be.
     pub async fn is_production(&self) -> Result<bool, Error> {
-        let call = "DynamoDB";
-        let described = self.client.describe_table().table_name(&self.name).send().await;
-        let described = described.map_err(Error::of_call(call))?;
-        let arn = described.table().and_then(|table| table.table_arn()).unwrap_or_default().to_owned();
+        let described = self.describe().await?;
+        let arn = described.table_arn().unwrap_or_default();
         let mut token = None;
         loop {
-            let tags = self.client.list_tags_of_resource().resource_arn(&arn).set_next_token(token);
-            let page = tags.send().await.map_err(Error::of_call(call))?;
+            let tags = self.client.list_tags_of_resource().resource_arn(arn).set_next_token(token);
+            let page = tags.send().await.map_err(Error::of_call("DynamoDB"))?;
             if page.tags().iter().any(|tag| tag.key() == "environment" && tag.value() == "production") {
                 return Ok(true);
             }
@@ -167,14 +196,17 @@ pub enum Sent {
     Refused(Vec<CancellationReason>),
 }
 
-impl Sent {
-    /// For a transaction that only another's write can be in the way of.
-    pub fn written(self) -> Result<(), Error> {
-        match self {
-            Self::Written => Ok(()),
-            Self::Refused(_) => Err(Error::contended()),
-        }
-    }
+/// How often a write is tried that others are in the way of.
+pub const ATTEMPTS: u32 = 8;
+
+/// Waits until those who are in the way should be done.
+pub async fn yield_to_others(attempt: u32) {
+    tokio::time::sleep(Duration::from_millis(25) * 2_u32.saturating_pow(attempt)).await;
+}
+
+/// Whether a write was refused by its condition.
+pub fn has_failed(reason: &CancellationReason) -> bool {
+    reason.code() == Some("ConditionalCheckFailed")
 }
 
 fn canceled<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<Vec<CancellationReason>> {

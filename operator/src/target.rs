@@ -1,8 +1,10 @@
 //! Which table: a stack's, one by its name, or that of a local stack.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, timeout::TimeoutConfig,
+};
 use aws_smithy_http_client::{Builder, tls};
 use aws_types::SdkConfig;
 use shared::{ExposeSecret, settings::Settings};
@@ -23,10 +25,10 @@ pub struct Target {
     #[arg(long, global = true, value_name = "FILE")]
     env: Option<PathBuf>,
     /// With --table: the secret that holds the keys, by its name or ARN
-    #[arg(long, global = true, value_name = "ID", requires = "table")]
+    #[arg(long, global = true, value_name = "ID")]
     keys_secret: Option<String>,
-    /// With --table: another endpoint than AWS's own
-    #[arg(long, global = true, value_name = "URL", requires = "table")]
+    /// With --table: another endpoint of DynamoDB than AWS's own
+    #[arg(long, global = true, value_name = "URL")]
     endpoint_url: Option<String>,
     /// The region, in the place of the profile's
     #[arg(long, global = true, value_name = "REGION")]
@@ -47,6 +49,10 @@ impl Target {
 
     /// Finds the table.
     pub async fn open(&self) -> Result<Table, Error> {
+        // What clap would ask for before it has seen the options behind the command.
+        if self.table.is_none() && (self.keys_secret.is_some() || self.endpoint_url.is_some()) {
+            return Err(Error::Usage("--keys-secret and --endpoint-url go with --table NAME".to_owned()));
+        }
         match (&self.stack, &self.table, &self.env) {
             (Some(stack), None, None) => self.of_stack(stack).await,
             (None, Some(table), None) => self.of_name(table).await,
@@ -57,15 +63,14 @@ impl Target {
 
     /// Region and credentials by the ordinary chain: environment, profile, single sign-on, role.
     async fn aws(&self) -> SdkConfig {
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http_client());
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(http_client())
+            .timeout_config(timeouts());
         if let Some(region) = &self.region {
             loader = loader.region(Region::new(region.clone()));
         }
         if let Some(profile) = &self.profile {
             loader = loader.profile_name(profile);
-        }
-        if let Some(url) = &self.endpoint_url {
-            loader = loader.endpoint_url(url);
         }
         loader.load().await
     }
@@ -99,10 +104,10 @@ impl Target {
     async fn of_name(&self, table: &str) -> Result<Table, Error> {
         let config = self.aws().await;
         let settings = settings(table, self.keys_secret.as_deref(), environment::variable)?;
-        // Another endpoint knows no identities.
-        let actor = match &self.endpoint_url {
-            Some(_) => actor::of_machine(),
-            None => actor::of_account(&config).await?,
+        // A database on this machine knows no identities.
+        let actor = match self.endpoint_url.as_deref().map(is_of_machine) {
+            Some(true) => actor::of_machine(),
+            Some(false) | None => actor::of_account(&config).await?,
         };
         Ok(Table::new(config, self.endpoint_url.clone(), settings, actor))
     }
@@ -143,9 +148,24 @@ fn of_local(variables: &BTreeMap<String, String>) -> Result<Table, Error> {
         .region(Region::new(aws.region.clone()))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http_client())
+        .timeout_config(timeouts())
         .build();
     let endpoint = aws.dynamodb_endpoint.clone();
     Ok(Table::new(config, endpoint, settings, actor::of_machine()))
+}
+
+fn is_of_machine(url: &str) -> bool {
+    let authority = url.split("://").nth(1).unwrap_or_default().split('/').next().unwrap_or_default();
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    ["localhost", "127.0.0.1", "[::1]"].contains(&host)
+}
+
+/// What hangs ends, and is told.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .operation_attempt_timeout(Duration::from_secs(10))
+        .operation_timeout(Duration::from_mins(1))
+        .build()
 }
 
 fn http_client() -> aws_sdk_dynamodb::config::SharedHttpClient {

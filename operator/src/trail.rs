@@ -63,7 +63,12 @@ pub async fn run(table: &Table, Arguments { who, day }: Arguments, json: bool) -
         let by = actor.as_deref().map(|actor| format!("by {actor}"));
         let from = origin.source_ip.as_deref().map(|address| format!("from {address}"));
         let how = by.or(from).unwrap_or_default();
-        println!("{}  {}  {action}  {how}  {}", output::moment(*at), told.member, origin.request_id);
+        output::line(format_args!(
+            "{}  {}  {action}  {how}  {}",
+            output::moment(*at),
+            told.member,
+            origin.request_id
+        ))?;
     }
     Ok(())
 }

@@ -49,17 +49,17 @@ pub async fn run(table: &Table, who: &str, json: bool) -> Result<(), Error> {
             writes.push(TransactWriteItem::builder().delete(delete).build());
         }
         writes.push(table.record_of(member.id, Operation::Unlocked)?);
-        table.transact(writes).await?.written()?;
+        table.write(writes).await?;
     }
     let forgotten = told(counters)?;
     if json {
         return output::json(&forgotten);
     }
     for Failures { of, count, .. } in &forgotten {
-        println!("{count} of {of} forgotten");
+        output::line(format_args!("{count} of {of} forgotten"))?;
     }
     if forgotten.is_empty() {
-        println!("there was nothing to forget");
+        output::line("there was nothing to forget")?;
     }
     Ok(())
 }

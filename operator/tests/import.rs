@@ -111,6 +111,78 @@ async fn refused_lines_can_be_corrected_and_fed_back() {
 }
 
 #[tokio::test]
+async fn refused_json_lines_are_fed_back_as_well_and_nobody_else_reads_them() {
+    let operator = Operator::start("fed-back-json").await;
+    operator.file("members.jsonl", &format!("{}\n{{\n", json!({ "id": ID, "phone": "x" })));
+    assert_eq!(operator.run(&["import", "members.jsonl"]).await.code, 1);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(operator.folder.join("members.jsonl.errors")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    // As they are they are refused again, and again.
+    for file in ["members.jsonl.errors", "members.jsonl.errors.errors"] {
+        assert_eq!(operator.json_of(1, &["import", file]).await["refused"], 2, "{file}");
+    }
+    let errors = operator.text("members.jsonl.errors.errors.errors");
+    let corrected = errors.lines().next().unwrap().replace("\"x\"", "\"13627140483\"");
+    operator.file("corrected", &corrected);
+    assert_eq!(operator.json(&["import", "corrected"]).await["imported"], 1);
+}
+
+#[tokio::test]
+async fn corrections_in_the_file_of_errors_are_never_written_over() {
+    let operator = Operator::start("corrections").await;
+    operator.file("members.csv", "id\n7\n");
+    assert_eq!(operator.run(&["import", "members.csv"]).await.code, 1);
+    operator.file("members.csv.errors", "corrected");
+    let refused = operator.run(&["import", "members.csv"]).await;
+    assert!(refused.code == 2 && refused.err.contains("members.csv.errors is there"), "{}", refused.err);
+    assert_eq!(operator.text("members.csv.errors"), "corrected");
+    assert_eq!(operator.run(&["import", "members.csv", "--errors", "others"]).await.code, 1);
+    assert!(operator.text("others").contains("it is no UUID"));
+}
+
+#[tokio::test]
+async fn a_file_is_read_whatever_its_ends_of_lines_and_its_longest_line() {
+    let operator = Operator::start("ends").await;
+    let long = format!("{OTHER_ID},{}", "1".repeat(70_000));
+    let text = format!("\u{feff}id,phone\r\n{ID},{PHONE}\r\n\r\n{long}\r\n{THIRD_ID},{OTHER_PHONE}");
+    operator.file("members.csv", &text);
+    let done = operator.run(&["--json", "import", "members.csv"]).await;
+    assert_eq!((&done.json()["imported"], &done.json()["refused"]), (&json!(2), &json!(1)));
+    assert!(done.err.contains("line 4, line: it is too long"), "{}", done.err);
+
+    // What an old spreadsheet writes is one line.
+    operator.file("old.csv", &format!("id,phone\r{ID},{PHONE}\r"));
+    let refused = operator.run(&["import", "old.csv"]).await;
+    assert!(refused.code == 2 && refused.err.contains("there is a line break in it"), "{}", refused.err);
+}
+
+#[tokio::test]
+async fn a_salted_hash_needs_its_salt_to_the_last_space_and_no_other_form_takes_one() {
+    let operator = Operator::start("salt").await;
+    // MD5 of the salt " a " and the password.
+    let hash = "e78cab9b5be5191e25b32a697cba379a";
+    let line = |id: &str, phone: &str, form: &str, salt: Option<&str>| {
+        json!({ "id": id, "phone": phone, "password": hash, "password_form": form, "password_salt": salt })
+            .to_string()
+            + "\n"
+    };
+    let text = line(ID, PHONE, "md5-salt-before", Some(" a "))
+        + &line(OTHER_ID, OTHER_PHONE, "md5", Some("a"))
+        + &line(THIRD_ID, OTHER_PHONE, "md5-salt-after", None);
+    operator.file("members.jsonl", &text);
+    let done = operator.run(&["import", "members.jsonl"]).await;
+    assert!(done.out.starts_with("1 imported, 0 updated, 0 skipped, 2 refused"), "{}", done.out);
+    assert!(done.err.contains("line 2, password_salt: its form takes none"), "{}", done.err);
+    assert!(done.err.contains("line 3, password_salt: it is missing"), "{}", done.err);
+    let token = operator.session(ID).await;
+    assert_eq!(operator.change(&token, "the-old-password", "a-new-password").await.0, 201);
+}
+
+#[tokio::test]
 async fn nothing_is_half_imported_and_of_two_with_one_phone_one_is() {
     let operator = Operator::start("one-of-two").await;
     operator.member(json!({ "email": "li@example.com" })).await;
@@ -152,10 +224,34 @@ async fn an_existing_member_is_skipped_or_updated_as_told() {
     assert_eq!(operator.json(&update).await["skipped"], 1, "there is nothing left to update");
     assert_eq!(operator.change(&token, "the-old-password", "a-new-password").await.0, 201);
 
+    // Another password ends the sessions, and the same again is none, whatever salt it is kept with.
+    let token = operator.session(&id).await;
+    let md5 = "fdcf36394daaf47def0d41d181d1443c,md5";
+    operator.file("hashes.csv", &format!("id,password,password_form\n{id},{md5}\n"));
+    let again = ["import", "--existing", "update", "hashes.csv"];
+    assert_eq!(operator.json(&again).await["updated"], 1);
+    assert_eq!(operator.change(&token, "the-old-password", "a-new-password").await.0, 401);
+    let token = operator.session(&id).await;
+    let dry = ["import", "--existing", "update", "--dry-run", "hashes.csv"];
+    assert_eq!(operator.json(&dry).await["skipped"], 1);
+    assert_eq!(operator.json(&again).await["skipped"], 1);
+    assert_eq!(operator.change(&token, "the-old-password", "a-new-password").await.0, 201);
+
     operator.file("members.csv", &format!("id,phone\n{id},{OTHER_PHONE}\n"));
     let done = operator.run(&update).await;
     assert!(done.err.contains("line 2, phone: it belongs to another member"), "{}", done.err);
     assert_eq!(operator.json(&["show", &id]).await["phone"], "+8613700000001");
+}
+
+#[tokio::test]
+async fn of_lines_that_stand_together_the_first_comes_first() {
+    let operator = Operator::start("first").await;
+    let text = format!("id,phone\n{ID},{PHONE}\n{OTHER_ID},{PHONE}\n{OTHER_ID},{OTHER_PHONE}\n");
+    operator.file("members.csv", &text);
+    let done = operator.run(&["import", "members.csv"]).await;
+    assert!(done.out.starts_with("2 imported, 0 updated, 0 skipped, 1 refused"), "{}", done.out);
+    assert!(done.err.contains("line 3, phone: it belongs to another member"), "{}", done.err);
+    assert_eq!(operator.json(&["show", PHONE]).await["id"], ID);
 }
 
 #[tokio::test]
@@ -180,13 +276,17 @@ async fn a_dry_run_tells_what_would_be_and_writes_nothing() {
     let operator = Operator::start("dry").await;
     let id = operator.member(json!({ "phone": PHONE })).await;
     let before = operator.items().await.len();
-    operator
-        .file("members.csv", &format!("id,phone\n{id},{PHONE}\n{ID},{PHONE}\n{OTHER_ID},{OTHER_PHONE}\n"));
+    let text =
+        format!("id,phone\n{id},{PHONE}\n{ID},{PHONE}\n{OTHER_ID},{OTHER_PHONE}\n{THIRD_ID},{OTHER_PHONE}\n");
+    operator.file("members.csv", &text);
     let done = operator.run(&["--json", "import", "--dry-run", "members.csv"]).await;
     let summary = done.json();
     let counts = ["imported", "skipped", "refused"].map(|name| summary[name].as_u64().unwrap());
-    assert_eq!((done.code, counts), (1, [1, 1, 1]));
-    assert!(done.err.contains("line 3, phone: it belongs to another member"), "{}", done.err);
+    assert_eq!((done.code, counts), (1, [1, 1, 2]));
+    for line in [3, 5] {
+        let told = format!("line {line}, phone: it belongs to another member");
+        assert!(done.err.contains(&told), "{}", done.err);
+    }
     assert_eq!(operator.items().await.len(), before);
     assert!(!operator.folder.join("members.csv.errors").exists());
 }
@@ -210,6 +310,16 @@ async fn after_ctrl_c_the_same_command_goes_on_and_loses_and_doubles_nothing() {
     let ended = done(ended);
     assert_eq!(ended.code, 130, "{}", ended.err);
     assert!(ended.err.contains("the same command goes on from there"), "{}", ended.err);
+
+    // It is no journal of another import, table or file.
+    let refused = operator.run(&["import", "members.csv", "--trust-mail"]).await;
+    assert!(refused.code == 2 && refused.err.contains("another file, table or command"), "{}", refused.err);
+    let kept = operator.text("members.csv.progress");
+    let mut elsewhere: Value = serde_json::from_str(&kept).unwrap();
+    elsewhere["subject"]["table"] = json!("another");
+    operator.file("members.csv.progress", &elsewhere.to_string());
+    assert_eq!(operator.run(&["import", "members.csv"]).await.code, 2);
+    operator.file("members.csv.progress", &kept);
 
     let done = operator.run(&["--json", "import", "members.csv"]).await;
     assert!(done.err.contains("going on at line "), "{}", done.err);

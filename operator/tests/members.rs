@@ -71,24 +71,36 @@ async fn revoke_of_everybody_goes_on_where_it_was_ended() {
     let ids = (0..64).map(|number| format!("00000000-0000-4000-8000-{number:012}\n"));
     operator.file("members.csv", &format!("id\n{}", ids.collect::<String>()));
     assert_eq!(operator.json(&["import", "members.csv"]).await["imported"], 64);
-    let ended =
-        |table: &str| json!({ "table": table, "count": 20, "segments": { "0": null, "1": null, "2": null } });
+    let table = operator.dynamodb("DescribeTable", json!({ "TableName": operator.stack.table() })).await;
+    let part = |name: &str| table["Table"][name].as_str().unwrap_or_default().to_owned();
+    let identity = format!("{} {}", part("TableArn"), part("TableId"));
+    let ended = |table: &str| {
+        let segments = json!({ "0": null, "1": null, "2": null });
+        json!({ "table": table, "began": 1_700_000_000, "count": 20, "segments": segments }).to_string()
+    };
     let revoked = async || {
         let items = operator.items().await;
-        items.iter().filter(|item| item["credential_version"]["N"] == "2").count()
+        items.iter().filter(|item| item["revision"]["N"] == "2").count()
     };
 
-    operator.file("members-revoke.progress", &ended("another").to_string());
-    let refused = operator.run(&["revoke", "--all", "--yes"]).await;
+    let resume = ["--json", "revoke", "--all", "--yes", "--resume"];
+    assert_eq!(operator.run(&resume).await.code, 2, "there is nothing to go on with");
+    operator.file("members-revoke.progress", &ended("another"));
+    let refused = operator.run(&resume).await;
     assert_eq!(refused.code, 2, "{}", refused.err);
     assert_eq!(revoked().await, 0);
 
-    operator.file("members-revoke.progress", &ended(operator.stack.table()).to_string());
-    let told = operator.json(&["revoke", "--all", "--yes"]).await;
+    operator.file("members-revoke.progress", &ended(&identity));
+    let told = operator.run(&resume).await.ok();
+    assert!(told.err.contains("going on with the run of 2023-11-14T22:13:20Z"), "{}", told.err);
     let now = revoked().await;
     assert!((1..64).contains(&now), "{now}: what was done before is not done again");
-    assert_eq!(told["revoked"], 20 + now);
+    assert_eq!(told.json()["revoked"], 20 + now);
     assert!(!operator.folder.join("members-revoke.progress").exists());
+
+    // An old run that was ended spares nobody who logged in since.
+    operator.file("members-revoke.progress", &ended(&identity));
+    assert_eq!(operator.json(&["revoke", "--all", "--yes"]).await["revoked"], 64);
 }
 
 #[tokio::test]
@@ -168,15 +180,24 @@ async fn an_export_is_imported_as_it_was_and_has_hashes_only_where_asked() {
     let operator = Operator::start("export").await;
     let new = json!({ "phone": PHONE, "email": "li@example.com", "password": "the-old-password" });
     let id = operator.member(new).await;
+    let before = operator.session(&id).await;
     let exported = operator.run(&["export"]).await.ok().out;
     assert!(!exported.contains("argon2id") && exported.lines().count() == 1, "{exported}");
     operator.run(&["export", "--with-hashes", "--output", "members.jsonl"]).await.ok();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(operator.folder.join("members.jsonl")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
     for item in operator.items().await {
         let key = json!({ "pk": item["pk"], "sk": item["sk"] });
         operator.dynamodb("DeleteItem", json!({ "TableName": operator.stack.table(), "Key": key })).await;
     }
     assert_eq!(operator.json(&["import", "members.jsonl"]).await["imported"], 1);
     assert_eq!(operator.json(&["show", "li@example.com"]).await["id"], id.as_str());
+    let (status, _) = operator.change(&before, "the-old-password", "a-new-password").await;
+    assert_eq!(status, 401, "no session comes alive again");
     let token = operator.session(&id).await;
     assert_eq!(operator.change(&token, "the-old-password", "a-new-password").await.0, 201);
 }

@@ -104,6 +104,13 @@ impl Operator {
         self.run(&[&["--json"], arguments].concat()).await.ok().json()
     }
 
+    /// Runs it with `--json`, where it ends with that code.
+    pub async fn json_of(&self, code: i32, arguments: &[&str]) -> Value {
+        let done = self.run(&[&["--json"], arguments].concat()).await;
+        assert_eq!(done.code, code, "{}", done.err);
+        done.json()
+    }
+
     /// Every line of its JSON answer.
     pub async fn lines(&self, arguments: &[&str]) -> Vec<Value> {
         let done = self.run(&[&["--json"], arguments].concat()).await.ok();

@@ -12,7 +12,7 @@ use super::{
 use crate::error::Error;
 
 /// The fields that a line may have.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "id",
     "phone",
     "email",
@@ -24,6 +24,7 @@ const NAMES: [&str; 12] = [
     "pay_password_form",
     "pay_password_salt",
     "language",
+    "cooling_since",
     "created_at",
 ];
 
@@ -46,17 +47,15 @@ fn known(name: &str) -> Option<&'static str> {
 }
 
 impl Format {
-    /// The format of a file, by its name, and, of CSV, its first line.
+    /// The format of a file, by its name or how it begins, and, of CSV, its first line.
     pub fn of(path: &Path, lines: &mut Lines) -> Result<Self, Error> {
-        let extension = path.with_extension(without_errors(path)).extension().map(ToOwned::to_owned);
-        if extension
-            .is_some_and(|extension| extension == "jsonl" || extension == "ndjson" || extension == "json")
-        {
-            return Ok(Self::JsonLines);
-        }
         let Some(first) = lines.line()? else {
             return Err(Error::Usage(format!("{} is empty", path.display())));
         };
+        if is_json(path) || first.bytes.trim_ascii_start().starts_with(b"{") {
+            lines.skip_to(0, 0)?;
+            return Ok(Self::JsonLines);
+        }
         let record = csv_record(&first).map_err(|fault| Error::Usage(format!("line 1, {fault}")))?;
         let names: Vec<_> = record.iter().map(|name| name.trim().to_owned()).collect();
         for (at, name) in names.iter().enumerate() {
@@ -98,7 +97,7 @@ impl Format {
         let fault = fault.to_string();
         match self {
             Self::Csv(names) => {
-                let Ok(record) = csv_record(line) else {
+                let Some(record) = csv_record(line).ok().filter(|record| record.len() >= names.len()) else {
                     // What cannot be told apart stays as it is, to be corrected by hand.
                     return Ok([&line.bytes, &b","[..], fault.as_bytes(), &b"\n"[..]].concat());
                 };
@@ -123,14 +122,18 @@ impl Format {
 }
 
 /// `FILE.jsonl.errors` is as `FILE.jsonl`.
-fn without_errors(path: &Path) -> String {
-    let extension = |path: &Path| path.extension().map(|text| text.to_string_lossy().to_lowercase());
-    match extension(path) {
-        Some(errors) if errors == "errors" => {
-            path.file_stem().and_then(|stem| extension(Path::new(stem))).unwrap_or_default()
-        }
-        other => other.unwrap_or_default(),
+fn is_json(path: &Path) -> bool {
+    let extension = path.extension().map(|text| text.to_string_lossy().to_lowercase()).unwrap_or_default();
+    match (extension.as_str(), path.file_stem()) {
+        ("jsonl" | "ndjson" | "json", _) => true,
+        ("errors", Some(stem)) => is_json(Path::new(stem)),
+        _ => false,
     }
+}
+
+/// A salt is what it is to the last space.
+fn trimmed<'a>(name: &str, value: &'a str) -> &'a str {
+    if name.ends_with("_salt") { value } else { value.trim() }
 }
 
 fn csv_record(line: &Line) -> Result<StringRecord, Fault> {
@@ -141,8 +144,12 @@ fn csv_record(line: &Line) -> Result<StringRecord, Fault> {
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let mut record = StringRecord::new();
     match reader.read_record(&mut record) {
-        Ok(true) => Ok(record),
-        Ok(false) | Err(_) => Err(Fault::of("line", "it is no CSV")),
+        Ok(true) => {}
+        Ok(false) | Err(_) => return Err(Fault::of("line", "it is no CSV")),
+    }
+    match reader.read_record(&mut StringRecord::new()) {
+        Ok(false) => Ok(record),
+        Ok(true) | Err(_) => Err(Fault::of("line", "there is a line break in it")),
     }
 }
 
@@ -158,7 +165,8 @@ fn csv_fields(names: &[String], line: &Line) -> Result<Fields, Fault> {
         let (has, wanted) = (record.len(), names.len());
         return Err(Fault::of("line", format!("it has {has} fields where the first line names {wanted}")));
     }
-    let fields = names.iter().zip(&record).filter_map(|(name, value)| Some((known(name)?, value.trim())));
+    let fields =
+        names.iter().zip(&record).filter_map(|(name, value)| Some((known(name)?, trimmed(name, value))));
     Ok(fields.filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, value.to_owned())).collect())
 }
 
@@ -175,7 +183,7 @@ fn json_fields(line: &Line) -> Result<Fields, Fault> {
         };
         let text = match value {
             Value::Null => continue,
-            Value::String(text) => text.trim().to_owned(),
+            Value::String(text) => trimmed(known, &text).to_owned(),
             Value::Bool(_) | Value::Number(_) => value.to_string(),
             // Keycloak's credentials.
             Value::Object(_) if known.ends_with("password") => value.to_string(),
@@ -221,6 +229,7 @@ mod tests {
             ("1", "line: it has 1 fields where the first line names 2"),
             ("1,2,3", "line: it has 3 fields where the first line names 2"),
             ("\"1,2", "line: a quotation mark is not closed"),
+            ("1,2\r3,4", "line: there is a line break in it"),
         ] {
             assert_eq!(format.fields(&line(text)).unwrap_err().to_string(), expected);
         }
@@ -236,8 +245,12 @@ mod tests {
 
     #[test]
     fn the_errors_of_a_file_have_its_format() {
-        assert_eq!(without_errors(Path::new("members.jsonl.errors")), "jsonl");
-        assert_eq!(without_errors(Path::new("members.csv.errors")), "csv");
-        assert_eq!(without_errors(Path::new("members.csv")), "csv");
+        for json in ["members.jsonl", "members.jsonl.errors", "members.ndjson.errors.errors", "MEMBERS.JSON"]
+        {
+            assert!(is_json(Path::new(json)), "{json}");
+        }
+        for csv in ["members.csv.errors", "members.csv", "errors", "json"] {
+            assert!(!is_json(Path::new(csv)), "{csv}");
+        }
     }
 }

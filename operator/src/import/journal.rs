@@ -1,20 +1,42 @@
 //! How far an import came.
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{
-    Outcome,
+    Existing, Outcome,
     lines::{Batch, Lines},
 };
 use crate::{error::Error, progress};
 
+/// What is imported, into what, and how: where one of it differs it is another import.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The file's length in bytes.
+    pub length: u64,
+    /// When the file was last written, since 1970.
+    pub modified: Option<Duration>,
+    /// The table.
+    pub table: String,
+    /// The file of errors.
+    pub errors: PathBuf,
+    /// What is done with a member who exists.
+    pub existing: Existing,
+    /// A mail address is verified where its line does not say.
+    pub trust_mail: bool,
+    /// Ids that are no UUIDs become some of this namespace.
+    pub namespace: Option<Uuid>,
+}
+
 /// Everything before `offset` is done.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Journal {
-    /// The file's length: another one is another file.
-    length: u64,
+    subject: Subject,
     /// Where to go on.
     pub offset: u64,
     /// The number of the last line before that.
@@ -58,9 +80,9 @@ impl Counts {
 
 impl Journal {
     /// Nothing is done yet but what was read of the file's head.
-    pub fn new(lines: &Lines) -> Self {
+    pub fn new(subject: Subject, lines: &Lines) -> Self {
         Self {
-            length: lines.length(),
+            subject,
             offset: lines.offset(),
             line: lines.number(),
             lines: 0,
@@ -69,10 +91,9 @@ impl Journal {
         }
     }
 
-    /// The journal that an earlier run left, or a new one.
-    pub fn resume(path: &Path, lines: &Lines) -> Result<Self, Error> {
-        let kept = progress::read(path, "file", |journal: &Self| journal.length == lines.length())?;
-        Ok(kept.unwrap_or_else(|| Self::new(lines)))
+    /// The journal that an earlier run left.
+    pub fn left(path: &Path, subject: &Subject) -> Result<Option<Self>, Error> {
+        progress::read(path, |journal: &Self| journal.subject == *subject)
     }
 
     /// A batch is done.

@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use crate::error::Error;
@@ -37,6 +38,7 @@ pub struct Lines {
     path: PathBuf,
     reader: BufReader<File>,
     length: u64,
+    modified: Option<Duration>,
     offset: u64,
     number: u64,
 }
@@ -46,13 +48,26 @@ impl Lines {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let fault = |reason| Error::File { path: path.to_owned(), reason };
         let file = File::open(path).map_err(fault)?;
-        let length = file.metadata().map_err(fault)?.len();
-        Ok(Self { path: path.to_owned(), reader: BufReader::new(file), length, offset: 0, number: 0 })
+        let metadata = file.metadata().map_err(fault)?;
+        let since_1970 = |modified: SystemTime| modified.duration_since(UNIX_EPOCH).ok();
+        Ok(Self {
+            path: path.to_owned(),
+            reader: BufReader::new(file),
+            length: metadata.len(),
+            modified: metadata.modified().ok().and_then(since_1970),
+            offset: 0,
+            number: 0,
+        })
     }
 
     /// The file's length in bytes.
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// When the file was last written, since 1970, where the system tells.
+    pub fn modified(&self) -> Option<Duration> {
+        self.modified
     }
 
     /// Where the next line begins.

@@ -8,12 +8,13 @@ use shared::{
     contact::{Email, Phone, PhoneRules},
     keys::Keys,
     language::Language,
-    password::{Form, Memory, PasswordHash, PasswordPolicy, Salt},
+    password::{Form, Memory, NotTaken, PasswordHash, PasswordPolicy, Salt},
     store::member::{Member, MemberId},
 };
 use uuid::Uuid;
 
 use super::fields::Fields;
+use crate::error::Error;
 
 /// What is wrong with a line. Shows nothing of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,11 +57,17 @@ pub struct Newcomer {
     pub member: Member,
     /// Whether a mail address was left out, since nobody has proven to hold it.
     pub unverified: bool,
+    fields: Fields,
 }
+
+/// The fields of a hash: itself, its form, and its salt.
+type Names = [&'static str; 3];
+const PASSWORD: Names = ["password", "password_form", "password_salt"];
+const PAY_PASSWORD: Names = ["pay_password", "pay_password_form", "pay_password_salt"];
 
 impl Newcomer {
     /// Reads fields.
-    pub fn read(fields: &Fields, rules: &Rules, keys: &Keys, memory: &mut Memory) -> Result<Self, Fault> {
+    pub fn read(fields: Fields, rules: &Rules, keys: &Keys, memory: &mut Memory) -> Result<Self, Fault> {
         let field = |name: &'static str| fields.get(name).map(String::as_str);
         let id = field("id").ok_or_else(|| Fault::of("id", "it is missing"))?;
         let email = field("email").map(str::parse::<Email>).transpose();
@@ -73,23 +80,40 @@ impl Newcomer {
         };
         let member = Member {
             id: member_id(id, rules.namespace)?,
-            credential_version: 1,
+            // No session names it that was issued to this member before, wherever they were then.
+            credential_version: Timestamp::now().0,
             revision: 1,
             phone: field("phone").map(|typed| phone(typed, rules)).transpose()?,
             email: email.clone().filter(|_| is_verified),
-            password: hash(fields, ["password", "password_form", "password_salt"], rules, keys, memory)?,
-            pay_password: hash(
-                fields,
-                ["pay_password", "pay_password_form", "pay_password_salt"],
-                rules,
-                keys,
-                memory,
-            )?,
-            cooling_since: None,
+            password: hash(&fields, PASSWORD, rules, keys, memory)?,
+            pay_password: hash(&fields, PAY_PASSWORD, rules, keys, memory)?,
+            cooling_since: field("cooling_since").map(|text| moment("cooling_since", text)).transpose()?,
             language: field("language").map(language).transpose()?,
-            created_at: field("created_at").map(moment).transpose()?.unwrap_or_else(Timestamp::now),
+            created_at: field("created_at")
+                .map(|text| moment("created_at", text))
+                .transpose()?
+                .unwrap_or_else(Timestamp::now),
         };
-        Ok(Self { unverified: email.is_some() && member.email.is_none(), member })
+        Ok(Self { unverified: email.is_some() && member.email.is_none(), member, fields })
+    }
+
+    /// Leaves a hash as it is kept where it is the same but for the salt and the key that it was wrapped with.
+    pub fn leave_same(&mut self, kept: &Member, keys: &Keys, memory: &mut Memory) -> Result<(), Error> {
+        let Self { member, fields, .. } = self;
+        for (new, kept, names) in [
+            (&mut member.password, &kept.password, PASSWORD),
+            (&mut member.pay_password, &kept.pay_password, PAY_PASSWORD),
+        ] {
+            if let (Some(text), Some(hash), Ok(form)) = (fields.get(names[0]), kept, form(fields, names)) {
+                match hash.is_import_of(keys, text, form, memory) {
+                    Ok(true) => new.clone_from(kept),
+                    // A hash that was kept here is none of another system.
+                    Ok(false) | Err(NotTaken::Unknown | NotTaken::TooCostly) => {}
+                    Err(NotTaken::Failed(error)) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -127,34 +151,41 @@ fn language(tag: &str) -> Result<Language, Fault> {
     Language::of_tag(tag).ok_or_else(|| Fault::of("language", "it is neither Chinese nor English"))
 }
 
-fn moment(text: &str) -> Result<Timestamp, Fault> {
-    text.parse().map(Timestamp).map_err(|_| Fault::of("created_at", "it is no number of seconds since 1970"))
+fn moment(name: &'static str, text: &str) -> Result<Timestamp, Fault> {
+    text.parse().map(Timestamp).map_err(|_| Fault::of(name, "it is no number of seconds since 1970"))
+}
+
+/// What the text of a hash does not say of itself. A salt that no form takes is a fault: it would be lost.
+fn form(fields: &Fields, [_, form_name, salt_name]: Names) -> Result<Option<Form<'_>>, Fault> {
+    let salt = fields.get(salt_name).map(String::as_str);
+    let some = || salt.ok_or_else(|| Fault::of(salt_name, "it is missing"));
+    let form = match fields.get(form_name).map(String::as_str) {
+        Some("md5-salt-before") => return Ok(Some(Form::Md5(Salt::Before(some()?)))),
+        Some("md5-salt-after") => return Ok(Some(Form::Md5(Salt::After(some()?)))),
+        Some("sha256-salt-before") => return Ok(Some(Form::Sha256(Salt::Before(some()?)))),
+        Some("sha256-salt-after") => return Ok(Some(Form::Sha256(Salt::After(some()?)))),
+        Some("md5") => Some(Form::Md5(Salt::None)),
+        Some("sha256") => Some(Form::Sha256(Salt::None)),
+        Some("better-auth") => Some(Form::BetterAuth),
+        Some(_) => return Err(Fault::of(form_name, "no such form is known")),
+        None => None,
+    };
+    if salt.is_some() { Err(Fault::of(salt_name, "its form takes none")) } else { Ok(form) }
 }
 
 fn hash(
     fields: &Fields,
-    [name, form_name, salt_name]: [&'static str; 3],
+    names: Names,
     rules: &Rules,
     keys: &Keys,
     memory: &mut Memory,
 ) -> Result<Option<PasswordHash>, Fault> {
-    let field = |name| fields.get(name).map(String::as_str);
-    let Some(text) = field(name) else {
-        let alone = [form_name, salt_name].into_iter().find(|name| field(*name).is_some());
+    let [name, form_name, salt_name] = names;
+    let Some(text) = fields.get(name) else {
+        let alone = [form_name, salt_name].into_iter().find(|name| fields.contains_key(name));
         return alone.map_or(Ok(None), |alone| Err(Fault::of(alone, "there is no hash beside it")));
     };
-    let salt = || field(salt_name).ok_or_else(|| Fault::of(salt_name, "it is missing"));
-    let form = match field(form_name) {
-        None => None,
-        Some("md5") => Some(Form::Md5(Salt::None)),
-        Some("md5-salt-before") => Some(Form::Md5(Salt::Before(salt()?))),
-        Some("md5-salt-after") => Some(Form::Md5(Salt::After(salt()?))),
-        Some("sha256") => Some(Form::Sha256(Salt::None)),
-        Some("sha256-salt-before") => Some(Form::Sha256(Salt::Before(salt()?))),
-        Some("sha256-salt-after") => Some(Form::Sha256(Salt::After(salt()?))),
-        Some("better-auth") => Some(Form::BetterAuth),
-        Some(_) => return Err(Fault::of(form_name, "no such form is known")),
-    };
+    let form = form(fields, names)?;
     if form.is_none()
         && let Some(kept) = PasswordHash::kept(keys, text)
     {

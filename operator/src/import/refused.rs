@@ -1,7 +1,7 @@
 //! The file of refused lines, each with its error, in the format that they came in.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{BufWriter, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
@@ -17,10 +17,22 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// The file goes on at `length`, if it was begun before.
-    pub fn new(path: PathBuf, is_dry: bool, format: &Format, length: u64) -> Result<Self, Error> {
-        let mut refused = Self { path, is_dry, file: None };
-        if length > 0 {
+    /// A new file, which must not be there: it may have lines that somebody corrects.
+    pub fn new(path: PathBuf, is_dry: bool) -> Result<Self, Error> {
+        if !is_dry && path.exists() {
+            let path = path.display();
+            return Err(Error::Usage(format!(
+                "{path} is there from an earlier run: import it or delete it, or name another by --errors"
+            )));
+        }
+        Ok(Self { path, is_dry, file: None })
+    }
+
+    /// The file of an earlier run, which goes on at `length`.
+    pub fn resumed(path: PathBuf, format: &Format, length: u64) -> Result<Self, Error> {
+        let mut refused = Self { path, is_dry: false, file: None };
+        let is_there = fs::metadata(&refused.path).is_ok_and(|file| file.len() >= length);
+        if length > 0 && is_there {
             refused.begin(format, length)?;
         }
         Ok(refused)

@@ -2,15 +2,16 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    time::Duration,
+    sync::Arc,
 };
 
 use aws_sdk_dynamodb::types::{
-    CancellationReason, Delete, KeysAndAttributes, Put, TransactWriteItem, Update, builders::UpdateBuilder,
+    CancellationReason, KeysAndAttributes, Put, TransactWriteItem, Update, builders::UpdateBuilder,
 };
 use shared::{
     audit::Operation,
     contact::Destination,
+    password::Memory,
     store::{
         Item,
         member::{self, Member, MemberId},
@@ -18,74 +19,72 @@ use shared::{
 };
 
 use super::{
-    Existing, Outcome,
+    Existing, Import, Outcome,
     newcomer::{Fault, Newcomer},
 };
 use crate::{
     error::Error,
-    table::{Sent, Table, number, text},
+    table::{ATTEMPTS, Sent, Table, has_failed, number, text, yield_to_others},
 };
 
-/// It is not there yet.
-const ABSENT: &str = "attribute_not_exists(pk)";
-/// It belongs to nobody, or to this member.
-const FREE_OR_OWN: &str = "attribute_not_exists(pk) OR #member = :member";
-/// It belongs to this member.
-const OWN: &str = "#member = :member";
 /// Nobody wrote the member since they were read.
 const UNCHANGED: &str = "revision = :revision";
 
-/// How often a write is tried that others are in the way of.
-const ATTEMPTS: u32 = 8;
-
 /// Writes a batch; an outcome for each.
-pub async fn write(
-    table: &Table,
-    batch: Vec<Result<Newcomer, Fault>>,
-    existing: Existing,
-) -> Result<Vec<Outcome>, Error> {
+pub async fn write(import: &Arc<Import>, batch: Vec<Result<Newcomer, Fault>>) -> Result<Vec<Outcome>, Error> {
     let (mut outcomes, mut waiting) = sorted(batch);
     let mut attempt = 0;
     while !waiting.is_empty() {
-        let round = disjoint(&waiting)?;
         let mut writes = Vec::new();
-        // Which member each write is of, and which of the member's items it is.
-        let mut owners = Vec::new();
-        for &at in &round {
+        // Where the writes of each of them begin and end.
+        let mut round = Vec::new();
+        for at in disjoint(&waiting)? {
             let Some((_, newcomer)) = waiting.get(at) else { continue };
-            for (part, item) in member::items(&newcomer.member)?.into_iter().enumerate() {
-                writes.push(table.put(Put::builder().set_item(Some(item)).condition_expression(ABSENT))?);
-                owners.push((at, part));
+            let begin = writes.len();
+            for item in member::items(&newcomer.member)? {
+                let put = Put::builder().set_item(Some(item)).condition_expression(member::ABSENT);
+                writes.push(import.table.put(put)?);
             }
+            round.push((at, begin..writes.len()));
         }
         let mut settled: HashMap<usize, Option<Outcome>> = HashMap::new();
-        match table.transact(writes).await? {
-            Sent::Written => settled.extend(round.iter().map(|&at| (at, Some(Outcome::Imported)))),
+        match import.table.transact(writes).await? {
+            Sent::Written => settled.extend(round.into_iter().map(|(at, _)| (at, Some(Outcome::Imported)))),
             Sent::Refused(reasons) => {
-                for ((at, part), reason) in owners.into_iter().zip(&reasons) {
-                    let Some((_, newcomer)) = waiting.get(at) else { continue };
-                    if has_failed(reason) && !settled.contains_key(&at) {
-                        // The member's own item comes first: whoever exists has their own phone.
-                        let outcome = (part > 0).then(|| Outcome::Refused(taken(&newcomer.member, part)));
-                        settled.insert(at, outcome);
+                for (at, range) in round {
+                    let (Some((_, newcomer)), Some(reasons)) = (waiting.get(at), reasons.get(range)) else {
+                        continue;
+                    };
+                    // The member's own item comes first: whoever exists has their own phone. Only where it is not in
+                    // anybody's way the others' tell of another member.
+                    let part = reasons.iter().position(has_failed);
+                    match (part, reasons.first().and_then(CancellationReason::code)) {
+                        (Some(0), _) => drop(settled.insert(at, None)),
+                        (Some(part), None | Some("None")) => {
+                            let refused = Outcome::Refused(taken(&newcomer.member, part));
+                            settled.insert(at, Some(refused));
+                        }
+                        _ => {}
                     }
                 }
             }
         }
-        attempt = if settled.is_empty() { attempt + 1 } else { 0 };
-        if attempt == ATTEMPTS {
-            return Err(Error::contended());
-        }
-        if attempt > 0 {
-            tokio::time::sleep(Duration::from_millis(25) * 2_u32.saturating_pow(attempt)).await;
+        if settled.is_empty() {
+            attempt += 1;
+            if attempt == ATTEMPTS {
+                return Err(Error::contended());
+            }
+            yield_to_others(attempt).await;
+        } else {
+            attempt = 0;
         }
         let mut left = Vec::new();
         for (at, (index, newcomer)) in waiting.into_iter().enumerate() {
             match settled.remove(&at) {
                 None => left.push((index, newcomer)),
                 Some(Some(outcome)) => outcomes.push((index, outcome)),
-                Some(None) if existing == Existing::Skip => outcomes.push((index, Outcome::Skipped)),
-                Some(None) => outcomes.push((index, update(table, &newcomer.member).await?)),
+                Some(None) if import.existing == Existing::Skip => outcomes.push((index, Outcome::Skipped)),
+                Some(None) => outcomes.push((index, update(import, newcomer).await?)),
             }
         }
         waiting = left;
@@ -93,11 +92,10 @@ pub async fn write(
     Ok(in_order(outcomes))
 }
 
-/// What [`write`] would do, as far as the table tells.
+/// What [`write()`] would do, as far as the table and the lines of the batch tell.
 pub async fn foresee(
-    table: &Table,
+    import: &Arc<Import>,
     batch: Vec<Result<Newcomer, Fault>>,
-    existing: Existing,
 ) -> Result<Vec<Outcome>, Error> {
     let (mut outcomes, waiting) = sorted(batch);
     let mut keys = HashMap::new();
@@ -108,19 +106,31 @@ pub async fn foresee(
             keys.insert(partition(&key), key);
         }
     }
-    let found = read(table, keys.into_values().collect()).await?;
-    for (index, Newcomer { member, .. }) in waiting {
-        let exists = found.contains_key(&partition(&member::key(member.id).into_item()));
-        let taken = member.destinations().iter().enumerate().find_map(|(at, destination)| {
+    let mut found = read(&import.table, keys.into_values().collect()).await?;
+    for (index, newcomer) in waiting {
+        let id = newcomer.member.id;
+        let exists = found.get(&partition(&member::key(id).into_item())).cloned();
+        let taken = newcomer.member.destinations().iter().enumerate().find_map(|(at, destination)| {
             let owner = found.get(&partition(&member::owner_key(destination).into_item()))?;
-            (owner.get("member") != Some(&text(member.id.to_string()))).then(|| taken(&member, at + 1))
+            (owner.get("member") != Some(&text(id.to_string()))).then(|| taken(&newcomer.member, at + 1))
         });
+        let mut items = member::items(&newcomer.member)?;
         let outcome = match (exists, taken) {
-            (true, _) if existing == Existing::Skip => Outcome::Skipped,
+            (Some(_), _) if import.existing == Existing::Skip => Outcome::Skipped,
             (_, Some(fault)) => Outcome::Refused(fault),
-            (true, None) => Outcome::Updated,
-            (false, None) => Outcome::Imported,
+            (Some(item), None) => {
+                items.remove(0);
+                let member = serde_dynamo::from_item(item).map_err(Error::internal)?;
+                match Changes::of(import, member, newcomer).await? {
+                    (_, Some(_)) => Outcome::Updated,
+                    (_, None) => Outcome::Skipped,
+                }
+            }
+            (None, None) => Outcome::Imported,
         };
+        if matches!(outcome, Outcome::Imported | Outcome::Updated) {
+            found.extend(items.into_iter().map(|item| (partition(&item), item)));
+        }
         outcomes.push((index, outcome));
     }
     Ok(in_order(outcomes))
@@ -145,7 +155,7 @@ fn in_order(mut outcomes: Indexed<Outcome>) -> Vec<Outcome> {
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
-/// Those who share no item with one before them: a transaction takes an item once.
+/// Those who share no item with one before them: a transaction takes an item once, and the first line comes first.
 fn disjoint(waiting: &Indexed<Newcomer>) -> Result<Vec<usize>, Error> {
     let mut seen = HashSet::new();
     let mut round = Vec::new();
@@ -153,9 +163,9 @@ fn disjoint(waiting: &Indexed<Newcomer>) -> Result<Vec<usize>, Error> {
         let items = member::items(&newcomer.member)?;
         let partitions: Vec<_> = items.iter().map(partition).collect();
         if partitions.iter().all(|partition| !seen.contains(partition)) {
-            seen.extend(partitions);
             round.push(at);
         }
+        seen.extend(partitions);
     }
     Ok(round)
 }
@@ -172,22 +182,16 @@ fn taken(member: &Member, part: usize) -> Fault {
     }
 }
 
-fn has_failed(reason: &CancellationReason) -> bool {
-    reason.code() == Some("ConditionalCheckFailed")
-}
-
 /// Gives a member who exists what their line has, and leaves alone what it has not.
-async fn update(table: &Table, new: &Member) -> Result<Outcome, Error> {
-    for attempt in 1..=ATTEMPTS {
-        let Some(member) = table.store.member(new.id).await? else {
-            return Err(Error::Aws {
-                call: "DynamoDB",
-                reason: "a member went while they were updated".to_owned(),
-            });
+async fn update(import: &Arc<Import>, new: Newcomer) -> Result<Outcome, Error> {
+    for attempt in 0..ATTEMPTS {
+        let Some(member) = import.table.store.member(new.member.id).await? else {
+            return Err(Error::Absent("a member went while they were updated".to_owned()));
         };
-        let Some(changes) = Changes::of(&member, new) else { return Ok(Outcome::Skipped) };
-        let (writes, bound) = changes.writes(&member, table)?;
-        let reasons = match table.transact(writes).await? {
+        let (member, changes) = Changes::of(import, member, new.clone()).await?;
+        let Some(changes) = changes else { return Ok(Outcome::Skipped) };
+        let (writes, bound) = changes.writes(&member, &import.table)?;
+        let reasons = match import.table.transact(writes).await? {
             Sent::Written => return Ok(Outcome::Updated),
             Sent::Refused(reasons) => reasons,
         };
@@ -196,7 +200,7 @@ async fn update(table: &Table, new: &Member) -> Result<Outcome, Error> {
             let field = if matches!(destination, Destination::Phone(_)) { "phone" } else { "email" };
             return Ok(Outcome::Refused(Fault::of(field, "it belongs to another member")));
         }
-        tokio::time::sleep(Duration::from_millis(25) * attempt).await;
+        yield_to_others(attempt).await;
     }
     Err(Error::contended())
 }
@@ -209,8 +213,22 @@ struct Changes {
 }
 
 impl Changes {
-    /// None, if the member has all of it.
-    fn of(member: &Member, new: &Member) -> Option<Self> {
+    /// None, if the member has all of it. To see it may take a hash.
+    async fn of(
+        import: &Arc<Import>,
+        member: Member,
+        mut new: Newcomer,
+    ) -> Result<(Member, Option<Self>), Error> {
+        let keys = Arc::clone(import);
+        let compare = move |memory: &mut Memory| {
+            new.leave_same(&member, &keys.keys, memory)?;
+            Ok::<_, Error>((Self::between(&member, &new.member), member))
+        };
+        let (changes, member) = import.cores.run(compare).await??;
+        Ok((member, changes))
+    }
+
+    fn between(member: &Member, new: &Member) -> Option<Self> {
         let mut bound = new.destinations();
         bound.retain(|destination| !member.has(destination));
         let hash = |hash: &Option<shared::password::PasswordHash>| {
@@ -245,12 +263,7 @@ impl Changes {
     ) -> Result<(Vec<TransactWriteItem>, Vec<Destination>), Error> {
         let mut writes = Vec::new();
         for destination in &self.bound {
-            let owner = Put::builder()
-                .set_item(Some(member::owner(member.id, destination)?))
-                .condition_expression(FREE_OR_OWN)
-                .expression_attribute_names("#member", "member")
-                .expression_attribute_values(":member", text(member.id.to_string()));
-            writes.push(table.put(owner)?);
+            writes.push(table.put(member::claim(member.id, destination)?)?);
         }
         for destination in &self.bound {
             let replaced = match destination {
@@ -285,20 +298,14 @@ impl Changes {
 }
 
 fn free(of: MemberId, destination: &Destination, table: &Table) -> Result<TransactWriteItem, Error> {
-    let delete = Delete::builder()
-        .table_name(&table.name)
-        .set_key(Some(member::owner_key(destination).into_item()))
-        .condition_expression(OWN)
-        .expression_attribute_names("#member", "member")
-        .expression_attribute_values(":member", text(of.to_string()))
-        .build()
-        .map_err(Error::internal)?;
+    let delete = member::release(of, destination).table_name(&table.name).build().map_err(Error::internal)?;
     Ok(TransactWriteItem::builder().delete(delete).build())
 }
 
 /// The items of those keys that are there, by their partition.
 async fn read(table: &Table, mut keys: Vec<Item>) -> Result<HashMap<String, Item>, Error> {
     let mut found = HashMap::new();
+    let mut attempt = 0;
     while !keys.is_empty() {
         let asked = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
         let asked = asked.build().map_err(Error::internal)?;
@@ -308,6 +315,10 @@ async fn read(table: &Table, mut keys: Vec<Item>) -> Result<HashMap<String, Item
         found.extend(items.into_iter().map(|item| (partition(&item), item)));
         let left = answer.unprocessed_keys.unwrap_or_default().remove(&table.name);
         keys = left.map(|left| left.keys).unwrap_or_default();
+        if !keys.is_empty() {
+            yield_to_others(attempt).await;
+            attempt = (attempt + 1).min(ATTEMPTS);
+        }
     }
     Ok(found)
 }
