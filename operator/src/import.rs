@@ -147,13 +147,12 @@ pub async fn run(arguments: Arguments, table: Table, json: bool) -> Result<bool,
         table.record(None, Operation::Imported).await?;
     }
     let import = Import { table, keys, rules, format, existing, dry_run, cores: Cores::default() };
-    let length = lines.length();
     let run = Run {
         import: Arc::new(import),
         journal,
         refused,
         progress,
-        bar: progress_bar(length, json),
+        bar: progress_bar(lines.length(), json),
         begun: Instant::now(),
     };
     run.finish(&file, lines, json).await
@@ -172,13 +171,13 @@ struct Run {
 impl Run {
     /// Whether every line was taken.
     async fn finish(mut self, file: &Path, lines: Lines, json: bool) -> Result<bool, Error> {
-        let before = self.journal.lines;
-        let (interrupts, watch) = interrupts();
-        let failed = self.follow(lines, before, interrupts.clone()).await;
-        watch.abort();
+        let (before, length) = (self.journal.lines, lines.length());
+        let (interrupts, counting) = interrupts();
+        let failed = self.follow(lines, before, interrupts).await;
+        counting.abort();
         self.bar.finish_and_clear();
         let is_dry = self.import.dry_run;
-        let finished = failed.is_ok() && *interrupts.borrow() == 0;
+        let finished = failed.is_ok() && self.journal.offset >= length;
         self.journal.errors_length = self.refused.flush()?;
         match (is_dry, finished) {
             (true, _) => {}

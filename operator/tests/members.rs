@@ -1,9 +1,11 @@
 //! What an operator does to one member, or reads of them.
 
+use std::process::{Command, Stdio};
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::operator::{OTHER_PHONE, Operator, PHONE};
+use crate::operator::{OTHER_PHONE, Operator, PHONE, done};
 
 const BY_WU: Option<&str> = Some("wu");
 
@@ -200,6 +202,42 @@ async fn an_export_is_imported_as_it_was_and_has_hashes_only_where_asked() {
     assert_eq!(status, 401, "no session comes alive again");
     let token = operator.session(&id).await;
     assert_eq!(operator.change(&token, "the-old-password", "a-new-password").await.0, 201);
+}
+
+#[tokio::test]
+async fn a_table_is_named_before_or_behind_the_command() {
+    let operator = Operator::start("named").await;
+    let id = operator.member(json!({ "phone": PHONE })).await;
+    let (table, url) = (operator.stack.table(), operator.stack.dynamodb_url());
+    let run = async |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_members"));
+        command.args(arguments).env("USER", "wu").env("AWS_EC2_METADATA_DISABLED", "true");
+        command.envs([("AWS_ACCESS_KEY_ID", "members"), ("AWS_SECRET_ACCESS_KEY", "-")]);
+        command.env("AWS_REGION", "us-east-1");
+        tokio::task::spawn_blocking(move || done(command.output().unwrap())).await.unwrap()
+    };
+    for arguments in [
+        ["--table", table, "--endpoint-url", url, "--json", "show", &id],
+        ["show", &id, "--endpoint-url", url, "--json", "--table", table],
+    ] {
+        assert_eq!(run(&arguments).await.ok().json()["phone"], "+8613627140483");
+    }
+    let by_wu = ("shown".to_owned(), Some("wu".to_owned()));
+    assert_eq!(operator.trail(&id).await.iter().filter(|record| **record == by_wu).count(), 2);
+
+    for nowhere in [vec!["show", &id], vec!["show", &id, "--endpoint-url", url]] {
+        assert_eq!(run(&nowhere).await.code, 2, "{nowhere:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_reads_only_the_beginning_of_an_answer_is_told_of_no_fault() {
+    let operator = Operator::start("pipe").await;
+    let mut command = operator.command(&["completions", "bash"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = done(child.wait_with_output().unwrap());
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
 }
 
 #[tokio::test]
