@@ -5,6 +5,7 @@
 
 mod bind_phone;
 mod bundle;
+mod call;
 mod change_password;
 mod change_password_by_message;
 mod changes;
@@ -29,6 +30,7 @@ mod permissions;
 mod provider_faults;
 mod proxy;
 mod recovery;
+mod recovery_code;
 mod requests;
 mod reset_pay_password;
 mod restart;

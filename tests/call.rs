@@ -1,0 +1,142 @@
+//! A call of an endpoint, by an app or by a browser with its cookies, and what comes back.
+
+use crate::bundle::Member;
+use reqwest::{StatusCode, header::HeaderMap};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A request that is about to be sent.
+pub struct Call(pub reqwest::RequestBuilder);
+
+impl Call {
+    pub fn session(self, token: &str) -> Self {
+        self.header("Authorization", &format!("Bearer {token}"))
+    }
+
+    /// As this member, or as nobody.
+    pub fn of(self, member: Option<&Member>) -> Self {
+        match member {
+            Some(member) => self.session(&member.token),
+            None => self,
+        }
+    }
+
+    /// As a browser with these cookies.
+    pub fn cookies(self, Jar(cookies): &Jar) -> Self {
+        let pairs: Vec<_> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        self.header("Cookie", &pairs.join("; "))
+    }
+
+    pub fn header(self, name: &str, value: &str) -> Self {
+        Self(self.0.header(name, value))
+    }
+
+    pub fn query(self, query: &[(&str, &str)]) -> Self {
+        Self(self.0.query(query))
+    }
+
+    pub fn with_json(self, body: &Value) -> Self {
+        Self(self.0.json(body))
+    }
+
+    pub async fn json(self, body: &Value) -> Answer {
+        self.with_json(body).send().await
+    }
+
+    pub async fn form(self, form: &[(&str, &str)]) -> Answer {
+        Self(self.0.form(&form.iter().copied().collect::<BTreeMap<_, _>>())).send().await
+    }
+
+    pub async fn body(self, body: impl Into<reqwest::Body>) -> Answer {
+        Self(self.0.body(body)).send().await
+    }
+
+    pub async fn send(self) -> Answer {
+        self.attempt().await.unwrap()
+    }
+
+    /// The answer, if the bundle lives long enough to give one.
+    pub async fn attempt(self) -> reqwest::Result<Answer> {
+        let answer = self.0.send().await?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let text = answer.text().await?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Ok(Answer { status, headers, text, body })
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The symbol of a refusal, from either envelope, with the HTTP status.
+    pub fn refusal(&self) -> (u16, &str) {
+        let symbol = self.body["error"].as_str().or(self.body["code"].as_str()).unwrap_or(&self.text);
+        (self.status.as_u16(), symbol)
+    }
+
+    pub fn token(&self) -> &str {
+        self.body["token"].as_str().unwrap_or_else(|| panic!("no session in {}", self.text))
+    }
+
+    pub fn verification(&self) -> &str {
+        self.body["verification"].as_str().unwrap_or_else(|| panic!("no verification in {}", self.text))
+    }
+
+    /// Value and attributes of the one cookie that is set, `verification`.
+    pub fn cookie(&self) -> (&str, &str) {
+        let cookies: Vec<_> = self.cookies().collect();
+        let [cookie] = cookies.as_slice() else { panic!("{cookies:?}") };
+        cookie.strip_prefix("verification=").and_then(|cookie| cookie.split_once("; ")).unwrap()
+    }
+
+    fn cookies(&self) -> impl Iterator<Item = &str> {
+        self.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap())
+    }
+
+    /// The answer, if it is a success.
+    pub fn ok(self) -> Self {
+        assert!(self.status.is_success(), "{} {}", self.status, self.text);
+        self
+    }
+
+    /// The answer, if it begins to the letter as the second document prints this success.
+    pub fn documented(self, code: u16) -> Self {
+        let printed = format!(r#"{{"code":"{code}","msg":"success","data":"success""#);
+        assert!(self.status == code && self.text.starts_with(&printed), "{} {}", self.status, self.text);
+        self
+    }
+}
+
+/// A browser's cookies: what is set is sent along until it is cleared, beside what the site has of its own.
+pub struct Jar(BTreeMap<String, String>);
+
+impl Jar {
+    pub fn new() -> Self {
+        Self(BTreeMap::from(
+            [("theme", "dark"), ("visits", "7")].map(|(name, value)| (name.to_owned(), value.to_owned())),
+        ))
+    }
+
+    pub fn keep(&mut self, answer: &Answer) {
+        for cookie in answer.cookies() {
+            let (pair, attributes) = cookie.split_once(';').unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            if attributes.split(';').any(|attribute| attribute.trim() == "Max-Age=0") {
+                self.0.remove(name);
+            } else {
+                self.0.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+
+    pub fn verification(&self) -> Option<&str> {
+        self.0.get("verification").map(String::as_str)
+    }
+}

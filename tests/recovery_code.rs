@@ -1,0 +1,216 @@
+//! 忘记密码第一步: a recovery's code is asked for, tried, and turned into a grant.
+
+use crate::{
+    bundle::{
+        Bundle, EMAIL, NEW_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, SEND_CODE, SEND_MAIL, data_file, wrong,
+    },
+    recovery::{granted, recover, verify},
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn each_refusal_of_the_first_step_names_its_parameter() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let to_bind = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await.0;
+    let to_bind_mail = bundle.ask_by_mail(Some(&member), OTHER_EMAIL).await.0;
+    let by_mail = bundle.ask_by_mail(None, EMAIL).await.0;
+    let phone_info = bundle.ask(&member).await.0;
+    bundle.age("sent#phone#", 120).await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let bad = wrong(&code);
+    for (body, expected) in [
+        (json!({}), "{MESSAGE}_REQUIRED"),
+        (json!({ "verification": verification }), "{MESSAGE}_REQUIRED"),
+        (json!({ "message": code }), "{VERIFICATION}_REQUIRED"),
+        (json!({ "message": code, "verification": "forged" }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "message": code, "verification": verification.to_uppercase() }), "{VERIFICATION}_NOT_VALID"),
+        (
+            json!({ "message": code, "verification": &verification[..verification.len() - 4] }),
+            "{VERIFICATION}_NOT_VALID",
+        ),
+        (json!({ "message": code, "verification": phone_info }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "message": code, "verification": to_bind }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "message": code, "verification": to_bind_mail }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "message": code, "verification": by_mail }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "message": code, "verification": "A".repeat(43) }), "{VERIFICATION}_NOT_VALID"),
+        (json!({ "message": bad, "verification": verification }), "{CODE}_NOT_VALID"),
+    ] {
+        assert_eq!(verify(&bundle, &body).await.refusal(), (400, expected), "{body}");
+    }
+    verify(&bundle, &json!({ "message": code, "verification": verification })).await.ok();
+}
+
+#[tokio::test]
+async fn a_token_of_another_deployment_is_refused() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let elsewhere = Bundle::start().await;
+    elsewhere.member().await;
+    let (_, code) = bundle.ask_by_sms(None, PHONE).await;
+    let (foreign, _) = elsewhere.ask_by_sms(None, PHONE).await;
+    let refused = verify(&bundle, &json!({ "message": code, "verification": foreign })).await;
+    assert_eq!(refused.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
+}
+
+#[tokio::test]
+async fn of_40_questions_at_once_one_sends_a_code() {
+    let bundle = Bundle::with(&[("SOURCE_SENDS_PER_HOUR", "1000")]).await;
+    bundle.member().await;
+    for (function, method, path) in
+        [("send-code", Method::GET, SEND_CODE), ("send-mail", Method::POST, SEND_MAIL)]
+    {
+        let body = json!({ "phone": PHONE, "email": EMAIL });
+        let answers =
+            bundle.at_once(function, 40, async |_| bundle.call(method.clone(), path).json(&body).await).await;
+        let count = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+        assert_eq!((count(200), count(429)), (1, 39), "{answers:#?}");
+    }
+    bundle.settled().await;
+    assert_eq!(bundle.stack.messages().len(), 2, "one by each way");
+}
+
+#[tokio::test]
+async fn of_40_right_codes_at_once_one_becomes_a_grant() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let body = json!({ "message": code, "verification": verification });
+    let answers = bundle.at_once("verify-recovery-code", 40, async |_| verify(&bundle, &body).await).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
+    assert_eq!(verify(&bundle, &body).await.refusal(), (400, "{CODE}_NOT_VALID"));
+}
+
+#[tokio::test]
+async fn of_40_wrong_codes_at_once_five_are_looked_at() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let body = json!({ "message": wrong(&code), "verification": verification });
+    let answers = bundle.at_once("verify-recovery-code", 40, async |_| verify(&bundle, &body).await).await;
+    let count = |expected| answers.iter().filter(|answer| answer.refusal() == expected).count();
+    assert_eq!(count((400, "{CODE}_NOT_VALID")), 5, "{answers:#?}");
+    assert_eq!(count((429, "TOO_MANY_ATTEMPTS")), 35);
+}
+
+#[tokio::test]
+async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_at() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let body = |code: &str| json!({ "message": code, "verification": verification });
+    for left in (0..5).rev() {
+        let refused = verify(&bundle, &body(wrong(&code))).await;
+        assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+        assert_eq!(refused.body["attemptsLeft"], left);
+    }
+    let refused = verify(&bundle, &body(&code)).await;
+    assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+    let seconds = refused.body["retryAfter"].as_u64().unwrap();
+    assert!((1..=120).contains(&seconds), "until another code may be asked for: {seconds}");
+    assert_eq!(refused.headers["retry-after"], seconds.to_string());
+}
+
+#[tokio::test]
+async fn a_code_is_good_for_300_seconds_even_if_it_was_not_swept() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    bundle.age("code#", 300).await;
+    let refused = verify(&bundle, &json!({ "message": code, "verification": verification })).await;
+    assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+    assert_eq!(refused.body["attemptsLeft"], 0);
+}
+
+#[tokio::test]
+async fn a_code_is_good_in_the_hands_alone_that_asked_for_it_and_others_cannot_use_it_up() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (of_another_flow, earlier_code) = bundle.ask_by_sms(None, PHONE).await;
+    bundle.age("sent#phone#", 120).await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    for message in [&earlier_code, &code, &code, &code, &code, &code, &code] {
+        let refused = verify(&bundle, &json!({ "message": message, "verification": of_another_flow })).await;
+        assert_eq!(refused.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
+    }
+    let grant = bundle.grant(&(verification, code)).await;
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    recover(&bundle, &body).await.ok();
+    assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn failures_of_a_day_are_counted_across_flows_and_right_ones_are_not() {
+    let bundle = Bundle::with(&[("FAILURES_PER_DAY", "3"), ("SENDS_PER_HOUR", "100")]).await;
+    bundle.member().await;
+    // Right tries, whose count is given back.
+    for _ in 0..4 {
+        granted(&bundle, PHONE).await;
+        bundle.age("sent#phone#", 120).await;
+    }
+    for left in [2, 1, 0] {
+        let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+        let refused =
+            verify(&bundle, &json!({ "message": wrong(&code), "verification": verification })).await;
+        assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+        assert_eq!(refused.body["attemptsLeft"], left);
+        bundle.age("sent#phone#", 120).await;
+    }
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let body = json!({ "message": code, "verification": verification });
+    let refused = verify(&bundle, &body).await;
+    assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+    assert!((86_000..=86_400).contains(&refused.body["retryAfter"].as_u64().unwrap()), "{}", refused.text);
+    bundle.age("failures#", 86_400).await;
+    verify(&bundle, &body).await.ok();
+}
+
+#[tokio::test]
+async fn failures_of_a_day_outlast_a_restart_and_count_whatever_address_they_come_from() {
+    let (data, keys) = (data_file("failures"), local::keys::fresh());
+    let settings = [("FAILURES_PER_DAY", "2")];
+    let bundle = Bundle::with_data(&settings, &data, &keys).await;
+    bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let refused = verify(&bundle, &json!({ "message": wrong(&code), "verification": verification })).await;
+    assert_eq!((refused.refusal(), &refused.body["attemptsLeft"]), ((400, "{CODE}_NOT_VALID"), &json!(1)));
+    bundle.end().await;
+
+    let bundle = Bundle::with_data(&settings, &data, &keys).await;
+    bundle.age("sent#phone#", 120).await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let mut event: Value =
+        serde_json::from_str(include_str!("../events/verify-recovery-code/refusal.json")).unwrap();
+    assert_eq!(event["requestContext"]["identity"]["sourceIp"], "203.0.113.7");
+    event["body"] = json!(json!({ "message": wrong(&code), "verification": verification }).to_string());
+    let answer = bundle.invoke("verify-recovery-code", &event).await;
+    let refused: Value = serde_json::from_str(answer.body["body"].as_str().unwrap()).unwrap();
+    assert_eq!((&refused["error"], &refused["attemptsLeft"]), (&json!("{CODE}_NOT_VALID"), &json!(0)));
+    let refused = verify(&bundle, &json!({ "message": code, "verification": verification })).await;
+    assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+}
+
+#[tokio::test]
+async fn failures_of_one_purpose_leave_the_others_alone() {
+    let bundle = Bundle::with(&[("FAILURES_PER_DAY", "1")]).await;
+    let member = bundle.member().await;
+    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let refused = verify(&bundle, &json!({ "message": wrong(&code), "verification": verification })).await;
+    assert_eq!((refused.refusal(), &refused.body["attemptsLeft"]), ((400, "{CODE}_NOT_VALID"), &json!(0)));
+    bundle.grant_by_mail(&bundle.ask_by_mail(None, EMAIL).await).await;
+    bundle.age("sent#phone#", 120).await;
+    bundle.grant(&bundle.ask_by_sms(Some(&member), PHONE).await).await;
+}
+
+#[tokio::test]
+async fn a_members_question_for_a_recovery_code_is_answered_as_nobodys() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let call = bundle.call(Method::GET, SEND_CODE).session(&member.token);
+    let sent = call.query(&[("phone", PHONE), ("purpose", "recover")]).send().await.documented(200);
+    let asked = (sent.verification().to_owned(), bundle.code_to("+8613627140483").await);
+    let grant = bundle.grant(&asked).await;
+    let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
+    recover(&bundle, &body).await.ok();
+}
