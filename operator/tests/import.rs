@@ -154,6 +154,12 @@ async fn a_file_is_read_whatever_its_ends_of_lines_and_its_longest_line() {
     assert_eq!((&done.json()["imported"], &done.json()["refused"]), (&json!(2), &json!(1)));
     assert!(done.err.contains("line 4, line: it is too long"), "{}", done.err);
 
+    // A file that lacks its first line tells nothing of the second.
+    operator.file("headless.csv", &format!("$P$650LmolwNrTTb7JU2FTv4OYdeclUdb1,{ID},{PHONE}\n"));
+    let refused = operator.run(&["import", "headless.csv"]).await;
+    assert!(refused.code == 2 && refused.err.contains("a name of a field is missing"), "{}", refused.err);
+    assert!(!refused.err.contains("$P$") && !refused.err.contains(PHONE), "{}", refused.err);
+
     // What an old spreadsheet writes is one line.
     operator.file("old.csv", &format!("id,phone\r{ID},{PHONE}\r"));
     let refused = operator.run(&["import", "old.csv"]).await;

@@ -46,6 +46,12 @@ fn known(name: &str) -> Option<&'static str> {
     NAMES.into_iter().find(|known| *known == name)
 }
 
+/// What is wrong with a name. Where the names are missing a hash may stand in their place, which is not told.
+fn unknown(name: &str) -> String {
+    let is_name = name.len() <= 40 && name.chars().all(|c| c.is_alphabetic() || matches!(c, '_' | '-' | ' '));
+    if is_name { format!("no field is named {name:?}") } else { "a name of a field is missing".to_owned() }
+}
+
 impl Format {
     /// The format of a file, by its name or how it begins, and, of CSV, its first line.
     pub fn of(path: &Path, lines: &mut Lines) -> Result<Self, Error> {
@@ -60,8 +66,8 @@ impl Format {
         let names: Vec<_> = record.iter().map(|name| name.trim().to_owned()).collect();
         for (at, name) in names.iter().enumerate() {
             if known(name).is_none() && name != ERROR {
-                let names = NAMES.join(", ");
-                return Err(Error::Usage(format!("line 1: no field is named {name:?}; there are {names}")));
+                let (fault, names) = (unknown(name), NAMES.join(", "));
+                return Err(Error::Usage(format!("line 1: {fault}; there are {names}")));
             }
             if names.iter().take(at).any(|before| before == name) {
                 return Err(Error::Usage(format!("line 1: {name:?} stands there twice")));
@@ -179,7 +185,7 @@ fn json_fields(line: &Line) -> Result<Fields, Fault> {
             if name == ERROR {
                 continue;
             }
-            return Err(Fault::of("line", format!("no field is named {name:?}")));
+            return Err(Fault::of("line", unknown(&name)));
         };
         let text = match value {
             Value::Null => continue,
