@@ -18,7 +18,7 @@ use shared::{
 
 use crate::{
     error::Error,
-    private,
+    output, private,
     scan::{self, Wanted},
     table::Table,
 };
@@ -83,11 +83,11 @@ pub async fn run(table: &Table, arguments: Arguments) -> Result<(), Error> {
             cooling_since: member.cooling_since,
             created_at: member.created_at,
         };
-        serde_json::to_writer(&mut out, &exported).map_err(Error::internal)?;
+        serde_json::to_writer(&mut out, &exported).map_err(io::Error::from)?;
         out.write_all(b"\n")?;
         count += 1;
     }
     out.flush()?;
-    eprintln!("{count} members");
+    output::note(format_args!("{count} members"));
     Ok(())
 }

@@ -90,12 +90,12 @@ pub enum Outcome {
 /// What an import did.
 #[derive(Serialize)]
 struct Summary<'a> {
-    file: &'a Path,
+    file: String,
     dry_run: bool,
     finished: bool,
     #[serde(flatten)]
     counts: &'a Counts,
-    errors: Option<&'a Path>,
+    errors: Option<String>,
     seconds: f64,
 }
 
@@ -121,7 +121,7 @@ pub async fn run(arguments: Arguments, table: Table, json: bool) -> Result<bool,
         length: lines.length(),
         modified: lines.modified(),
         table: table.identity().await?,
-        errors: errors.clone(),
+        errors: errors.display().to_string(),
         existing,
         trust_mail,
         namespace,
@@ -130,7 +130,7 @@ pub async fn run(arguments: Arguments, table: Table, json: bool) -> Result<bool,
     let (journal, refused) = match left {
         Some(journal) => {
             lines.skip_to(journal.offset, journal.line)?;
-            eprintln!("going on at line {}", journal.line + 1);
+            output::note(format_args!("going on at line {}", journal.line + 1));
             let refused = Refused::resumed(errors, &format, journal.errors_length)?;
             (journal, refused)
         }
@@ -191,15 +191,15 @@ impl Run {
             format!("everything up to line {line} is done; the same command goes on from there")
         };
         if let Err(error) = failed {
-            eprintln!("{told}");
+            output::note(&told);
             return Err(error);
         }
         let summary = Summary {
-            file,
+            file: file.display().to_string(),
             dry_run: is_dry,
             finished,
             counts: &self.journal.counts,
-            errors: self.refused.path(),
+            errors: self.refused.path().map(|path| path.display().to_string()),
             seconds: self.begun.elapsed().as_secs_f64(),
         };
         report(&summary, rate(self.journal.lines - before, self.begun.elapsed()), json)?;
@@ -251,7 +251,7 @@ impl Run {
             self.journal.counts.add(outcome, *unverified);
             if let Outcome::Refused(fault) = outcome {
                 if self.journal.counts.refused <= SHOWN {
-                    self.bar.suspend(|| eprintln!("line {}, {fault}", line.number));
+                    self.bar.suspend(|| output::note(format_args!("line {}, {fault}", line.number)));
                 }
                 self.refused.add(line, fault, &self.import.format)?;
             }
@@ -324,11 +324,8 @@ fn report(summary: &Summary<'_>, rate: u64, json: bool) -> Result<(), Error> {
             "mail addresses {would}left out, since they are not verified: {unverified}"
         ))?;
     }
-    if let Some(errors) = summary.errors.filter(|_| *refused > 0) {
-        output::line(format_args!(
-            "the refused lines are in {}; corrected, they can be imported",
-            errors.display()
-        ))?;
+    if let Some(errors) = summary.errors.as_ref().filter(|_| *refused > 0) {
+        output::line(format_args!("the refused lines are in {errors}; corrected, they can be imported"))?;
     }
     output::line(format_args!("{rate} lines a second"))?;
     Ok(())

@@ -90,7 +90,7 @@ async fn main() -> ExitCode {
         // Whoever read the output has enough of it.
         Err(Error::Output(reason)) if reason.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            output::note(format_args!("error: {error}"));
             match error {
                 // As a shell has it for SIGINT.
                 Error::Interrupted(_) => ExitCode::from(130),

@@ -11,9 +11,18 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::error::Error;
 
-/// Prints a line.
+/// Prints a line, unless whoever read the output has enough of it: what is done goes on.
 pub fn line(text: impl Display) -> Result<(), Error> {
-    Ok(writeln!(io::stdout(), "{text}")?)
+    match writeln!(io::stdout(), "{text}") {
+        Err(reason) if reason.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+/// Tells whoever watches.
+pub fn note(text: impl Display) {
+    // Nobody is left to read it where it fails.
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Prints a line of JSON.

@@ -110,9 +110,11 @@ async fn all(table: &Table, path: PathBuf, resume: bool, json: bool) -> Result<(
         Journal { table: identity, began: Timestamp::now(), count: 0, segments: BTreeMap::new() }
     };
     if resume {
-        eprintln!("going on with the run of {}", output::moment(journal.began));
+        output::note(format_args!("going on with the run of {}", output::moment(journal.began)));
     }
     table.record(None, Operation::Revoked).await?;
+    // From here on it is this run that is gone on with, and no earlier one.
+    progress::keep(&path, &journal)?;
     let bar = if json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
     let segments: Vec<_> = (0..SEGMENTS)
         .filter_map(|segment| match journal.segments.get(&segment) {

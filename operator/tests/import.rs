@@ -154,6 +154,15 @@ async fn a_file_is_read_whatever_its_ends_of_lines_and_its_longest_line() {
     assert_eq!((&done.json()["imported"], &done.json()["refused"]), (&json!(2), &json!(1)));
     assert!(done.err.contains("line 4, line: it is too long"), "{}", done.err);
 
+    // What cannot be read twice cannot be gone on with.
+    assert!(Command::new("mkfifo").arg(operator.folder.join("pipe.csv")).status().unwrap().success());
+    let mut writer = Command::new("sh");
+    writer.args(["-c", "echo id > pipe.csv"]).current_dir(&operator.folder);
+    let mut writer = writer.spawn().unwrap();
+    assert_eq!(operator.run(&["import", "pipe.csv"]).await.code, 2);
+    let _ = writer.kill();
+    writer.wait().unwrap();
+
     // A file that lacks its first line tells nothing of the second.
     operator.file("headless.csv", &format!("$P$650LmolwNrTTb7JU2FTv4OYdeclUdb1,{ID},{PHONE}\n"));
     let refused = operator.run(&["import", "headless.csv"]).await;
@@ -230,6 +239,10 @@ async fn an_existing_member_is_skipped_or_updated_as_told() {
     assert_eq!(operator.json(&update).await["skipped"], 1, "there is nothing left to update");
     assert_eq!(operator.change(&token, "the-old-password", "a-new-password").await.0, 201);
 
+    operator.file("cooling.csv", &format!("id,cooling_since\n{id},1700000000\n"));
+    assert_eq!(operator.json(&["import", "--existing", "update", "cooling.csv"]).await["updated"], 1);
+    assert_eq!(operator.json(&["show", &id]).await["cooling_since"], 1_700_000_000);
+
     // Another password ends the sessions, and the same again is none, whatever salt it is kept with.
     let token = operator.session(&id).await;
     let md5 = "fdcf36394daaf47def0d41d181d1443c,md5";
@@ -301,7 +314,7 @@ async fn a_dry_run_tells_what_would_be_and_writes_nothing() {
 async fn after_ctrl_c_the_same_command_goes_on_and_loses_and_doubles_nothing() {
     let operator = Operator::start("interrupted").await;
     let count = 3_000;
-    let text = many(count) + &format!("{ID},x,,\n");
+    let text = many(count).replacen('\n', &format!("\n{OTHER_ID},y,,\n"), 1) + &format!("{ID},x,,\n");
     operator.file("members.csv", &text);
     let mut command = operator.command(&["import", "members.csv"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -326,12 +339,17 @@ async fn after_ctrl_c_the_same_command_goes_on_and_loses_and_doubles_nothing() {
     operator.file("members.csv.progress", &elsewhere.to_string());
     assert_eq!(operator.run(&["import", "members.csv"]).await.code, 2);
     operator.file("members.csv.progress", &kept);
+    let errors = operator.text("members.csv.errors");
+    operator.file("members.csv.errors", "corrected");
+    let refused = operator.run(&["import", "members.csv"]).await;
+    assert!(refused.code == 2 && refused.err.contains("was changed since"), "{}", refused.err);
+    operator.file("members.csv.errors", &errors);
 
     let done = operator.run(&["--json", "import", "members.csv"]).await;
     assert!(done.err.contains("going on at line "), "{}", done.err);
     let summary = done.json();
-    assert_eq!((&summary["imported"], &summary["refused"]), (&json!(count), &json!(1)));
-    assert_eq!(fs::read_to_string(operator.folder.join("members.csv.errors")).unwrap().lines().count(), 2);
+    assert_eq!((&summary["imported"], &summary["refused"]), (&json!(count), &json!(2)));
+    assert_eq!(operator.text("members.csv.errors").lines().count(), 3);
     assert!(!journal.exists());
     let members = operator.items().await.iter().filter(|item| item["sk"]["S"] == "member").count();
     assert_eq!(members, 3_000);

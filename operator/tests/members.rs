@@ -231,13 +231,22 @@ async fn a_table_is_named_before_or_behind_the_command() {
 }
 
 #[tokio::test]
-async fn who_reads_only_the_beginning_of_an_answer_is_told_of_no_fault() {
+async fn who_reads_only_the_beginning_of_an_answer_changes_nothing_of_what_is_done() {
     let operator = Operator::start("pipe").await;
-    let mut command = operator.command(&["completions", "bash"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    drop(child.stdout.take());
-    let ended = done(child.wait_with_output().unwrap());
-    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+    let ids = (0..300).map(|number| format!("00000000-0000-4000-8000-{number:012}\n"));
+    operator.file("members.csv", &format!("id\n7\n{}", ids.collect::<String>()));
+    let unread = async |arguments: &[&str]| {
+        let mut command = operator.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        tokio::task::spawn_blocking(move || done(child.wait_with_output().unwrap())).await.unwrap()
+    };
+    let imported = unread(&["import", "members.csv"]).await;
+    assert_eq!((imported.code, imported.err.lines().count()), (1, 1), "{}", imported.err);
+    for arguments in [vec!["completions", "bash"], vec!["export"]] {
+        let ended = unread(&arguments).await;
+        assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{arguments:?}");
+    }
 }
 
 #[tokio::test]

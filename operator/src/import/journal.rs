@@ -1,9 +1,6 @@
 //! How far an import came.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -24,7 +21,7 @@ pub struct Subject {
     /// The table.
     pub table: String,
     /// The file of errors.
-    pub errors: PathBuf,
+    pub errors: String,
     /// What is done with a member who exists.
     pub existing: Existing,
     /// A mail address is verified where its line does not say.

@@ -49,6 +49,10 @@ impl Lines {
         let fault = |reason| Error::File { path: path.to_owned(), reason };
         let file = File::open(path).map_err(fault)?;
         let metadata = file.metadata().map_err(fault)?;
+        if !metadata.is_file() {
+            let path = path.display();
+            return Err(Error::Usage(format!("{path} is no file that can be gone on with after Ctrl-C")));
+        }
         let since_1970 = |modified: SystemTime| modified.duration_since(UNIX_EPOCH).ok();
         Ok(Self {
             path: path.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufWriter, Seek, SeekFrom, Write},
+    io::{BufWriter, ErrorKind, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -28,12 +28,23 @@ impl Refused {
         Ok(Self { path, is_dry, file: None })
     }
 
-    /// The file of an earlier run, which goes on at `length`.
+    /// The file of an earlier run, which goes on at `length`, where nobody touched it since.
     pub fn resumed(path: PathBuf, format: &Format, length: u64) -> Result<Self, Error> {
         let mut refused = Self { path, is_dry: false, file: None };
-        let is_there = fs::metadata(&refused.path).is_ok_and(|file| file.len() >= length);
-        if length > 0 && is_there {
-            refused.begin(format, length)?;
+        match fs::metadata(&refused.path) {
+            Ok(file) if length > 0 && file.len() == length => {
+                refused.begin(format, length)?;
+            }
+            Ok(_) if length > 0 => {
+                let path = refused.path.display();
+                return Err(Error::Usage(format!(
+                    "{path} was changed since the run that is gone on with: move it away first"
+                )));
+            }
+            // What a run wrote before its first journal is written again.
+            Ok(_) => {}
+            Err(reason) if reason.kind() == ErrorKind::NotFound => {}
+            Err(reason) => return Err(Error::File { path: refused.path, reason }),
         }
         Ok(refused)
     }
@@ -70,8 +81,6 @@ impl Refused {
         options.create(true).truncate(length == 0);
         let head = if length == 0 { format.head()? } else { Vec::new() };
         let opened = options.open(&self.path).and_then(|mut file| {
-            // What a run wrote after its last journal is written again.
-            file.set_len(length)?;
             file.seek(SeekFrom::Start(length))?;
             file.write_all(&head)?;
             Ok(file)

@@ -240,6 +240,8 @@ impl Changes {
         let language = |member: &Member| member.language.map(|language| language.tag().to_owned());
         let password = text_of("password", hash(&new.password), hash(&member.password));
         let ends_sessions = password.is_some();
+        let cooling_since = new.cooling_since.filter(|since| member.cooling_since.as_ref() != Some(since));
+        let cooling_since = cooling_since.map(|since| ("cooling_since", number(since.0)));
         let set: Vec<_> = [
             password,
             text_of("pay_password", hash(&new.pay_password), hash(&member.pay_password)),
@@ -247,6 +249,7 @@ impl Changes {
         ]
         .into_iter()
         .flatten()
+        .chain(cooling_since)
         .chain(bound.iter().map(|destination| match destination {
             Destination::Phone(phone) => ("phone", text(phone.as_str())),
             Destination::Email(email) => ("email", text(email.as_str())),
