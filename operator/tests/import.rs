@@ -323,8 +323,9 @@ async fn after_ctrl_c_the_same_command_goes_on_and_loses_and_doubles_nothing() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was interrupted");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let interrupt = ["-INT", &child.id().to_string()];
-    assert!(Command::new("kill").args(interrupt).status().unwrap().success());
+    // The shell has it built in, where there may be no program of that name.
+    let interrupt = format!("kill -INT {}", child.id());
+    assert!(Command::new("sh").args(["-c", &interrupt]).status().unwrap().success());
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
     let ended = done(ended);
     assert_eq!(ended.code, 130, "{}", ended.err);
