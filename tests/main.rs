@@ -22,6 +22,7 @@ mod killed;
 mod limits;
 mod logs;
 mod mail;
+mod mail_page;
 mod metrics;
 mod notices;
 mod panics;

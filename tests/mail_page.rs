@@ -1,0 +1,213 @@
+//! 验证邮件: the page that the link of a mail opens.
+
+use crate::{
+    bundle::{Answer, Bundle, EMAIL, Jar, NEW_PASSWORD, OTHER_EMAIL, RECOVERY, SEND_MAIL, VERIFY_MAIL},
+    mail::{NEW_EMAIL, verify, without_email},
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// What a browser says that it takes.
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+/// The path and query of the link in the newest mail.
+fn link(bundle: &Bundle) -> String {
+    let link = bundle.stack.messages()[0].link.clone().expect("a link was sent");
+    let path = link.strip_prefix(bundle.stack.url()).unwrap_or_else(|| panic!("{link}"));
+    assert!(path.starts_with("/web/userservice/security/verifyMail?"), "{link}");
+    path.to_owned()
+}
+
+/// A page as a browser opens it.
+async fn open(bundle: &Bundle, path: &str, language: &str) -> Answer {
+    let call = bundle.call(Method::GET, path).header("Accept", BROWSER);
+    let page = call.header("Accept-Language", language).send().await;
+    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8", "{}", page.text);
+    assert_eq!(page.headers["cache-control"], "no-store");
+    // Its address holds the code, and its button is not to be pressed through another site's frame.
+    assert_eq!(page.headers["referrer-policy"], "no-referrer");
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    page
+}
+
+/// The value of a hidden field of the page's form.
+fn hidden(page: &Answer, name: &str) -> String {
+    let inputs = page.text.split("<input").skip(1).filter_map(|input| input.split('>').next());
+    let mut fields = inputs.filter(|input| input.contains(&format!("name=\"{name}\"")));
+    let (Some(input), None) = (fields.next(), fields.next()) else { panic!("{}", page.text) };
+    assert!(input.contains("type=\"hidden\""), "{input}");
+    let value = input.split("value=\"").nth(1).and_then(|value| value.split('"').next()).unwrap();
+    [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")]
+        .iter()
+        .fold(value.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
+}
+
+/// Presses the page's one button.
+async fn press(bundle: &Bundle, page: &Answer, jar: &Jar, language: &str) -> Answer {
+    // Relative to the page's own path, so that the stage before it stays.
+    assert!(
+        page.text.contains("action=\"verifyMail\"") && page.text.contains("method=\"post\""),
+        "{}",
+        page.text
+    );
+    let form = [("verification", hidden(page, "verification")), ("code", hidden(page, "code"))];
+    let form = [(form[0].0, form[0].1.as_str()), (form[1].0, form[1].1.as_str())];
+    let call = bundle.call(Method::POST, VERIFY_MAIL).cookies(jar).header("Accept", BROWSER);
+    let answer = call.header("Accept-Language", language).form(&form).await;
+    assert_eq!(answer.headers["content-type"], "text/html; charset=utf-8", "{}", answer.text);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    answer
+}
+
+#[tokio::test]
+async fn a_person_opens_the_link_and_presses_the_button_and_a_scanner_before_them_did_no_harm() {
+    let bundle = Bundle::start().await;
+    let member = without_email(&bundle).await;
+    let call = bundle.call(Method::POST, SEND_MAIL).session(&member.token);
+    let sent = call.form(&[("email", NEW_EMAIL)]).await.documented(200);
+    assert_eq!((sent.body["expiresIn"].as_u64(), sent.body["resendIn"].as_u64()), (Some(600), Some(120)));
+    assert_eq!(sent.headers["authorization"], format!("Bearer {}", sent.token()));
+
+    let path = link(&bundle);
+    let before = bundle.items().await;
+    for _ in 0..2 {
+        assert_eq!(open(&bundle, &path, "zh-CN").await.status, 200);
+        bundle.call(Method::HEAD, &path).send().await;
+    }
+    assert_eq!(bundle.items().await, before);
+    assert_eq!(bundle.shown(&member).await["email"], Value::Null);
+
+    let page = open(&bundle, &path, "zh-CN").await;
+    assert_eq!(hidden(&page, "verification"), sent.verification());
+    let done = press(&bundle, &page, &Jar::new(), "zh-CN").await;
+    assert_eq!(done.status, 200, "{}", done.text);
+    let shown = bundle.shown(&member).await;
+    assert_eq!((&shown["email"], &shown["credentialVersion"]), (&json!(NEW_EMAIL), &json!(1)));
+    assert_eq!(shown["audit"][0]["action"], "email-bound");
+    assert_eq!(bundle.owner("email#li.lei@example.org").await, Some(member.id));
+}
+
+#[tokio::test]
+async fn the_page_is_small_and_holds_one_form_one_button_and_no_script_in_either_language() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    let path = link(&bundle);
+    let chinese = open(&bundle, &path, "zh-CN").await;
+    let english = open(&bundle, &path, "en").await;
+    for (page, language) in [(&chinese, "zh-CN"), (&english, "en")] {
+        let text = &page.text;
+        assert!(text.len() < 4096, "{} bytes", text.len());
+        assert!(text.contains(&format!("lang=\"{language}\"")), "{text}");
+        let count = |tag: &str| text.matches(tag).count();
+        assert_eq!((count("<form"), count("<button"), count("<input")), (1, 1, 2), "{text}");
+        for forbidden in ["<script", "<img", "<link", "<iframe", "http://", "https://", "javascript:"] {
+            assert!(!text.contains(forbidden), "{text}");
+        }
+    }
+    assert!(english.text.is_ascii() && !chinese.text.is_ascii(), "{}", english.text);
+    // The default language, and the one that is asked for first.
+    assert_eq!(open(&bundle, &path, "fr").await.text, chinese.text);
+    assert_eq!(open(&bundle, &path, "en-GB,zh;q=0.5").await.text, english.text);
+}
+
+#[tokio::test]
+async fn a_link_shows_the_page_to_whatever_opens_it() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    let path = link(&bundle);
+    for accept in ["*/*", "application/json", "image/avif,image/webp"] {
+        let page = bundle.call(Method::GET, &path).header("Accept", accept).send().await;
+        assert_eq!(
+            (page.status.as_u16(), page.text.matches("<form").count()),
+            (200, 1),
+            "{accept}: {}",
+            page.text
+        );
+        assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+    }
+}
+
+#[tokio::test]
+async fn the_page_escapes_what_it_is_given() {
+    let bundle = Bundle::start().await;
+    for given in
+        ["'\"><script>alert(1)</script>", "\" autofocus onfocus=\"alert(1)", "&quot;&#39;<!--", "</form>"]
+    {
+        let call = bundle.call(Method::GET, VERIFY_MAIL).header("Accept", BROWSER);
+        let page = call.query(&[("verification", given), ("code", given)]).send().await;
+        assert_eq!(page.status, 200, "{}", page.text);
+        let text = &page.text;
+        let count = |tag: &str| text.matches(tag).count();
+        let tags = (count("<form"), count("</form>"), count("<input"), count("<script"), count("<!--"));
+        assert_eq!(tags, (1, 1, 2, 0, 0), "{text}");
+        assert!(!text.contains(" onfocus=\""), "{text}");
+        assert_eq!(
+            (hidden(&page, "verification"), hidden(&page, "code")),
+            (given.to_owned(), given.to_owned())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_lost_its_end_gets_a_page_that_says_so() {
+    let bundle = Bundle::start().await;
+    for query in ["", "?verification=a", "?code=123456", "?verification=&code=123456"] {
+        let page = open(&bundle, &format!("{VERIFY_MAIL}{query}"), "en").await;
+        assert_eq!(page.status, 400, "{}", page.text);
+        assert_eq!(page.text.matches("<form").count(), 0, "{}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn a_button_that_is_pressed_too_late_or_twice_gets_a_page_that_says_so() {
+    let bundle = Bundle::start().await;
+    let member = without_email(&bundle).await;
+    bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    let page = open(&bundle, &link(&bundle), "en").await;
+    assert_eq!(press(&bundle, &page, &Jar::new(), "en").await.status, 200);
+    let english = press(&bundle, &page, &Jar::new(), "en").await;
+    let chinese = press(&bundle, &page, &Jar::new(), "zh-CN").await;
+    for (answer, language) in [(&english, "en"), (&chinese, "zh-CN")] {
+        assert_eq!(answer.status, 400, "{}", answer.text);
+        assert!(answer.text.contains(&format!("lang=\"{language}\"")), "{}", answer.text);
+    }
+    assert!(english.text.contains("The code is wrong or has expired."), "{}", english.text);
+    assert!(chinese.text.contains("验证码错误或已过期"), "{}", chinese.text);
+}
+
+#[tokio::test]
+async fn an_address_that_another_member_has_is_refused_to_who_proved_to_read_its_mail() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let other = bundle.other_member().await;
+    let asked = bundle.ask_by_mail(Some(&member), OTHER_EMAIL).await;
+    assert_eq!(verify(&bundle, &asked).await.refusal(), (409, "EMAIL_IN_USE"));
+    let page = open(&bundle, &link(&bundle), "en").await;
+    let answer = press(&bundle, &page, &Jar::new(), "en").await;
+    assert_eq!(answer.status, 409);
+    assert!(answer.text.contains("This mail address is bound to another account."), "{}", answer.text);
+    assert_eq!(bundle.owner("email#wu@example.com").await, Some(other.id));
+    assert_eq!(bundle.shown(&member).await["email"], EMAIL);
+}
+
+#[tokio::test]
+async fn who_forgot_the_password_presses_the_button_and_goes_on_in_the_same_browser() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let mut jar = Jar::new();
+    jar.keep(&bundle.call(Method::POST, SEND_MAIL).cookies(&jar).form(&[("email", EMAIL)]).await.ok());
+    bundle.settled().await;
+    let page = open(&bundle, &link(&bundle), "zh-CN").await;
+    let done = press(&bundle, &page, &jar, "zh-CN").await;
+    assert_eq!(done.status, 200, "{}", done.text);
+    jar.keep(&done);
+    let grant = jar.verification().unwrap();
+    assert_eq!(grant.len(), 43);
+    assert_eq!(done.cookie(), (grant, "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=600"));
+    let call = bundle.call(Method::PUT, RECOVERY).cookies(&jar);
+    call.form(&[("email", EMAIL), ("passwordFirst", NEW_PASSWORD)]).await.documented(201);
+    assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}
