@@ -24,7 +24,10 @@ use shared::{
     },
 };
 
-use crate::{error::Error, target::UNUSED};
+use crate::error::Error;
+
+/// What [`Settings`] wants of the environment and no command has a use for.
+pub const UNUSED: &str = "unused";
 
 /// A table, with what its functions know of it.
 pub struct Table {

@@ -9,7 +9,11 @@ use aws_smithy_http_client::{Builder, tls};
 use aws_types::SdkConfig;
 use shared::{ExposeSecret, settings::Settings};
 
-use crate::{actor, environment, error::Error, table::Table};
+use crate::{
+    actor, environment,
+    error::Error,
+    table::{Table, UNUSED},
+};
 
 /// Which table a command works on.
 #[derive(Debug, clap::Args)]
@@ -37,9 +41,6 @@ pub struct Target {
     #[arg(long, global = true, value_name = "NAME")]
     profile: Option<String>,
 }
-
-/// What [`Settings`] wants of the environment and no command has a use for.
-pub const UNUSED: &str = "unused";
 
 impl Target {
     /// Whether a table is named.

@@ -6,14 +6,15 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::{
-    CancellationReason, KeysAndAttributes, Put, TransactWriteItem, Update, builders::UpdateBuilder,
+    AttributeValue, CancellationReason, KeysAndAttributes, Put, TransactWriteItem, Update,
+    builders::UpdateBuilder,
 };
 use shared::{
     audit::Operation,
     contact::Destination,
-    password::Memory,
+    password::{Memory, PasswordHash},
     store::{
-        Item,
+        Item, Key,
         member::{self, Member, MemberId},
     },
 };
@@ -38,7 +39,7 @@ pub async fn write(import: &Arc<Import>, batch: Vec<Result<Newcomer, Fault>>) ->
         let mut writes = Vec::new();
         // Where the writes of each of them begin and end.
         let mut round = Vec::new();
-        for at in disjoint(&waiting)? {
+        for at in disjoint(&waiting) {
             let Some((_, newcomer)) = waiting.get(at) else { continue };
             let begin = writes.len();
             for item in member::items(&newcomer.member)? {
@@ -61,8 +62,9 @@ pub async fn write(import: &Arc<Import>, batch: Vec<Result<Newcomer, Fault>>) ->
                     match (part, reasons.first().and_then(CancellationReason::code)) {
                         (Some(0), _) => drop(settled.insert(at, None)),
                         (Some(part), None | Some("None")) => {
-                            let refused = Outcome::Refused(taken(&newcomer.member, part));
-                            settled.insert(at, Some(refused));
+                            let destinations = newcomer.member.destinations();
+                            let refused = destinations.get(part - 1).map(taken).map(Outcome::Refused);
+                            settled.extend(refused.map(|refused| (at, Some(refused))));
                         }
                         _ => {}
                     }
@@ -100,20 +102,17 @@ pub async fn foresee(
     let (mut outcomes, waiting) = sorted(batch);
     let mut keys = HashMap::new();
     for (_, Newcomer { member, .. }) in &waiting {
-        let owners = member.destinations().into_iter().map(|destination| member::owner_key(&destination));
-        for key in [member::key(member.id)].into_iter().chain(owners) {
-            let key = key.into_item();
-            keys.insert(partition(&key), key);
-        }
+        keys.extend(keys_of(member).into_iter().map(|key| (partition(&key), key)));
     }
     let mut found = read(&import.table, keys.into_values().collect()).await?;
     for (index, newcomer) in waiting {
         let id = newcomer.member.id;
         let exists = found.get(&partition(&member::key(id).into_item())).cloned();
-        let taken = newcomer.member.destinations().iter().enumerate().find_map(|(at, destination)| {
-            let owner = found.get(&partition(&member::owner_key(destination).into_item()))?;
-            (owner.get("member") != Some(&text(id.to_string()))).then(|| taken(&newcomer.member, at + 1))
-        });
+        let is_anothers = |destination: &&Destination| {
+            let owner = found.get(&partition(&member::owner_key(destination).into_item()));
+            owner.is_some_and(|owner| owner.get("member") != Some(&text(id.to_string())))
+        };
+        let taken = newcomer.member.destinations().iter().find(is_anothers).map(taken);
         let mut items = member::items(&newcomer.member)?;
         let outcome = match (exists, taken) {
             (Some(_), _) if import.existing == Existing::Skip => Outcome::Skipped,
@@ -156,30 +155,36 @@ fn in_order(mut outcomes: Indexed<Outcome>) -> Vec<Outcome> {
 }
 
 /// Those who share no item with one before them: a transaction takes an item once, and the first line comes first.
-fn disjoint(waiting: &Indexed<Newcomer>) -> Result<Vec<usize>, Error> {
+fn disjoint(waiting: &Indexed<Newcomer>) -> Vec<usize> {
     let mut seen = HashSet::new();
     let mut round = Vec::new();
     for (at, (_, newcomer)) in waiting.iter().enumerate() {
-        let items = member::items(&newcomer.member)?;
-        let partitions: Vec<_> = items.iter().map(partition).collect();
+        let partitions: Vec<_> = keys_of(&newcomer.member).iter().map(partition).collect();
         if partitions.iter().all(|partition| !seen.contains(partition)) {
             round.push(at);
         }
         seen.extend(partitions);
     }
-    Ok(round)
+    round
+}
+
+/// The keys of a member's items.
+fn keys_of(member: &Member) -> Vec<Item> {
+    let owners = member.destinations().into_iter().map(|destination| member::owner_key(&destination));
+    [member::key(member.id)].into_iter().chain(owners).map(Key::into_item).collect()
 }
 
 fn partition(item: &Item) -> String {
     item.get("pk").and_then(|pk| pk.as_s().ok()).cloned().unwrap_or_default()
 }
 
-/// The fault of a member whose item of that place is another's.
-fn taken(member: &Member, part: usize) -> Fault {
-    match member.destinations().get(part.saturating_sub(1)) {
-        Some(Destination::Email(_)) => Fault::of("email", "it belongs to another member"),
-        Some(Destination::Phone(_)) | None => Fault::of("phone", "it belongs to another member"),
-    }
+/// The fault of a line whose phone or mail address is another's.
+fn taken(destination: &Destination) -> Fault {
+    let field = match destination {
+        Destination::Phone(_) => "phone",
+        Destination::Email(_) => "email",
+    };
+    Fault::of(field, "it belongs to another member")
 }
 
 /// Gives a member who exists what their line has, and leaves alone what it has not.
@@ -197,8 +202,7 @@ async fn update(import: &Arc<Import>, new: Newcomer) -> Result<Outcome, Error> {
         };
         // The destinations that are bound stand first.
         if let Some((destination, _)) = bound.iter().zip(&reasons).find(|(_, reason)| has_failed(reason)) {
-            let field = if matches!(destination, Destination::Phone(_)) { "phone" } else { "email" };
-            return Ok(Outcome::Refused(Fault::of(field, "it belongs to another member")));
+            return Ok(Outcome::Refused(taken(destination)));
         }
         yield_to_others(attempt).await;
     }
@@ -208,7 +212,7 @@ async fn update(import: &Arc<Import>, new: Newcomer) -> Result<Outcome, Error> {
 /// What an update sets.
 struct Changes {
     bound: Vec<Destination>,
-    set: Vec<(&'static str, aws_sdk_dynamodb::types::AttributeValue)>,
+    set: Vec<(&'static str, AttributeValue)>,
     ends_sessions: bool,
 }
 
@@ -219,9 +223,9 @@ impl Changes {
         member: Member,
         mut new: Newcomer,
     ) -> Result<(Member, Option<Self>), Error> {
-        let keys = Arc::clone(import);
+        let with = Arc::clone(import);
         let compare = move |memory: &mut Memory| {
-            new.leave_same(&member, &keys.keys, memory)?;
+            new.leave_same(&member, &with.keys, memory)?;
             Ok::<_, Error>((Self::between(&member, &new.member), member))
         };
         let (changes, member) = import.cores.run(compare).await??;
@@ -231,9 +235,7 @@ impl Changes {
     fn between(member: &Member, new: &Member) -> Option<Self> {
         let mut bound = new.destinations();
         bound.retain(|destination| !member.has(destination));
-        let hash = |hash: &Option<shared::password::PasswordHash>| {
-            hash.as_ref().map(|hash| hash.as_str().to_owned())
-        };
+        let hash = |hash: &Option<PasswordHash>| hash.as_ref().map(|hash| hash.as_str().to_owned());
         let text_of = |name, is: Option<String>, was: Option<String>| {
             is.filter(|is| was.as_ref() != Some(is)).map(|is| (name, text(is)))
         };
@@ -269,11 +271,7 @@ impl Changes {
             writes.push(table.put(member::claim(member.id, destination)?)?);
         }
         for destination in &self.bound {
-            let replaced = match destination {
-                Destination::Phone(_) => member.phone.clone().map(Destination::Phone),
-                Destination::Email(_) => member.email.clone().map(Destination::Email),
-            };
-            if let Some(replaced) = replaced {
+            if let Some(replaced) = member.replaced_by(destination) {
                 writes.push(free(member.id, &replaced, table)?);
             }
         }

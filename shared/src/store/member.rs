@@ -73,13 +73,20 @@ impl Member {
         self.destinations().contains(destination)
     }
 
+    /// The other destination of that kind that is bound.
+    #[must_use]
+    pub fn replaced_by(&self, destination: &Destination) -> Option<Destination> {
+        let bound = match destination {
+            Destination::Phone(_) => self.phone.clone().map(Destination::Phone),
+            Destination::Email(_) => self.email.clone().map(Destination::Email),
+        };
+        bound.filter(|bound| bound != destination)
+    }
+
     /// Whether another destination of that kind is bound.
     #[must_use]
     pub fn would_replace(&self, destination: &Destination) -> bool {
-        match destination {
-            Destination::Phone(phone) => self.phone.as_ref().is_some_and(|bound| bound != phone),
-            Destination::Email(email) => self.email.as_ref().is_some_and(|bound| bound != email),
-        }
+        self.replaced_by(destination).is_some()
     }
 
     /// The texts that no password of this member may be: phone and mail, in the spellings a person uses.
@@ -202,12 +209,12 @@ impl Transaction {
         destination: &Destination,
         table: &str,
     ) -> Result<(), Error> {
-        let (in_use, replaced): (fn(_) -> Error, _) = match destination {
-            Destination::Phone(_) => (|_| Error::PhoneInUse, member.phone.clone().map(Destination::Phone)),
-            Destination::Email(_) => (|_| Error::EmailInUse, member.email.clone().map(Destination::Email)),
+        let in_use = match destination {
+            Destination::Phone(_) => |_| Error::PhoneInUse,
+            Destination::Email(_) => |_| Error::EmailInUse,
         };
         self.put(claim(member.id, destination)?, table, Some(Box::new(in_use)))?;
-        let Some(replaced) = replaced.filter(|replaced| replaced != destination) else { return Ok(()) };
+        let Some(replaced) = member.replaced_by(destination) else { return Ok(()) };
         let not_own = |_| Error::internal("a member's contact belongs to somebody else");
         self.delete(release(member.id, &replaced), table, Some(Box::new(not_own)))
     }
