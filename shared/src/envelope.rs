@@ -6,6 +6,7 @@ use crate::{
     message,
     reply::{Reply, Verification},
 };
+use lambda_http::http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -82,6 +83,16 @@ struct MemberFailure<'a> {
 }
 
 impl Envelope {
+    /// Returns the HTTP status of an error in this envelope.
+    #[must_use]
+    pub fn status(self, error: &Error) -> StatusCode {
+        match (self, error) {
+            // The first document's table of errors has 400, where HTTP has 429.
+            (Self::User, Error::SendFrequently { .. }) => StatusCode::BAD_REQUEST,
+            _ => error.status(),
+        }
+    }
+
     /// The body of a success.
     ///
     /// # Errors
@@ -120,7 +131,7 @@ impl Envelope {
     /// # Errors
     /// Never for these shapes; the serializer's signature allows for one.
     pub fn failure(self, error: &Error, language: Language) -> serde_json::Result<String> {
-        let status = error.status(self);
+        let status = self.status(error);
         let (symbol, message) = (error.symbol(), message::of_error(error, language));
         let (retry_after, attempts_left) = (error.retry_after(), error.attempts_left());
         match self {

@@ -1,6 +1,6 @@
 //! The one error of the domain, and the one table from error to symbol and status.
 
-use crate::{envelope::Envelope, parameter::Field};
+use crate::parameter::Field;
 use lambda_http::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, fmt};
@@ -152,9 +152,9 @@ impl Error {
         }
     }
 
-    /// The HTTP status, which differs by envelope for one error alone.
+    /// Returns the HTTP status, before an envelope applies its document's exceptions.
     #[must_use]
-    pub fn status(&self, envelope: Envelope) -> StatusCode {
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::Missing(_)
             | Self::NotValid(_)
@@ -163,18 +163,13 @@ impl Error {
             | Self::UserPhoneNotMatch
             | Self::PayPasswordNotSet
             | Self::BodyNotValid => StatusCode::BAD_REQUEST,
-            Self::SendFrequently { .. } => match envelope {
-                // The first document's table of errors says 400.
-                Envelope::User => StatusCode::BAD_REQUEST,
-                Envelope::Member | Envelope::MemberOrPage => StatusCode::TOO_MANY_REQUESTS,
-            },
             Self::InvalidToken => StatusCode::UNAUTHORIZED,
             Self::ReauthenticationRequired | Self::CoolingOff { .. } => StatusCode::FORBIDDEN,
             Self::PhoneInUse | Self::EmailInUse | Self::PayPasswordAlreadySet => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             // draft-ietf-httpapi-idempotency-key-header, 2.7.
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::SendFrequently { .. } | Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::SendFailed(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
         }

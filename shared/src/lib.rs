@@ -12,6 +12,7 @@ pub mod contact;
 pub mod delivery;
 pub mod envelope;
 pub mod error;
+mod flow;
 pub mod grant;
 pub mod idempotency;
 pub mod keys;

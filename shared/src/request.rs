@@ -1,7 +1,8 @@
 //! A request as a handler sees it: parameters, session, language, and where it came from.
 
 use crate::{
-    ExposeSecret, Secret, error::Error, idempotency::Once, language::Language, parameter::Parameter,
+    ExposeSecret, Secret, error::Error, idempotency::IdempotentRequest, language::Language,
+    parameter::Parameter,
 };
 use lambda_http::http::Method;
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,7 @@ pub struct Request {
     pub(crate) session_token: Option<Secret>,
     pub(crate) verification_cookie: Option<Secret>,
     pub(crate) method: Method,
-    pub(crate) once: Option<Arc<Once>>,
+    pub(crate) idempotent: Option<Arc<IdempotentRequest>>,
 }
 
 /// Where a request came from: what an audit record and a notice say of it.

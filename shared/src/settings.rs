@@ -2,7 +2,7 @@
 
 mod reader;
 
-use crate::{contact::PhoneRules, language::Language, store::sends::MAX_LOGGED_SENDS, web_origin::WebOrigin};
+use crate::{contact::PhoneRules, language::Language, web_origin::WebOrigin};
 use phonenumber::country;
 use reader::Reader;
 use std::{fmt, ops::RangeInclusive};
@@ -12,6 +12,11 @@ pub(crate) const ARGON2_MEMORY_KIB: RangeInclusive<u32> = 7_168..=262_144;
 
 /// What `ARGON2_PASSES` may be.
 pub(crate) const ARGON2_PASSES: RangeInclusive<u32> = 1..=10;
+
+/// The highest rate limit per destination or member. The update that records a send names the time of each send
+/// that counts, and a DynamoDB expression has at most 4 KB (Amazon DynamoDB Developer Guide, "Constraints in Amazon
+/// DynamoDB").
+pub(crate) const MAX_LOGGED_SENDS: u32 = 100;
 
 /// Every setting of the functions. Times are in seconds.
 #[derive(Clone, Debug)]

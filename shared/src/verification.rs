@@ -20,8 +20,9 @@ use crate::{
     send::{SendFault, mail::Mail},
     settings::BreakerAction,
     store::{
-        code::{Drawn, Holder, RightCode, Sending, Try},
+        code::{Drawn, Holder, RightCode, Try},
         member::MemberId,
+        sends::Sending,
     },
     token::Token,
     traffic::{Limits, Slot, Stop},

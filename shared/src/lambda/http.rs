@@ -6,7 +6,7 @@ use crate::{
     clock::Timestamp,
     envelope::Envelope,
     error::Error,
-    idempotency::Once,
+    idempotency::IdempotentRequest,
     language::Language,
     page,
     reply::{Reply, Verification},
@@ -113,9 +113,9 @@ where
     let reply = async {
         let mut request = Request { asked_language, ..request(&event, origin, language)? };
         if !matches!(shape, Shape::Page) {
-            request.once = once(app, &request, &event, deadline)?.map(Arc::new);
+            request.idempotent = idempotent(app, &request, &event, deadline)?.map(Arc::new);
         }
-        app.once(request, handler).await
+        app.run_once(request, handler).await
     };
     match outcome(deadline, reply).await.and_then(|reply| success(shape, &reply, &request_id)) {
         Ok(response) => response,
@@ -166,24 +166,24 @@ fn request(event: &lambda_http::Request, origin: Origin, language: Language) -> 
         session_token,
         verification_cookie,
         method,
-        once: None,
+        idempotent: None,
     })
 }
 
-/// Which request it is, where it says so.
-fn once(
+/// Returns the request's idempotency key, if it sent one.
+fn idempotent(
     app: &App,
     request: &Request,
     event: &lambda_http::Request,
     deadline: u64,
-) -> Result<Option<Once>, Error> {
+) -> Result<Option<IdempotentRequest>, Error> {
     let context = event.lambda_context_ref();
     let function = context.map(|context| context.env_config.function_name.as_str()).unwrap_or_default();
     // Rounded up: whoever begins anew must not do so before this process is over.
     let until = Timestamp(deadline / 1000 + 1);
     // What cannot be read is no key, and not the absence of one.
     let key = event.headers().get(IDEMPOTENCY_KEY).map(|key| key.to_str().unwrap_or_default());
-    Once::of(app, request, key, function, until)
+    app.idempotent_request(request, key, function, until)
 }
 
 /// The token of `Bearer …`, whose scheme is spelled in any case (RFC 9110, 11.1).
@@ -248,11 +248,11 @@ fn failure(shape: Shape, error: &Error, language: Language, request_id: &str) ->
     let mut response = match shape {
         Shape::Json(envelope) => {
             let body = envelope.failure(error, language).unwrap_or_default();
-            json_text(error.status(envelope), body, request_id)
+            json_text(envelope.status(error), body, request_id)
         }
         Shape::Page => {
             let page = page::refused(error, language).unwrap_or_default();
-            html(error.status(Envelope::MemberOrPage), page, request_id)
+            html(Envelope::MemberOrPage.status(error), page, request_id)
         }
     };
     if let Some(seconds) = error.retry_after() {

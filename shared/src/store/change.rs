@@ -5,8 +5,8 @@ use super::{
     transaction::Transaction,
 };
 use crate::{
-    audit::Action, clock::Timestamp, contact::Destination, error::Error, idempotency::Sealed, notice::Notice,
-    password::PasswordHash, request::Request, store::member::Member,
+    audit::Action, clock::Timestamp, contact::Destination, error::Error, idempotency::SealedResponse,
+    notice::Notice, password::PasswordHash, request::Request, store::member::Member,
 };
 use aws_sdk_dynamodb::types::{AttributeValue, Update, builders::UpdateBuilder};
 
@@ -170,10 +170,14 @@ impl Store {
     /// member has what is bound: [`Error::PhoneInUse`], [`Error::EmailInUse`]. The credentials were
     /// changed meanwhile: [`Error::InvalidToken`]; something else of the member: [`Error::Busy`] by
     /// `ChangedMeanwhile`.
-    pub(crate) async fn make(&self, change: &Change<'_>, sealed: Option<&Sealed<'_>>) -> Result<(), Error> {
+    pub(crate) async fn make(
+        &self,
+        change: &Change<'_>,
+        sealed: Option<&SealedResponse<'_>>,
+    ) -> Result<(), Error> {
         let Change { member, action, request, .. } = *change;
         let mut transaction = Transaction::default();
-        transaction.answer(sealed, &self.table)?;
+        transaction.complete(sealed, &self.table)?;
         match &change.spent {
             Some(Spent::Code(code)) => transaction.spend(code, &self.table)?,
             Some(Spent::Grant(grant)) => transaction.spend_grant(grant, &self.table)?,
@@ -193,7 +197,7 @@ impl Store {
             transaction.queue(&Notice::changed(member, action, request, destination), &self.table)?;
         }
         self.commit(transaction).await?;
-        sealed.inspect(|sealed| sealed.kept());
+        sealed.inspect(|sealed| sealed.mark_completed());
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use super::{
     failed_condition, number,
     operation::{IS_LAST, NOT_YET, Operation},
     read,
-    sends::Log,
+    sends::{Log, Sending},
     text,
     transaction::Transaction,
     write,
@@ -40,19 +40,6 @@ pub struct RightCode {
     pub sent_at: Timestamp,
     mac: CodeMac,
     failures: Counter,
-}
-
-/// A code that is asked for, as the limits of sending look at it.
-#[derive(Debug)]
-pub struct Sending<'a> {
-    /// The code that is to be.
-    pub code: &'a NewCode,
-    /// The member who asks, where it is one.
-    pub member: Option<MemberId>,
-    /// The address that it is asked from, as [`Origin::source`](crate::request::Origin::source) has it.
-    pub source: String,
-    /// When.
-    pub at: Timestamp,
 }
 
 /// Who draws a code.

@@ -2,8 +2,8 @@
 
 use super::{Key, Store, code::RightCode, number, transaction::Transaction, write};
 use crate::{
-    clock::Timestamp, code::Purpose, contact::Destination, error::Error, grant::Grant, idempotency::Sealed,
-    parameter::Field, store::member::MemberId,
+    clock::Timestamp, code::Purpose, contact::Destination, error::Error, grant::Grant,
+    idempotency::SealedResponse, parameter::Field, store::member::MemberId,
 };
 use aws_sdk_dynamodb::types::{Delete, Put};
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ impl Store {
         code: &RightCode,
         grant: &Grant,
         ttl_seconds: u64,
-        sealed: Option<&Sealed<'_>>,
+        sealed: Option<&SealedResponse<'_>>,
     ) -> Result<(), Error> {
         let given = Given {
             purpose: code.binding.purpose,
@@ -51,11 +51,11 @@ impl Store {
             expires_at: Timestamp::now().plus(ttl_seconds),
         };
         let mut transaction = Transaction::default();
-        transaction.answer(sealed, &self.table)?;
+        transaction.complete(sealed, &self.table)?;
         transaction.spend(code, &self.table)?;
         transaction.put(Put::builder().set_item(Some(write(given, key(grant))?)), &self.table, None)?;
         self.commit(transaction).await?;
-        sealed.inspect(|sealed| sealed.kept());
+        sealed.inspect(|sealed| sealed.mark_completed());
         Ok(())
     }
 

@@ -1,10 +1,10 @@
-//! Requests that say which they are, and the answers that they got.
+//! Claims on idempotent requests, and their responses.
 
 use super::{Item, Key, Store, fault, number, read, text, transaction::Transaction, write};
 use crate::{
     clock::Timestamp,
     error::Error,
-    idempotency::{Once, Sealed},
+    idempotency::{IdempotentRequest, SealedResponse},
     keys::Keys,
 };
 use aws_sdk_dynamodb::{
@@ -13,53 +13,53 @@ use aws_sdk_dynamodb::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How long an answer is kept: a day, after which no client still repeats a request.
+/// How long a response is stored: one day, after which no client still repeats a request.
 const RETENTION_SECONDS: u64 = 86_400;
 
 /// Item `idempotency#<hash>` / `answer`.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct IdempotencyItem {
     holder: String,
     fingerprint: String,
-    /// When the holder is over, whether it answered or not.
+    /// The end of the holder's invocation, whether it responded or not.
     until: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<String>,
     expires_at: Timestamp,
 }
 
-/// Whether a request begins.
-pub(crate) enum Begun {
-    /// It does, in this process.
-    Here,
-    /// It did, in another process that is not over yet.
-    Elsewhere,
-    /// It was answered: the sealed answer.
-    Answered(String),
+/// The outcome of claiming a request.
+pub(crate) enum Claim {
+    /// This process runs the request.
+    Acquired,
+    /// Another process runs it, and its invocation has not ended.
+    InProgress,
+    /// The request is completed, with this sealed response.
+    Completed(String),
 }
 
-/// Nobody holds it, or whoever did is over and left no answer.
+/// Condition: no process has claimed the request, or its invocation ended without a response.
 const FREE: &str =
     "attribute_not_exists(pk) OR expires_at <= :now OR (attribute_not_exists(answer) AND #until <= :now)";
-/// This process holds it, and left no answer yet.
+/// Condition: this process has claimed the request and stored no response.
 const HELD: &str = "holder = :holder AND attribute_not_exists(answer)";
 
-fn key(once: &Once) -> Key {
-    Key::new(format!("idempotency#{}", once.id), "answer")
+fn key(request: &IdempotentRequest) -> Key {
+    Key::new(format!("idempotency#{}", request.id), "answer")
 }
 
 impl Store {
-    /// Begins a request, unless the same was begun before.
+    /// Claims a request for this process, unless it is in progress or completed.
     ///
     /// # Errors
-    /// [`Error::IdempotencyKeyReused`] where another request was begun under the same key, [`Error::Busy`],
+    /// [`Error::IdempotencyKeyReused`] if a different request was made under the same key, [`Error::Busy`],
     /// [`Error::Internal`].
-    pub(crate) async fn begin(&self, keys: &Keys, once: &Once) -> Result<Begun, Error> {
+    pub(crate) async fn claim(&self, keys: &Keys, request: &IdempotentRequest) -> Result<Claim, Error> {
         let now = Timestamp::now();
-        let kept = Kept {
-            holder: once.holder.clone(),
-            fingerprint: once.fingerprint(keys),
-            until: once.until,
+        let item = IdempotencyItem {
+            holder: request.holder.clone(),
+            fingerprint: request.fingerprint(keys),
+            until: request.until,
             answer: None,
             expires_at: now.plus(RETENTION_SECONDS),
         };
@@ -67,53 +67,53 @@ impl Store {
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(write(kept, key(once))?))
+            .set_item(Some(write(item, key(request))?))
             .condition_expression(FREE)
             .expression_attribute_names("#until", "until")
             .expression_attribute_values(":now", number(now.0))
             .return_values_on_condition_check_failure(AllOld);
-        let Err(error) = put.send().await else { return Ok(Begun::Here) };
+        let Err(error) = put.send().await else { return Ok(Claim::Acquired) };
         let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
             return Err(fault(&error));
         };
-        match failed.item.clone().map(read::<Kept>).transpose()? {
-            // A retry of the SDK after its own success, whose answer was lost.
-            Some(kept) if kept.holder == once.holder => Ok(Begun::Here),
-            Some(kept) if !once.asks(keys, &kept.fingerprint) => Err(Error::IdempotencyKeyReused),
-            Some(Kept { answer: Some(answer), .. }) => Ok(Begun::Answered(answer)),
-            _ => Ok(Begun::Elsewhere),
+        match failed.item.clone().map(read::<IdempotencyItem>).transpose()? {
+            // The SDK repeated the put after its own success, because the first response was lost.
+            Some(item) if item.holder == request.holder => Ok(Claim::Acquired),
+            Some(item) if !request.matches(keys, &item.fingerprint) => Err(Error::IdempotencyKeyReused),
+            Some(IdempotencyItem { answer: Some(sealed), .. }) => Ok(Claim::Completed(sealed)),
+            _ => Ok(Claim::InProgress),
         }
     }
 
-    /// Keeps the answer of a request that no transaction has kept.
+    /// Stores the response to a request that committed no change.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(crate) async fn keep_answer(&self, sealed: &Sealed<'_>) -> Result<(), Error> {
+    pub(crate) async fn complete(&self, sealed: &SealedResponse<'_>) -> Result<(), Error> {
         let mut transaction = Transaction::default();
-        transaction.answer(Some(sealed), &self.table)?;
+        transaction.complete(Some(sealed), &self.table)?;
         self.commit(transaction).await
     }
 
-    /// Forgets a request that was begun here and may be begun again, or gives the sealed answer that it got
-    /// after all.
+    /// Removes this process's claim, so that the request can be claimed again. Returns the sealed response if one
+    /// was stored after all.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(crate) async fn give_up(&self, once: &Once) -> Result<Option<String>, Error> {
+    pub(crate) async fn release(&self, request: &IdempotentRequest) -> Result<Option<String>, Error> {
         let delete = self
             .client
             .delete_item()
             .table_name(&self.table)
-            .set_key(Some(key(once).into_item()))
+            .set_key(Some(key(request).into_item()))
             .condition_expression(HELD)
-            .expression_attribute_values(":holder", text(&once.holder))
+            .expression_attribute_values(":holder", text(&request.holder))
             .return_values_on_condition_check_failure(AllOld);
         let Err(error) = delete.send().await else { return Ok(None) };
         match error.as_service_error() {
             Some(DeleteItemError::ConditionalCheckFailedException(failed)) => {
-                let stood = failed.item.clone().map(read::<Kept>).transpose()?;
-                Ok(stood.filter(|kept| kept.holder == once.holder).and_then(|kept| kept.answer))
+                let stored = failed.item.clone().map(read::<IdempotencyItem>).transpose()?;
+                Ok(stored.filter(|item| item.holder == request.holder).and_then(|item| item.answer))
             }
             _ => Err(fault(&error)),
         }
@@ -121,17 +121,17 @@ impl Store {
 }
 
 impl Transaction {
-    /// Keeps the answer to a request that says which it is. First in its transaction: where the answer was
-    /// kept before, that is what the caller is to know.
-    pub(super) fn answer(&mut self, sealed: Option<&Sealed<'_>>, table: &str) -> Result<(), Error> {
-        let Some(Sealed { once, text: answer }) = sealed else { return Ok(()) };
+    /// Stores the response to an idempotent request. The first write of its transaction: if the response was stored
+    /// before, that is the refusal that the caller must receive.
+    pub(super) fn complete(&mut self, sealed: Option<&SealedResponse<'_>>, table: &str) -> Result<(), Error> {
+        let Some(SealedResponse { request, text: response }) = sealed else { return Ok(()) };
         let update = Update::builder()
-            .set_key(Some(key(once).into_item()))
+            .set_key(Some(key(request).into_item()))
             .update_expression("SET answer = :answer")
             .condition_expression(HELD)
-            .expression_attribute_values(":answer", text(answer))
-            .expression_attribute_values(":holder", text(&once.holder));
-        let lost = |_: Option<Item>| Error::Busy("the same request went on in another process".into());
+            .expression_attribute_values(":answer", text(response))
+            .expression_attribute_values(":holder", text(&request.holder));
+        let lost = |_: Option<Item>| Error::Busy("the same request continued in another process".into());
         self.update(update, table, Some(Box::new(lost)))
     }
 }

@@ -5,9 +5,10 @@
 //! of a clock, and takes no read before the write. Many members can share a source address, whose limit
 //! may be in the thousands: it has a count by the hour of the clock.
 
-use super::{Item, Key, code::Sending, number, text, transaction::Transaction};
+use super::{Item, Key, number, text, transaction::Transaction};
 use crate::{
     clock::Timestamp,
+    code::NewCode,
     contact::Destination,
     error::{Error, SendLimit},
     settings::Settings,
@@ -16,9 +17,18 @@ use crate::{
 use aws_sdk_dynamodb::types::{Update, builders::UpdateBuilder};
 use std::iter;
 
-/// The most sends that a log can hold apart: an update names the time of each, and no expression may be
-/// longer than 4 KB (Amazon DynamoDB Developer Guide, "Constraints in Amazon DynamoDB").
-pub const MAX_LOGGED_SENDS: u32 = 100;
+/// A code that is asked for, as the limits of sending look at it.
+#[derive(Debug)]
+pub struct Sending<'a> {
+    /// The code that is to be.
+    pub code: &'a NewCode,
+    /// The member who asks, where it is one.
+    pub member: Option<MemberId>,
+    /// The address that it is asked from, as [`Origin::source`](crate::request::Origin::source) has it.
+    pub source: String,
+    /// When.
+    pub at: Timestamp,
+}
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
@@ -196,6 +206,7 @@ fn end_of_hour(now: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::MAX_LOGGED_SENDS;
 
     #[test]
     fn the_longest_log_fits_into_an_expression() {

@@ -1,0 +1,117 @@
+//! Runs a request once: a repetition under the same `Idempotency-Key` receives the stored response.
+
+use crate::{
+    ExposeSecret,
+    app::App,
+    clock::Timestamp,
+    error::Error,
+    idempotency::{IdempotentRequest, SealedResponse, parse_key},
+    parameter::Parameter,
+    reply::Reply,
+    request::Request,
+    session,
+    store::idempotency::Claim,
+};
+use lambda_http::tracing;
+use std::time::Duration;
+
+/// How often a repetition polls for the response while the first request is in progress: for four seconds in all,
+/// in which every request ends that meets no fault.
+const POLLS: u32 = 40;
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+impl App {
+    /// Reads a request's idempotency key. Returns `None` without one, and for an invalid session, which the handler
+    /// refuses.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`] for a malformed key.
+    pub(crate) fn idempotent_request(
+        &self,
+        request: &Request,
+        key: Option<&str>,
+        function: &str,
+        until: Timestamp,
+    ) -> Result<Option<IdempotentRequest>, Error> {
+        let Some(key) = key.map(parse_key).transpose()? else { return Ok(None) };
+        let Some(caller) = self.idempotency_caller(request) else { return Ok(None) };
+        let content = format!("{function}\0{}", request.parameters.canonical());
+        Ok(Some(IdempotentRequest::new(&caller, key, content.into(), until)?))
+    }
+
+    /// Identifies the caller, since the keys of different callers are independent. A caller with neither session nor
+    /// `verification` is identified by source address, so that no one receives another's response by guessing a key.
+    fn idempotency_caller(&self, request: &Request) -> Option<String> {
+        if let Some(token) = &request.session_token {
+            let claims = session::verify(&self.keys, &self.settings, token.expose_secret()).ok()?;
+            return Some(format!("member#{}", claims.member));
+        }
+        let verification = request.optional(Parameter::Verification);
+        Some(verification.map_or_else(
+            || format!("source#{}", request.origin.source()),
+            |verification| format!("verification#{verification}"),
+        ))
+    }
+
+    /// Runs the handler, or returns the stored response to the same request.
+    pub(crate) async fn run_once<H, F>(&'static self, request: Request, handler: H) -> Result<Reply, Error>
+    where
+        H: Fn(&'static App, Request) -> F,
+        F: Future<Output = Result<Reply, Error>>,
+    {
+        let Some(idempotent) = request.idempotent.clone() else { return self.handle(request, handler).await };
+        if let Some(response) = self.claim(&idempotent).await? {
+            return response;
+        }
+        let response = self.handle(request, handler).await;
+        match &response {
+            _ if idempotent.is_completed() => response,
+            Err(error) if !error.is_final() => match self.store.release(&idempotent).await? {
+                // The change was committed, and DynamoDB's response to that was lost.
+                Some(sealed) => self.opened(&idempotent, &sealed).unwrap_or(response),
+                None => response,
+            },
+            Ok(_) | Err(_) => {
+                let sealed = idempotent.seal(&self.keys, serialized(response.as_ref())?)?;
+                if let Err(error) = self.store.complete(&sealed).await {
+                    // The effect of the request is not undone by this.
+                    tracing::warn!(cause = %error, "a response could not be stored for repetitions");
+                }
+                response
+            }
+        }
+    }
+
+    /// Claims a request for this process, or returns the response if it is completed.
+    async fn claim(&self, idempotent: &IdempotentRequest) -> Result<Option<Result<Reply, Error>>, Error> {
+        for _ in 0..POLLS {
+            match self.store.claim(&self.keys, idempotent).await? {
+                Claim::Acquired => return Ok(None),
+                Claim::Completed(sealed) => {
+                    let removed = || Error::internal("a response was stored under a key that was removed");
+                    return self.opened(idempotent, &sealed).ok_or_else(removed).map(Some);
+                }
+                Claim::InProgress => tokio::time::sleep(POLL_INTERVAL).await,
+            }
+        }
+        Err(Error::Busy("the same request is still in progress".into()))
+    }
+
+    fn opened(&self, idempotent: &IdempotentRequest, sealed: &str) -> Option<Result<Reply, Error>> {
+        serde_json::from_slice(&idempotent.open(&self.keys, sealed)?).ok()
+    }
+
+    /// Encrypts the reply to an idempotent request, for the transaction that commits its change.
+    pub(crate) fn sealed<'a>(
+        &self,
+        request: &'a Request,
+        reply: &Reply,
+    ) -> Result<Option<SealedResponse<'a>>, Error> {
+        let Some(idempotent) = &request.idempotent else { return Ok(None) };
+        idempotent.seal(&self.keys, serialized(Ok(reply))?).map(Some)
+    }
+}
+
+fn serialized(response: Result<&Reply, &Error>) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(&response).map_err(Error::internal)
+}

@@ -1,0 +1,5 @@
+//! Flows: the steps of a handler that need the store, the keys and the providers. Each file extends [`App`].
+//!
+//! [`App`]: crate::App
+
+mod idempotency;
