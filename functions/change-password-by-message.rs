@@ -5,9 +5,9 @@ use shared::{
     Parameter::{Code, NewPassword, OldPassword, PhoneInfo},
     Reply, Request,
     audit::Action,
-    code::Purpose,
+    code::{Holder, Purpose},
     serve,
-    store::{change::Change, code::Holder},
+    store::change::Change,
     token::Token,
 };
 use std::process::ExitCode;

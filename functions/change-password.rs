@@ -1,11 +1,10 @@
 //! PUT /member/userservice/security: the login password changed by the old one.
 
 use shared::{
-    App, Envelope, Error,
+    App, Envelope, Error, Field,
     Parameter::{NewPasswordFirst, NewPasswordSecond, OldPassword},
     Reply, Request,
     audit::Action,
-    parameter::Field,
     serve,
     store::change::Change,
 };

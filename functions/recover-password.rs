@@ -1,14 +1,13 @@
 //! PUT /web/userservice/security: a forgotten login password replaced, by a grant. Logs nobody in.
 
 use shared::{
-    App, Envelope, Error,
+    App, Envelope, Error, Field,
     Parameter::{Email, PasswordFirst, PasswordSecond, Phone},
     Reply, Request,
     audit::Action,
     code::Purpose,
     contact::Destination,
     grant::Grant,
-    parameter::Field,
     serve,
     store::change::Change,
 };

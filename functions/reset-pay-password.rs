@@ -2,15 +2,9 @@
 //! that was sent to the member's own phone, or by the grant that it became.
 
 use shared::{
-    App, Envelope, Error, Parameter, Reply, Request,
-    audit::Action,
-    clock::Timestamp,
-    code::Purpose::ResetPayPassword,
-    contact::Destination,
-    grant::Grant,
-    parameter::Field,
-    serve,
-    store::{change::Change, member::Member},
+    App, Envelope, Error, Field, Parameter, Reply, Request, audit::Action, clock::Timestamp,
+    code::Purpose::ResetPayPassword, contact::Destination, grant::Grant, member::Member, serve,
+    store::change::Change,
 };
 use std::process::ExitCode;
 

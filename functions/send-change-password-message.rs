@@ -1,8 +1,7 @@
 //! POST /v1/user/sendChangePasswordMessage: a code to the member's own phone, to change the login password.
 
 use shared::{
-    App, Envelope, Error, Reply, Request, code::Purpose, contact::Destination, parameter::Field, serve,
-    token::Token,
+    App, Envelope, Error, Field, Reply, Request, code::Purpose, contact::Destination, serve, token::Token,
 };
 use std::process::ExitCode;
 

@@ -1,11 +1,10 @@
 //! PUT /member/userservice/security/updatePayPassword: the pay password changed by the old one.
 
 use shared::{
-    App, Envelope, Error,
+    App, Envelope, Error, Field,
     Parameter::{OldPassword, PayPasswordFirst, PayPasswordSecond},
     Reply, Request,
     audit::Action,
-    parameter::Field,
     serve,
     store::change::Change,
 };

@@ -4,12 +4,12 @@
 use shared::{
     App, Envelope, Error, Parameter, Reply, Request,
     audit::Action,
-    code::Purpose::{BindMail, RecoverByMail},
-    page, serve,
-    store::{
-        change::Change,
-        code::{Holder, RightCode},
+    code::{
+        Holder,
+        Purpose::{BindMail, RecoverByMail},
     },
+    page, serve,
+    store::{change::Change, code::RightCode},
     token::Token,
 };
 use std::process::ExitCode;

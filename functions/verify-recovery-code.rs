@@ -1,11 +1,12 @@
 //! POST /web/userservice/security: a right code becomes a grant.
 
 use shared::{
-    App, Envelope, Error, Parameter, Reply, Request,
-    code::Purpose::{RecoverPassword, ResetPayPassword},
-    parameter::Field,
+    App, Envelope, Error, Field, Parameter, Reply, Request,
+    code::{
+        Holder,
+        Purpose::{RecoverPassword, ResetPayPassword},
+    },
     serve,
-    store::code::Holder,
     token::Token,
 };
 use std::process::ExitCode;

@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::json;
 use shared::password::{Form, Memory, PasswordPolicy, Salt};
 
-/// The password `the-old-password` as other systems keep it. Where they are from: `shared/src/password/foreign/tests.rs`.
+/// The password `the-old-password` as other systems keep it. Where they are from: `shared/src/domain/password/foreign/tests.rs`.
 const LOGIN: [(&str, Option<Form<'_>>); 9] = [
     // Supabase Auth.
     ("$2a$04$x1mdGEW6GjhvyC81qw5urOy7c9JUUJf2y9.q3/aqTYK2N98v9iFpq", None),

@@ -19,6 +19,7 @@ mod idempotency;
 mod journey;
 mod keys;
 mod killed;
+mod layers;
 mod limits;
 mod logs;
 mod mail;

@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use shared::web_origin::WebOrigin;
+use shared::settings::web_origin::WebOrigin;
 use tokio::time::timeout;
 
 use crate::{

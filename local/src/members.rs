@@ -12,17 +12,14 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::{
-    Envelope, Error,
+    Envelope, Error, Field,
     clock::Timestamp,
     contact::{Destination, Email, Phone},
     language::Language,
-    parameter::Field,
+    member::{Member, MemberId},
     password::{Password, PasswordHash},
     random,
-    store::{
-        audit::Record,
-        member::{Member, MemberId},
-    },
+    store::audit::Record,
 };
 use uuid::Uuid;
 

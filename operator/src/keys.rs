@@ -13,8 +13,8 @@ use shared::{
     ExposeSecret, Secret,
     audit::Operation,
     keys::{Keys, MAX_ID_BYTES},
+    member::Member,
     random,
-    store::member::Member,
 };
 
 use crate::{

@@ -13,10 +13,8 @@ use serde_json::json;
 use shared::{
     audit::Operation,
     clock::Timestamp,
-    store::{
-        Item,
-        member::{self, MemberId},
-    },
+    member::MemberId,
+    store::{Item, member},
 };
 
 use crate::{

@@ -16,12 +16,10 @@ use shared::{
     audit::Operation,
     contact::{Destination, Email},
     keys::Keys,
+    member::{Member, MemberId},
     random,
     settings::{KeysSource, Settings},
-    store::{
-        Item, Store, audit,
-        member::{Member, MemberId},
-    },
+    store::{Item, Store, audit},
 };
 
 use crate::error::Error;

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use shared::{
     audit::Operation,
     clock::Timestamp,
-    store::{Item, counter, member::Member},
+    member::Member,
+    store::{Item, counter},
 };
 
 use crate::{error::Error, output, table::Table};

@@ -3,27 +3,26 @@
 use crate::{
     aws::Clients,
     clock::Timestamp,
-    code::Purpose,
     contact::{Destination, Phone},
-    error::{Cause, Error},
-    keys::Keys,
+    domain::{
+        code::{Holder, Purpose},
+        keys::Keys,
+        member::{Member, MemberId},
+        password::{self, Password, PasswordHash, PasswordPolicy},
+        pay_password,
+        session::{self, Session},
+        token::Token,
+    },
+    error::{Cause, Error, Field},
+    http::{parameter::Parameter, reply::Reply, request::Request},
     metrics,
-    parameter::{Field, Parameter},
-    password::{self, Password, PasswordHash, PasswordPolicy},
-    pay_password,
-    reply::Reply,
-    request::Request,
     send::{mail::MailSender, sms::SmsSender},
-    session::{self, Session},
     settings::Settings,
     store::{
         Store,
         change::{Change, ChangedMeanwhile},
-        code::Holder,
         counter::{self, Counter},
-        member::{Member, MemberId},
     },
-    token::Token,
 };
 use secrecy::ExposeSecret;
 use std::time::Duration;

@@ -1,6 +1,5 @@
 //! The one error of the domain, and the one table from error to symbol and status.
 
-use crate::parameter::Field;
 use lambda_http::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, fmt};
@@ -75,7 +74,7 @@ pub enum Error {
     /// The body is neither a JSON object nor a form, or the event is no HTTP request.
     #[error("the body is not valid")]
     BodyNotValid,
-    /// The body is longer than [`MAX_BODY_BYTES`](crate::request::MAX_BODY_BYTES).
+    /// The body is longer than [`MAX_BODY_BYTES`](crate::http::request::MAX_BODY_BYTES).
     #[error("the body is too large")]
     BodyTooLarge,
     /// Another request was made under the same `Idempotency-Key`.
@@ -89,6 +88,64 @@ pub enum Error {
     #[error("internal: {0}")]
     #[serde(skip)]
     Internal(#[source] Cause),
+}
+
+/// A parameter's meaning, after which the symbols `{…}_REQUIRED` and `{…}_NOT_VALID` are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Field {
+    /// The new login password.
+    NewPassword,
+    /// The first document's token.
+    PhoneInfo,
+    /// The code.
+    Code,
+    /// The password that is to be replaced.
+    OldPassword,
+    /// A phone number.
+    Phone,
+    /// The second document's name of a missing code.
+    Message,
+    /// A mail address.
+    Email,
+    /// The six-digit payment PIN.
+    PayPassword,
+    /// The second document's token.
+    Verification,
+    /// The header `Idempotency-Key`.
+    IdempotencyKey,
+}
+
+impl Field {
+    /// Every field, for the tables that must be whole.
+    pub const ALL: [Self; 10] = [
+        Self::NewPassword,
+        Self::PhoneInfo,
+        Self::Code,
+        Self::OldPassword,
+        Self::Phone,
+        Self::Message,
+        Self::Email,
+        Self::PayPassword,
+        Self::Verification,
+        Self::IdempotencyKey,
+    ];
+
+    /// The word between the braces of a symbol.
+    #[must_use]
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::NewPassword => "NEW_PASSWORD",
+            Self::PhoneInfo => "PHONE_INFO",
+            Self::Code => "CODE",
+            Self::OldPassword => "OLD_PASSWORD",
+            Self::Phone => "PHONE",
+            Self::Message => "MESSAGE",
+            Self::Email => "EMAIL",
+            Self::PayPassword => "PAY_PASSWORD",
+            Self::Verification => "VERIFICATION",
+            Self::IdempotencyKey => "IDEMPOTENCY_KEY",
+        }
+    }
 }
 
 /// A limit of sending.
@@ -115,6 +172,18 @@ impl fmt::Display for SendLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }
+}
+
+/// Why a message was not, or perhaps not, sent. Holds the provider's code alone: its message can
+/// repeat the number or the address.
+#[derive(Debug, thiserror::Error)]
+pub enum SendFault {
+    /// The provider refused it: nothing was sent.
+    #[error("the provider refused the message: {0}")]
+    Refused(String),
+    /// No answer, or half of one: it may have been sent.
+    #[error("the provider did not answer: {0}")]
+    Unknown(&'static str),
 }
 
 /// What lies behind an error, for the log.

@@ -1,49 +1,54 @@
-//! What every function of the account-security bundle shares: the contract's words as types, the
-//! store, the senders, and [`serve`], which turns a handler into a Lambda function.
+//! What every function of the account-security bundle shares: the domain, the documented calls, the store, the
+//! providers, the flows, and [`serve`], which turns a handler into a Lambda function.
 //!
-//! ARCHITECTURE.md at the top of the repository is the map.
+//! A module imports only from its own layer or one above it in this list. A test holds this.
 
-pub mod app;
-pub mod audit;
-mod aws;
+// Base: depends on nothing of ours.
 pub mod clock;
-pub mod code;
 pub mod contact;
-pub mod delivery;
-pub mod envelope;
 pub mod error;
-mod flow;
-pub mod grant;
-pub mod idempotency;
-pub mod keys;
-pub mod lambda;
 pub mod language;
-pub mod message;
-mod metrics;
-pub mod notice;
-pub mod page;
-pub mod parameter;
-pub mod password;
-pub mod pay_password;
 pub mod random;
-pub mod reply;
-pub mod request;
-pub mod send;
-pub mod session;
 pub mod settings;
+
+// The subject of the bundle, without I/O, AWS or HTTP.
+mod domain;
+
+// The documented calls.
+mod http;
+
+// Metrics, and the clients of AWS.
+mod aws;
+mod metrics;
+
+// One table.
 pub mod store;
-pub mod token;
-pub mod traffic;
-pub mod verification;
-pub mod web_origin;
+
+// SMS and email providers.
+pub mod send;
+
+// Settings, keys, store and providers as one value, built at start-up.
+mod app;
+
+// The steps of a handler, as methods of `App`.
+mod flow;
+
+// The only module that knows Lambda.
+pub mod lambda;
 
 pub use app::App;
-pub use envelope::Envelope;
-pub use error::Error;
+pub use domain::{
+    audit, code, grant, keys, member, message, notice, password, pay_password, session, token, traffic,
+};
+pub use error::{Error, Field};
+pub use http::{
+    envelope::{self, Envelope},
+    page,
+    parameter::{self, Parameter},
+    reply::{self, Reply},
+    request::{self, Request},
+};
 pub use lambda::{serve, serve_notices};
-pub use parameter::Parameter;
-pub use reply::Reply;
-pub use request::Request;
 
 /// A text that must not be seen: redacted in `Debug`, wiped from memory when dropped.
 pub use secrecy::{ExposeSecret, SecretString as Secret};

@@ -4,10 +4,9 @@
 //! A dimension takes few values, and none of them names a member, an address or a request.
 
 use crate::{
-    audit::Action,
     contact::Destination,
-    error::{Cause, Error},
-    send::SendFault,
+    domain::audit::Action,
+    error::{Cause, Error, SendFault},
 };
 use ::metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use lambda_http::tracing;

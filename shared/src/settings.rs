@@ -1,8 +1,9 @@
 //! The settings: the only reader of the environment.
 
 mod reader;
+pub mod web_origin;
 
-use crate::{contact::PhoneRules, language::Language, web_origin::WebOrigin};
+use crate::{contact::PhoneRules, language::Language, settings::web_origin::WebOrigin};
 use phonenumber::country;
 use reader::Reader;
 use std::{fmt, ops::RangeInclusive};

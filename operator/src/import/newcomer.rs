@@ -8,8 +8,8 @@ use shared::{
     contact::{Email, Phone, PhoneRules},
     keys::Keys,
     language::Language,
+    member::{Member, MemberId},
     password::{Form, Memory, NotTaken, PasswordHash, PasswordPolicy, Salt},
-    store::member::{Member, MemberId},
 };
 use uuid::Uuid;
 

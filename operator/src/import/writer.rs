@@ -12,11 +12,9 @@ use aws_sdk_dynamodb::types::{
 use shared::{
     audit::Operation,
     contact::Destination,
+    member::{Member, MemberId},
     password::{Memory, PasswordHash},
-    store::{
-        Item, Key,
-        member::{self, Member, MemberId},
-    },
+    store::{Item, Key, member},
 };
 
 use super::{

@@ -4,12 +4,12 @@ use crate::{
     ExposeSecret,
     app::App,
     clock::Timestamp,
+    domain::{
+        idempotency::{IdempotentRequest, SealedResponse, parse_key},
+        session,
+    },
     error::Error,
-    idempotency::{IdempotentRequest, SealedResponse, parse_key},
-    parameter::Parameter,
-    reply::Reply,
-    request::Request,
-    session,
+    http::{parameter::Parameter, reply::Reply, request::Request},
     store::idempotency::Claim,
 };
 use lambda_http::tracing;

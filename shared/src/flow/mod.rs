@@ -2,4 +2,6 @@
 //!
 //! [`App`]: crate::App
 
+mod delivery;
 mod idempotency;
+mod verification;

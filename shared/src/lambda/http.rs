@@ -4,13 +4,18 @@ use super::{Event, catch_unwind, log, outcome};
 use crate::{
     app::App,
     clock::Timestamp,
-    envelope::Envelope,
+    domain::{
+        audit::{MAX_USER_AGENT_CHARACTERS, Origin},
+        idempotency::IdempotentRequest,
+    },
     error::Error,
-    idempotency::IdempotentRequest,
+    http::{
+        envelope::Envelope,
+        page,
+        reply::{Reply, Verification},
+        request::{Parameters, Request, SESSION},
+    },
     language::Language,
-    page,
-    reply::{Reply, Verification},
-    request::{MAX_USER_AGENT_CHARACTERS, Origin, Parameters, Request, SESSION},
 };
 use cookie::Cookie;
 use lambda_http::{

@@ -1,7 +1,7 @@
 //! Events of the table's stream.
 
 use super::{Event, log, outcome};
-use crate::{app::App, error::Error, metrics, notice::Notice};
+use crate::{app::App, domain::notice::Notice, error::Error, metrics};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -1,11 +1,12 @@
 //! Mail by Amazon SES.
 
-use super::SendFault;
+use super::send_error;
 use crate::{
     aws::Lazy,
     contact::Email,
+    domain::message,
+    error::SendFault,
     language::Language,
-    message,
     metrics::{self, Provider},
 };
 use askama::Template;
@@ -120,6 +121,6 @@ impl MailSender {
             .destination(Destination::builder().to_addresses(to.as_str()).build())
             .content(EmailContent::builder().simple(message).build());
         let _timed = metrics::timed(Provider::Ses);
-        email.send().await.map(drop).map_err(|error| SendFault::of(&error))
+        email.send().await.map(drop).map_err(|error| send_error(&error))
     }
 }

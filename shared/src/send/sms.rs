@@ -1,9 +1,10 @@
 //! SMS by Amazon SNS.
 
-use super::SendFault;
+use super::send_error;
 use crate::{
     aws::Lazy,
     contact::Phone,
+    error::SendFault,
     metrics::{self, Provider},
 };
 use aws_sdk_sns::{Client, types::MessageAttributeValue};
@@ -39,6 +40,6 @@ impl SmsSender {
             publish = publish.message_attributes("AWS.SNS.SMS.SenderID", sender_id);
         }
         let _timed = metrics::timed(Provider::Sns);
-        publish.send().await.map(drop).map_err(|error| SendFault::of(&error))
+        publish.send().await.map(drop).map_err(|error| send_error(&error))
     }
 }

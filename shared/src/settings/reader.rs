@@ -1,7 +1,7 @@
 //! The kinds of settings.
 
 use super::{BreakerAction, KeysSource};
-use crate::{language::Language, web_origin::WebOrigin};
+use crate::{language::Language, settings::web_origin::WebOrigin};
 use phonenumber::country;
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 

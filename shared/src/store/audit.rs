@@ -2,12 +2,13 @@
 
 use super::{Item, Key, Store, fault, read, text, transaction::Transaction, write};
 use crate::{
-    audit::{Action, Deed, Operation},
     clock::{self, Timestamp},
+    domain::{
+        audit::{Action, Deed, Operation, Origin},
+        member::MemberId,
+    },
     error::Error,
     random,
-    request::Origin,
-    store::member::MemberId,
 };
 use aws_sdk_dynamodb::types::Put;
 use serde::{Deserialize, Serialize};

@@ -5,8 +5,13 @@ use super::{
     transaction::Transaction,
 };
 use crate::{
-    audit::Action, clock::Timestamp, contact::Destination, error::Error, idempotency::SealedResponse,
-    notice::Notice, password::PasswordHash, request::Request, store::member::Member,
+    clock::Timestamp,
+    contact::Destination,
+    domain::{
+        audit::Action, idempotency::SealedResponse, member::Member, notice::Notice, password::PasswordHash,
+    },
+    error::Error,
+    http::request::Request,
 };
 use aws_sdk_dynamodb::types::{AttributeValue, Update, builders::UpdateBuilder};
 
@@ -194,7 +199,16 @@ impl Store {
         }
         transaction.record(member.id, action, &request.origin, &self.table)?;
         for destination in change.addresses() {
-            transaction.queue(&Notice::changed(member, action, request, destination), &self.table)?;
+            transaction.queue(
+                &Notice::changed(
+                    member.id,
+                    action,
+                    request.origin.clone(),
+                    request.notice_language(member),
+                    destination,
+                ),
+                &self.table,
+            )?;
         }
         self.commit(transaction).await?;
         sealed.inspect(|sealed| sealed.mark_completed());

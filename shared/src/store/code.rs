@@ -13,15 +13,16 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    code::{Binding, CodeMac, Flow, NewCode, Purpose},
     contact::Destination,
-    error::Error,
-    keys::Keys,
+    domain::{
+        code::{Binding, CodeMac, Flow, Holder, NewCode, Purpose},
+        keys::Keys,
+        member::MemberId,
+        notice::Notice,
+    },
+    error::{Error, Field},
     metrics,
-    notice::Notice,
-    parameter::Field,
     settings::Settings,
-    store::member::MemberId,
 };
 use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder,
@@ -49,33 +50,6 @@ pub enum Drawn<'a> {
     Now(CodeMac),
     /// Whoever delivers this notice.
     Later(&'a Notice),
-}
-
-/// In whose hands a code must be.
-#[derive(Clone, Debug)]
-pub enum Holder {
-    /// The member it was sent for: the session says who that is.
-    Member(MemberId),
-    /// Whoever asked for it: the token says which flow that was.
-    Flow(Flow),
-    /// Both.
-    MemberInFlow(MemberId, Flow),
-}
-
-impl Holder {
-    fn member(&self) -> Option<MemberId> {
-        match self {
-            Self::Member(member) | Self::MemberInFlow(member, _) => Some(*member),
-            Self::Flow(_) => None,
-        }
-    }
-
-    fn flow(&self) -> Option<&Flow> {
-        match self {
-            Self::Flow(flow) | Self::MemberInFlow(_, flow) => Some(flow),
-            Self::Member(_) => None,
-        }
-    }
 }
 
 /// A try of a code.

@@ -8,10 +8,12 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    code::Purpose,
     contact::Destination,
+    domain::{
+        code::Purpose,
+        member::{Member, MemberId},
+    },
     error::Error,
-    store::member::{Member, MemberId},
 };
 use aws_sdk_dynamodb::types::{Delete, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld, Update};
 use serde::Deserialize;

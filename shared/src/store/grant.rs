@@ -2,8 +2,10 @@
 
 use super::{Key, Store, code::RightCode, number, transaction::Transaction, write};
 use crate::{
-    clock::Timestamp, code::Purpose, contact::Destination, error::Error, grant::Grant,
-    idempotency::SealedResponse, parameter::Field, store::member::MemberId,
+    clock::Timestamp,
+    contact::Destination,
+    domain::{code::Purpose, grant::Grant, idempotency::SealedResponse, member::MemberId},
+    error::{Error, Field},
 };
 use aws_sdk_dynamodb::types::{Delete, Put};
 use serde::{Deserialize, Serialize};

@@ -3,9 +3,11 @@
 use super::{Item, Key, Store, fault, number, read, text, transaction::Transaction, write};
 use crate::{
     clock::Timestamp,
+    domain::{
+        idempotency::{IdempotentRequest, SealedResponse},
+        keys::Keys,
+    },
     error::Error,
-    idempotency::{IdempotentRequest, SealedResponse},
-    keys::Keys,
 };
 use aws_sdk_dynamodb::{
     operation::{delete_item::DeleteItemError, put_item::PutItemError},

@@ -1,7 +1,7 @@
 //! Notices that wait in the table until its stream hands them to `deliver-notices`.
 
 use super::{Key, transaction::Transaction, write};
-use crate::{clock::Timestamp, error::Error, notice::Notice, random};
+use crate::{clock::Timestamp, domain::notice::Notice, error::Error, random};
 use aws_sdk_dynamodb::types::Put;
 use serde::Serialize;
 

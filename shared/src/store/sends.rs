@@ -8,11 +8,10 @@
 use super::{Item, Key, number, text, transaction::Transaction};
 use crate::{
     clock::Timestamp,
-    code::NewCode,
     contact::Destination,
+    domain::{code::NewCode, member::MemberId},
     error::{Error, SendLimit},
     settings::Settings,
-    store::member::MemberId,
 };
 use aws_sdk_dynamodb::types::{Update, builders::UpdateBuilder};
 use std::iter;
@@ -24,7 +23,7 @@ pub struct Sending<'a> {
     pub code: &'a NewCode,
     /// The member who asks, where it is one.
     pub member: Option<MemberId>,
-    /// The address that it is asked from, as [`Origin::source`](crate::request::Origin::source) has it.
+    /// The address that it is asked from, as [`Origin::source`](crate::domain::audit::Origin::source) has it.
     pub source: String,
     /// When.
     pub at: Timestamp,

@@ -8,8 +8,8 @@ use super::{Item, Key, Store, failed_condition, fault, number};
 use crate::{
     clock::Timestamp,
     contact::Phone,
+    domain::traffic::{SLOT_SECONDS, SLOTS, Slot, slot},
     error::Error,
-    traffic::{SLOT_SECONDS, SLOTS, Slot, slot},
 };
 use aws_sdk_dynamodb::{operation::update_item::builders::UpdateItemFluentBuilder, types::ReturnValue};
 use std::collections::BTreeMap;

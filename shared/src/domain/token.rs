@@ -4,11 +4,12 @@
 //! separator after each, the signature as 32 lowercase hex digits, and the whole in Base64 again.
 
 use crate::{
-    code::{Binding, Flow, Purpose},
     contact::Destination,
-    error::Error,
-    keys::{Keys, Use},
-    parameter::Field,
+    domain::{
+        code::{Binding, Flow, Purpose},
+        keys::{Keys, Use},
+    },
+    error::{Error, Field},
 };
 use aws_lc_rs::constant_time;
 use base64::{
@@ -110,7 +111,7 @@ impl From<Binding> for Token {
     }
 }
 
-fn signature(key: &crate::keys::Key, joined: &str) -> String {
+fn signature(key: &crate::domain::keys::Key, joined: &str) -> String {
     let mac = key.mac(Use::Token, &[joined.as_bytes()]);
     mac.iter().take(SIGNATURE_HEX_DIGITS / 2).fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
@@ -145,7 +146,7 @@ fn unframe(text: &str) -> Option<(Vec<String>, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{contact::PhoneRules, keys::tests::two_keys};
+    use crate::{contact::PhoneRules, domain::keys::tests::two_keys};
     use phonenumber::country;
     use proptest::prelude::*;
 
@@ -185,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_token_opens_under_every_key_of_the_secret_and_no_other() {
-        let before = Keys::parse(&crate::keys::tests::secret("old")).unwrap();
+        let before = Keys::parse(&crate::domain::keys::tests::secret("old")).unwrap();
         let text = phone_info().sign(&before).unwrap();
         assert_eq!(Token::open(&two_keys(), &text), Some(phone_info()));
         let stranger = Keys::parse(&format!(r#"{{"current":"x","x":"{}"}}"#, "x".repeat(32))).unwrap();

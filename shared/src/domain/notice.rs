@@ -5,13 +5,14 @@
 //! is retried without sending the others again.
 
 use crate::{
-    audit::Action,
     clock::Timestamp,
-    code::{Binding, Flow, Purpose},
     contact::Destination,
+    domain::{
+        audit::{Action, Origin},
+        code::{Binding, Flow, Purpose},
+        member::MemberId,
+    },
     language::Language,
-    request::{Origin, Request},
-    store::member::{Member, MemberId},
 };
 use serde::{Deserialize, Serialize};
 
@@ -68,14 +69,13 @@ impl CodeAsked {
 impl Notice {
     /// The notice of a change that happens now.
     #[must_use]
-    pub fn changed(member: &Member, action: Action, request: &Request, destination: Destination) -> Self {
-        Self::Changed(Changed {
-            member: member.id,
-            action,
-            at: Timestamp::now(),
-            origin: request.origin.clone(),
-            language: request.asked_language.or(member.language).unwrap_or(request.language),
-            destination,
-        })
+    pub fn changed(
+        member: MemberId,
+        action: Action,
+        origin: Origin,
+        language: Language,
+        destination: Destination,
+    ) -> Self {
+        Self::Changed(Changed { member, action, at: Timestamp::now(), origin, language, destination })
     }
 }

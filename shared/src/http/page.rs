@@ -2,7 +2,7 @@
 //!
 //! It works without any script, and asks for one click, since mail scanners open links.
 
-use crate::{error::Error, language::Language, message};
+use crate::{domain::message, error::Error, language::Language};
 use askama::Template;
 
 /// A small HTML page.

@@ -1,6 +1,6 @@
 //! The pay password: a six-digit payment PIN.
 
-use crate::{contact::Phone, password::Password};
+use crate::{contact::Phone, domain::password::Password};
 
 /// Digits of a pay password.
 const DIGITS: usize = 6;

@@ -9,12 +9,10 @@ mod stream;
 use crate::{
     app::App,
     clock,
-    envelope::Envelope,
+    domain::notice::Notice,
     error::Error,
+    http::{envelope::Envelope, reply::Reply, request::Request},
     metrics::{self, Metrics},
-    notice::Notice,
-    reply::Reply,
-    request::Request,
     settings::Settings,
 };
 use lambda_http::{

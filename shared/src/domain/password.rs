@@ -7,8 +7,8 @@ pub use foreign::{Form, NotTaken, Salt};
 
 use crate::{
     Secret,
+    domain::keys::{Key, Keys, Use},
     error::Error,
-    keys::{Key, Keys, Use},
     random,
     settings::{ARGON2_MEMORY_KIB, ARGON2_PASSES, Settings},
 };
@@ -288,7 +288,7 @@ fn peppered(key: &Key, secret: &[u8]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::tests::{secret, two_keys};
+    use crate::domain::keys::tests::{secret, two_keys};
 
     const NO_CONTACTS: &[&str] = &[];
     const POLICY: PasswordPolicy = PasswordPolicy { min_code_points: 8, memory_kib: 7 * 1024, passes: 1 };

@@ -25,8 +25,8 @@ mod text;
 
 use super::{Memory, argon2_key_id, is_whole, peppered, verify_argon2};
 use crate::{
+    domain::keys::{Key, Keys},
     error::Error,
-    keys::{Key, Keys},
 };
 use aws_lc_rs::constant_time;
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};

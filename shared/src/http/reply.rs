@@ -1,6 +1,9 @@
 //! What a handler answers when all went well.
 
-use crate::{code::NewCode, error::Error, grant::Grant, keys::Keys, token::Token};
+use crate::{
+    domain::{code::NewCode, grant::Grant, keys::Keys, token::Token},
+    error::Error,
+};
 use lambda_http::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

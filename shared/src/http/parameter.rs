@@ -1,6 +1,6 @@
 //! The parameters of the documented calls: how each is spelled, and what its symbol is named after.
 
-use serde::{Deserialize, Serialize};
+use crate::error::Field;
 
 /// A parameter by its spelling in the documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,64 +80,6 @@ impl Parameter {
             Self::Email => Field::Email,
             Self::Message => Field::Message,
             Self::Verification | Self::Purpose => Field::Verification,
-        }
-    }
-}
-
-/// A parameter's meaning, after which the symbols `{…}_REQUIRED` and `{…}_NOT_VALID` are named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Field {
-    /// The new login password.
-    NewPassword,
-    /// The first document's token.
-    PhoneInfo,
-    /// The code.
-    Code,
-    /// The password that is to be replaced.
-    OldPassword,
-    /// A phone number.
-    Phone,
-    /// The second document's name of a missing code.
-    Message,
-    /// A mail address.
-    Email,
-    /// The six-digit payment PIN.
-    PayPassword,
-    /// The second document's token.
-    Verification,
-    /// The header `Idempotency-Key`.
-    IdempotencyKey,
-}
-
-impl Field {
-    /// Every field, for the tables that must be whole.
-    pub const ALL: [Self; 10] = [
-        Self::NewPassword,
-        Self::PhoneInfo,
-        Self::Code,
-        Self::OldPassword,
-        Self::Phone,
-        Self::Message,
-        Self::Email,
-        Self::PayPassword,
-        Self::Verification,
-        Self::IdempotencyKey,
-    ];
-
-    /// The word between the braces of a symbol.
-    #[must_use]
-    pub fn symbol(self) -> &'static str {
-        match self {
-            Self::NewPassword => "NEW_PASSWORD",
-            Self::PhoneInfo => "PHONE_INFO",
-            Self::Code => "CODE",
-            Self::OldPassword => "OLD_PASSWORD",
-            Self::Phone => "PHONE",
-            Self::Message => "MESSAGE",
-            Self::Email => "EMAIL",
-            Self::PayPassword => "PAY_PASSWORD",
-            Self::Verification => "VERIFICATION",
-            Self::IdempotencyKey => "IDEMPOTENCY_KEY",
         }
     }
 }

@@ -2,7 +2,7 @@ use super::{
     super::{Memory, Password, PasswordHash, PasswordPolicy, verify},
     *,
 };
-use crate::keys::tests::{secret, two_keys};
+use crate::domain::keys::tests::{secret, two_keys};
 use proptest::prelude::*;
 use recipe::{Function, Order, Sha2};
 

@@ -3,7 +3,10 @@
 use crate::{
     Secret,
     contact::Destination,
-    keys::{Keys, Use},
+    domain::{
+        keys::{Keys, Use},
+        member::MemberId,
+    },
     random,
 };
 use aws_lc_rs::constant_time;
@@ -133,10 +136,37 @@ impl Binding {
         })
     }
 
-    fn mac_under(&self, key: &crate::keys::Key, code: &str) -> CodeMac {
+    fn mac_under(&self, key: &crate::domain::keys::Key, code: &str) -> CodeMac {
         let destination = self.destination.key();
         let parts = [code, &destination, self.purpose.flag(), self.flow.as_str()].map(str::as_bytes);
         CodeMac(format!("{}.{}", key.id, URL_SAFE_NO_PAD.encode(key.mac(Use::Code, &parts))))
+    }
+}
+
+/// In whose hands a code must be.
+#[derive(Clone, Debug)]
+pub enum Holder {
+    /// The member it was sent for: the session says who that is.
+    Member(MemberId),
+    /// Whoever asked for it: the token says which flow that was.
+    Flow(Flow),
+    /// Both.
+    MemberInFlow(MemberId, Flow),
+}
+
+impl Holder {
+    pub(crate) fn member(&self) -> Option<MemberId> {
+        match self {
+            Self::Member(member) | Self::MemberInFlow(member, _) => Some(*member),
+            Self::Flow(_) => None,
+        }
+    }
+
+    pub(crate) fn flow(&self) -> Option<&Flow> {
+        match self {
+            Self::Flow(flow) | Self::MemberInFlow(_, flow) => Some(flow),
+            Self::Member(_) => None,
+        }
     }
 }
 
@@ -187,7 +217,7 @@ mod tests {
     use super::*;
     use crate::{
         contact::Email,
-        keys::tests::{secret, two_keys},
+        domain::keys::tests::{secret, two_keys},
     };
 
     fn binding() -> Binding {

@@ -1,10 +1,10 @@
 //! The two shapes of an answer, and nothing else knows them.
 
 use crate::{
+    domain::message,
     error::Error,
+    http::reply::{Reply, Verification},
     language::Language,
-    message,
-    reply::{Reply, Verification},
 };
 use lambda_http::http::StatusCode;
 use serde::Serialize;
@@ -158,7 +158,10 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{error::SendLimit, grant::Grant, parameter::Field};
+    use crate::{
+        domain::grant::Grant,
+        error::{Field, SendLimit},
+    };
     use std::fmt::Write;
 
     fn every_error() -> Vec<Error> {

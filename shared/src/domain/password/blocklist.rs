@@ -1,7 +1,7 @@
 //! The passwords that are tried first, and refused (NIST SP 800-63B-4, 3.1.1.2).
 
 /// The commonest passwords, in lower case and sorted; `data/README.md` tells where they are from.
-const COMMON: &str = include_str!("../../data/common-passwords.txt");
+const COMMON: &str = include_str!("../../../data/common-passwords.txt");
 
 /// Whether a password is one of them.
 pub(super) fn has(lower: &str) -> bool {

@@ -4,10 +4,13 @@ use crate::{
     app::App,
     clock::Timestamp,
     contact::Destination,
-    error::Error,
-    message, metrics,
-    notice::{Changed, Notice},
-    send::{SendFault, mail::Mail},
+    domain::{
+        message,
+        notice::{Changed, Notice},
+    },
+    error::{Error, SendFault},
+    metrics,
+    send::mail::Mail,
 };
 
 impl App {

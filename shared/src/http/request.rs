@@ -1,17 +1,15 @@
 //! A request as a handler sees it: parameters, session, language, and where it came from.
 
 use crate::{
-    ExposeSecret, Secret, error::Error, idempotency::IdempotentRequest, language::Language,
-    parameter::Parameter,
+    ExposeSecret, Secret,
+    domain::{audit::Origin, idempotency::IdempotentRequest, member::Member},
+    error::Error,
+    http::parameter::Parameter,
+    language::Language,
 };
 use lambda_http::http::Method;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A header, or a field of the body, that names the session where `Authorization` does not.
 pub(crate) const SESSION: &str = "token";
@@ -34,38 +32,6 @@ pub struct Request {
     pub(crate) method: Method,
     pub(crate) idempotent: Option<Arc<IdempotentRequest>>,
 }
-
-/// Where a request came from: what an audit record and a notice say of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// The id under which the log knows the request.
-    pub request_id: String,
-    /// The caller's address by the gateway's own word, never by a header that the caller wrote.
-    pub source_ip: Option<String>,
-    /// The caller's `User-Agent`, cut to [`MAX_USER_AGENT_CHARACTERS`].
-    pub user_agent: Option<String>,
-}
-
-impl Origin {
-    /// The caller's address, as the limits of sending hold it to account. Of IPv6 it is the network of 64
-    /// bits, all of which one subscriber has (RFC 6177, 2); whoever has no address shares one count.
-    #[must_use]
-    pub fn source(&self) -> String {
-        let said = self.source_ip.as_deref().unwrap_or_default();
-        let address = said.parse().or_else(|_| said.parse().map(|address: SocketAddr| address.ip()));
-        match address.map(|address: IpAddr| address.to_canonical()) {
-            Ok(IpAddr::V4(address)) => address.to_string(),
-            Ok(IpAddr::V6(address)) => {
-                let network = address.to_bits() & (u128::MAX << 64);
-                format!("{}/64", Ipv6Addr::from_bits(network))
-            }
-            Err(_) => "unknown".to_owned(),
-        }
-    }
-}
-
-/// How much of a `User-Agent` is kept: enough for every browser's.
-pub const MAX_USER_AGENT_CHARACTERS: usize = 256;
 
 impl Request {
     /// A parameter that must be there. `None` of its characters are trimmed.
@@ -99,6 +65,13 @@ impl Request {
     pub fn verification(&self) -> Option<&str> {
         let cookie = || self.verification_cookie.as_ref().map(ExposeSecret::expose_secret);
         self.optional(Parameter::Verification).or_else(cookie)
+    }
+
+    /// Returns the language of a notice to the member: the one that the request asked for, or else the member's, or
+    /// else the default.
+    #[must_use]
+    pub(crate) fn notice_language(&self, member: &Member) -> Language {
+        self.asked_language.or(member.language).unwrap_or(self.language)
     }
 
     /// Whether it only asks, and must change nothing.
@@ -257,23 +230,6 @@ mod tests {
             assert!(matches!(read(content_type, body), Err(Error::BodyNotValid)), "{content_type} {body}");
         }
         assert!(matches!(Parameters::read([], None, b"\xff"), Err(Error::BodyNotValid)));
-    }
-
-    #[test]
-    fn a_source_is_an_address_or_the_network_that_one_subscriber_has() {
-        for (said, source) in [
-            (Some("203.0.113.9"), "203.0.113.9"),
-            (Some("203.0.113.9:4711"), "203.0.113.9"),
-            (Some("::ffff:203.0.113.9"), "203.0.113.9"),
-            (Some("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64"),
-            (Some("[2001:db8:1:2::7]:4711"), "2001:db8:1:2::/64"),
-            (Some("somewhere"), "unknown"),
-            (None, "unknown"),
-        ] {
-            let source_ip = said.map(str::to_owned);
-            let origin = Origin { request_id: String::new(), source_ip, user_agent: None };
-            assert_eq!(origin.source(), source);
-        }
     }
 
     #[test]

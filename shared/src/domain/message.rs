@@ -1,12 +1,9 @@
 //! Every sentence that a person reads, in every language.
 
 use crate::{
-    audit::Action,
-    code::Purpose,
-    error::Error,
+    domain::{audit::Action, code::Purpose, notice::Changed},
+    error::{Error, Field},
     language::Language::{self, Chinese, English},
-    notice::Changed,
-    parameter::Field,
 };
 use time::{OffsetDateTime, macros::format_description};
 
@@ -335,7 +332,11 @@ fn wait_en(seconds: u64) -> String {
 mod tests {
     use super::*;
 
-    use crate::{clock::Timestamp, contact::Destination, request::Origin, store::member::MemberId};
+    use crate::{
+        clock::Timestamp,
+        contact::Destination,
+        domain::{audit::Origin, member::MemberId},
+    };
 
     fn changed(action: Action, language: Language) -> Changed {
         Changed {

@@ -6,9 +6,8 @@
 use crate::{
     ExposeSecret, Secret,
     clock::Timestamp,
-    error::Error,
-    keys::{Key, Keys, Use},
-    parameter::Field,
+    domain::keys::{Key, Keys, Use},
+    error::{Error, Field},
     random,
 };
 use aws_lc_rs::{

@@ -2,10 +2,12 @@
 
 use crate::{
     clock::Timestamp,
+    domain::{
+        keys::{Keys, Use},
+        member::{Member, MemberId},
+    },
     error::Error,
-    keys::{Keys, Use},
     settings::Settings,
-    store::member::{Member, MemberId},
 };
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
@@ -114,7 +116,7 @@ fn verified(keys: &Keys, settings: &Settings, token: &str) -> Option<Claims> {
 mod tests {
     use super::*;
     use crate::{
-        keys::tests::{secret, two_keys},
+        domain::keys::tests::{secret, two_keys},
         settings::tests::defaults,
     };
     use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
