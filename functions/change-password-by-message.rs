@@ -1,40 +1,38 @@
-//! POST /v1/user/changePasswordByMessage: the login password changed by the code that was sent.
+//! POST /v1/user/changePasswordByMessage: changes the login password by the code that was sent.
 
 use shared::{
-    App, Envelope, Error,
+    App, Error,
     Parameter::{Code, NewPassword, OldPassword, PhoneInfo},
-    Reply, Request,
-    audit::Action,
-    code::{Holder, Purpose},
+    Reply, Request, UserApi,
+    change::Change,
+    code::{CodeHolder, Purpose},
     serve,
-    store::change::Change,
     token::Token,
 };
 use std::process::ExitCode;
 
-async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
-    let session = app.session(&request).await?;
+async fn handle(app: &'static App, request: Request) -> Result<Reply<UserApi>, Error> {
+    let session = app.authenticate(&request).await?;
     let new_password = request.required(NewPassword)?;
     let phone_info = request.required(PhoneInfo)?;
     let code = request.required(Code)?;
 
     let phone = Token::open_phone_info(&app.keys, phone_info, Purpose::ChangePassword)?.destination;
-    let new_password = app.acceptable_password(new_password, session.member().ok())?;
+    let new_password = app.accept_password(new_password, session.member().ok())?;
     let member = session.member()?;
-    if !member.has(&phone) {
-        return Err(Error::UserPhoneNotMatch);
-    }
-    let mut change = Change::of(member, Action::PasswordChangedByMessage, &request);
-    if let Some(old_password) = request.optional(OldPassword) {
-        change = change.clearing(app.check_password(&session, member, old_password).await?.failures);
-    }
-    let code = app.try_code(&phone, Purpose::ChangePassword, Holder::Member(member.id), code).await?;
+    member.require_own(&phone)?;
+    let old = match request.optional(OldPassword) {
+        Some(old_password) => Some(app.verify_password(&session, member, old_password).await?),
+        None => None,
+    };
+    let holder = CodeHolder::Member(member.id);
+    let verified = app.verify_code(&phone, Purpose::ChangePassword, holder, code).await?;
 
-    let change = change.password(&app.hash(&new_password)?).spending(&code);
-    let session = app.renew(&session, change.credential_version())?;
-    app.make(change, Reply::result(true).renewing(session)).await
+    let change = Change::password_changed_by_message(member, app.hash(&new_password)?, verified, old);
+    let reply = Reply::result(true).with_session(app.renew_after(&session, &change)?);
+    app.commit(change, &request, reply).await
 }
 
 fn main() -> ExitCode {
-    serve(Envelope::User, handle)
+    serve::<UserApi, _, _>(handle)
 }

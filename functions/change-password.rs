@@ -1,34 +1,31 @@
-//! PUT /member/userservice/security: the login password changed by the old one.
+//! PUT /member/userservice/security: changes the login password by the old one.
 
 use shared::{
-    App, Envelope, Error, Field,
+    App, Error, Field, MemberApi,
     Parameter::{NewPasswordFirst, NewPasswordSecond, OldPassword},
     Reply, Request,
-    audit::Action,
+    change::Change,
     serve,
-    store::change::Change,
 };
 use std::process::ExitCode;
 
-async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
-    let session = app.session(&request).await?;
+async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>, Error> {
+    let session = app.authenticate(&request).await?;
     let old_password = request.required(OldPassword)?;
     let new_password = request.required_twice(NewPasswordFirst, NewPasswordSecond)?;
 
     let member = session.member()?;
-    let new_password = app.acceptable_password(new_password, Some(member))?;
+    let new_password = app.accept_password(new_password, Some(member))?;
     if new_password.is(old_password) {
         return Err(Error::NotValid(Field::NewPassword));
     }
-    let right = app.check_password(&session, member, old_password).await?;
+    let verified = app.verify_password(&session, member, old_password).await?;
 
-    let change = Change::of(member, Action::PasswordChanged, &request)
-        .password(&app.hash(&new_password)?)
-        .clearing(right.failures);
-    let session = app.renew(&session, change.credential_version())?;
-    app.make(change, Reply::changed().renewing(session)).await
+    let change = Change::password_changed(member, app.hash(&new_password)?, verified);
+    let reply = Reply::created().with_session(app.renew_after(&session, &change)?);
+    app.commit(change, &request, reply).await
 }
 
 fn main() -> ExitCode {
-    serve(Envelope::Member, handle)
+    serve::<MemberApi, _, _>(handle)
 }

@@ -1,4 +1,4 @@
-//! Called by the table's stream: sends what is queued.
+//! Called by the table's stream: delivers queued notices and codes.
 
 use shared::{App, Error, notice::Notice, serve_notices};
 use std::process::ExitCode;

@@ -1,22 +1,20 @@
-//! PUT /web/userservice/security: a forgotten login password replaced, by a grant. Logs nobody in.
+//! PUT /web/userservice/security: replaces a forgotten login password, by a grant. Logs no one in.
 
 use shared::{
-    App, Envelope, Error, Field,
+    App, Error, Field, MemberApi,
     Parameter::{Email, PasswordFirst, PasswordSecond, Phone},
     Reply, Request,
-    audit::Action,
+    change::Change,
     code::Purpose,
-    contact::Destination,
     grant::Grant,
     serve,
-    store::change::Change,
 };
 use std::process::ExitCode;
 
-async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
-    app.session_if_sent(&request).await?;
+async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>, Error> {
+    app.authenticate_if_sent(&request).await?;
     let (destination, purpose) = match (request.optional(Phone), request.optional(Email)) {
-        (Some(phone), _) => (Destination::Phone(app.phone(phone)?), Purpose::RecoverPassword),
+        (Some(phone), _) => (app.phone(phone)?, Purpose::RecoverPassword),
         (None, Some(email)) => (app.email(email)?, Purpose::RecoverByMail),
         (None, None) => return Err(Error::Missing(Field::Phone)),
     };
@@ -24,20 +22,17 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
     let verification = request.verification().ok_or(Error::Missing(Field::Verification))?;
     let grant = Grant::parse(verification).ok_or(Error::NotValid(Field::Verification))?;
 
-    let grant = app.store.grant(&grant, purpose, &destination).await?;
+    let grant = app.verify_grant(&grant, purpose, &destination).await?;
     let member = app.store.member(grant.member).await?.ok_or(Error::UserNotFound)?;
-    if !member.has(&destination) {
+    if !member.owns(&destination) {
         return Err(Error::NotValid(Field::Verification));
     }
-    let password = app.acceptable_password(password, Some(&member))?;
+    let password = app.accept_password(password, Some(&member))?;
 
-    let change = Change::of(&member, Action::PasswordRecovered, &request)
-        .password(&app.hash(&password)?)
-        .cooling_off()
-        .spending_grant(&grant);
-    app.make(change, Reply::changed().spending()).await
+    let change = Change::password_recovered(&member, app.hash(&password)?, grant);
+    app.commit(change, &request, Reply::created().without_verification()).await
 }
 
 fn main() -> ExitCode {
-    serve(Envelope::Member, handle)
+    serve::<MemberApi, _, _>(handle)
 }

@@ -1,53 +1,56 @@
-//! PUT /member/userservice/security/resetPayPassword: the pay password unset, or set anew, by a code
-//! that was sent to the member's own phone, or by the grant that it became.
+//! PUT /member/userservice/security/resetPayPassword: removes or replaces the pay password, by a code that was sent to
+//! the member's own phone, or by the grant for that code.
 
 use shared::{
-    App, Envelope, Error, Field, Parameter, Reply, Request, audit::Action, clock::Timestamp,
-    code::Purpose::ResetPayPassword, contact::Destination, grant::Grant, member::Member, serve,
-    store::change::Change,
+    App, Error, Field, MemberApi, Parameter, Reply, Request,
+    change::Change,
+    code::Purpose::ResetPayPassword,
+    contact::Destination,
+    grant::Grant,
+    member::Member,
+    proof::Possession::{self, ByCode, ByGrant},
+    serve,
 };
 use std::process::ExitCode;
 
-async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
-    let session = app.session(&request).await?;
-    let phone = Destination::Phone(app.phone(request.required(Parameter::Phone)?)?);
+async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>, Error> {
+    let session = app.authenticate(&request).await?;
+    let phone = app.phone(request.required(Parameter::Phone)?)?;
     let member = session.member()?;
-    let pay_password = request
-        .optional(Parameter::PayPasswordFirst)
-        .map(|typed| app.hash(&app.acceptable_pay_password(typed, member)?))
-        .transpose()?;
-    if !member.has(&phone) {
-        return Err(Error::UserPhoneNotMatch);
-    }
-    cooled_off(app, member)?;
+    let pay_password = match request.optional(Parameter::PayPasswordFirst) {
+        Some(typed) => Some(app.hash(&app.accept_pay_password(typed, member)?)?),
+        None => None,
+    };
+    member.require_own(&phone)?;
+    let cooling_off_seconds = app.settings.cooling_off_seconds;
+    member.require_cooled_off(cooling_off_seconds)?;
+    let possession = possession(app, &request, member, &phone).await?;
 
-    let change = Change::of(member, Action::PayPasswordReset, &request)
-        .pay_password(pay_password.as_ref())
-        .clearing(app.pay_password_failures(member));
-    let reply = Reply::changed().renewing(app.renewed(&session)?);
-    if let Some(code) = request.optional(Parameter::Message) {
-        let holder =
-            app.holder(member, &phone, ResetPayPassword, request.optional(Parameter::Verification))?;
-        let code = app.try_code(&phone, ResetPayPassword, holder, code).await?;
-        return app.make(change.spending(&code), reply).await;
+    let mut reply = Reply::created().with_session(app.renew(&session)?);
+    if let ByGrant(_) = possession {
+        reply = reply.without_verification();
     }
-    let grant = request.verification().and_then(Grant::parse).ok_or(Error::Missing(Field::Message))?;
-    let grant = app.store.grant(&grant, ResetPayPassword, &phone).await?;
-    if grant.member != member.id {
-        return Err(Error::NotValid(Field::Verification));
-    }
-    app.make(change.spending_grant(&grant), reply.spending()).await
+    let failures = app.pay_password_failures(member);
+    let change = Change::pay_password_reset(member, pay_password, possession, failures, cooling_off_seconds);
+    app.commit(change, &request, reply).await
 }
 
-/// Whoever took a phone or a password over must not empty the account on the same day.
-fn cooled_off(app: &App, member: &Member) -> Result<(), Error> {
-    let until = member.cooling_since.map(|since| since.plus(app.settings.cooling_off_seconds));
-    match until.map(|until| Timestamp::now().until(until)) {
-        Some(retry_after @ 1..) => Err(Error::CoolingOff { retry_after }),
-        _ => Ok(()),
+async fn possession(
+    app: &App,
+    request: &Request,
+    member: &Member,
+    phone: &Destination,
+) -> Result<Possession, Error> {
+    if let Some(code) = request.optional(Parameter::Message) {
+        let verification = request.optional(Parameter::Verification);
+        let holder = app.code_holder(member, phone, ResetPayPassword, verification)?;
+        return app.verify_code(phone, ResetPayPassword, holder, code).await.map(ByCode);
     }
+    let grant = request.verification().and_then(Grant::parse).ok_or(Error::Missing(Field::Message))?;
+    let grant = app.verify_grant(&grant, ResetPayPassword, phone).await?;
+    if grant.member == member.id { Ok(ByGrant(grant)) } else { Err(Error::NotValid(Field::Verification)) }
 }
 
 fn main() -> ExitCode {
-    serve(Envelope::Member, handle)
+    serve::<MemberApi, _, _>(handle)
 }

@@ -1,21 +1,19 @@
-//! POST /v1/user/sendChangePasswordMessage: a code to the member's own phone, to change the login password.
+//! POST /v1/user/sendChangePasswordMessage: sends a code to the member's own phone, to change the login password.
 
 use shared::{
-    App, Envelope, Error, Field, Reply, Request, code::Purpose, contact::Destination, serve, token::Token,
+    App, Error, Field, Reply, Request, UserApi, code::Purpose, contact::Destination, serve, token::Token,
 };
 use std::process::ExitCode;
 
-async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
-    let session = app.session(&request).await?;
+async fn handle(app: &'static App, request: Request) -> Result<Reply<UserApi>, Error> {
+    let session = app.authenticate(&request).await?;
     let member = session.member()?;
     let phone = member.phone.clone().map(Destination::Phone).ok_or(Error::Missing(Field::Phone))?;
     let sent = app.send_code(member.id, &phone, Purpose::ChangePassword, &request).await?;
     let phone_info = Token { destination: phone, purpose: Purpose::ChangePassword, flow: None };
-    Ok(Reply::result(phone_info.sign(&app.keys)?)
-        .sending(&sent)
-        .renewing(app.renew(&session, member.credential_version)?))
+    Ok(Reply::result(phone_info.sign(&app.keys)?).with_expiry(&sent).with_session(app.renew(&session)?))
 }
 
 fn main() -> ExitCode {
-    serve(Envelope::User, handle)
+    serve::<UserApi, _, _>(handle)
 }

@@ -1,29 +1,25 @@
-//! PUT /member/userservice/security/payPassword: the pay password set where none is.
+//! PUT /member/userservice/security/payPassword: sets the first pay password.
 
 use shared::{
-    App, Envelope, Error,
+    App, Error, MemberApi,
     Parameter::{PayPasswordFirst, PayPasswordSecond},
     Reply, Request,
-    audit::Action,
+    change::Change,
     serve,
-    store::change::Change,
 };
 use std::process::ExitCode;
 
-async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
-    let session = app.session(&request).await?;
+async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>, Error> {
+    let session = app.authenticate(&request).await?;
     let pay_password = request.required_twice(PayPasswordFirst, PayPasswordSecond)?;
     let member = session.member()?;
-    let pay_password = app.acceptable_pay_password(pay_password, member)?;
-    if member.pay_password.is_some() {
-        return Err(Error::PayPasswordAlreadySet);
-    }
+    let pay_password = app.accept_pay_password(pay_password, member)?;
+    member.require_no_pay_password()?;
 
-    let change =
-        Change::of(member, Action::PayPasswordSet, &request).pay_password(Some(&app.hash(&pay_password)?));
-    app.make(change, Reply::changed().renewing(app.renewed(&session)?)).await
+    let change = Change::pay_password_set(member, app.hash(&pay_password)?, &session);
+    app.commit(change, &request, Reply::created().with_session(app.renew(&session)?)).await
 }
 
 fn main() -> ExitCode {
-    serve(Envelope::Member, handle)
+    serve::<MemberApi, _, _>(handle)
 }

@@ -1,9 +1,9 @@
-//! POST /web/userservice/security: a right code becomes a grant.
+//! POST /web/userservice/security: exchanges a code for a grant.
 
 use shared::{
-    App, Envelope, Error, Field, Parameter, Reply, Request,
+    App, Error, Field, MemberApi, Parameter, Reply, Request,
     code::{
-        Holder,
+        CodeHolder,
         Purpose::{RecoverPassword, ResetPayPassword},
     },
     serve,
@@ -11,16 +11,18 @@ use shared::{
 };
 use std::process::ExitCode;
 
-async fn handle(app: &'static App, request: Request) -> Result<Reply, Error> {
-    let session = app.session_if_sent(&request).await?;
+async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>, Error> {
+    let session = app.authenticate_if_sent(&request).await?;
     let code = request.required(Parameter::Message)?;
     let verification = request.verification().ok_or(Error::Missing(Field::Verification))?;
-    let asked = Token::open_verification(&app.keys, verification, &[RecoverPassword, ResetPayPassword])?;
-    let code = app.try_code(&asked.destination, asked.purpose, Holder::Flow(asked.flow), code).await?;
+    let requested = Token::open_verification(&app.keys, verification, &[RecoverPassword, ResetPayPassword])?;
+    let holder = CodeHolder::Flow(requested.flow);
+    let verified = app.verify_code(&requested.destination, requested.purpose, holder, code).await?;
 
-    app.exchange(&request, &code, Reply::changed().renewing(app.renewed_if_sent(session.as_ref())?)).await
+    let reply = Reply::created().with_session(app.renew_if_sent(session.as_ref())?);
+    app.exchange(verified, &request, reply).await
 }
 
 fn main() -> ExitCode {
-    serve(Envelope::Member, handle)
+    serve::<MemberApi, _, _>(handle)
 }

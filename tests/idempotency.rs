@@ -291,5 +291,7 @@ async fn a_send_is_answered_even_if_its_answer_cannot_be_kept() {
         proxy.fault(On::nth("TransactWriteItems", n), Fault::Refuse("ThrottlingException"));
     }
     keyed(&bundle, Method::POST, SEND, KEY).session(&member.token).send().await.ok();
-    assert!(bundle.stack.log_lines().iter().any(|line| line.text.contains("an answer was not kept")));
+    assert!(
+        bundle.stack.log_lines().iter().any(|line| line.text.contains("could not be stored for repetitions"))
+    );
 }

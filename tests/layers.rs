@@ -51,6 +51,9 @@ fn imports(code: &str) -> Vec<String> {
                 break;
             }
         }
+        if !segment.is_empty() {
+            imported.push(segment);
+        }
     }
     imported
 }

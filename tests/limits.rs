@@ -241,8 +241,10 @@ async fn a_breaker_opens_when_too_few_codes_come_back_and_closes_when_they_do() 
     }
     assert_eq!(bundle.stack.messages().iter().filter(|message| message.code.is_some()).count(), 7);
     let logged = bundle.stack.log_lines();
-    let line =
-        logged.iter().find(|line| line.text.contains("its breaker is open")).expect("the operator is told");
+    let line = logged
+        .iter()
+        .find(|line| line.text.contains("circuit breaker is open"))
+        .expect("the operator is told");
     assert!(line.text.contains(r#""calling_code":"86""#) && line.text.contains("WARN"), "{}", line.text);
 
     // A code is good while the breaker is open, and mail has no calling code.
@@ -263,7 +265,7 @@ async fn a_breaker_that_records_refuses_nobody() {
     send_and_verify(&bundle, &member, 2, 0).await;
     older_traffic(&bundle, 2).await;
     ask(&bundle, OTHER_PHONE).session(&member.token).send().await.ok();
-    assert!(bundle.stack.log_lines().iter().any(|line| line.text.contains("its breaker is open")));
+    assert!(bundle.stack.log_lines().iter().any(|line| line.text.contains("circuit breaker is open")));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use local::Template;
 use serde_json::{Map, Value, json, value::RawValue};
 use shared::{
-    App, Envelope, Error, Parameter, Reply, Request,
+    App, Error, PageApi, Parameter, Reply, Request, UserApi,
     code::Purpose,
     contact::{Destination, Email},
     keys::Keys,
@@ -147,8 +147,9 @@ pub fn event(input: &[u8]) {
         return;
     };
     let (runtime, app) = &*STAGE;
-    for envelope in [Envelope::User, Envelope::MemberOrPage] {
-        let answer = runtime.block_on(lambda::answer(app, envelope, echo, event.clone(), REQUEST_ID));
+    let as_user = runtime.block_on(lambda::respond(app, echo, event.clone(), REQUEST_ID));
+    let as_page = runtime.block_on(lambda::respond(app, echo_page, event.clone(), REQUEST_ID));
+    for answer in [as_user, as_page] {
         if answer.get("warm").is_some() {
             let event: Value = serde_json::from_str(event.get()).unwrap();
             assert!(event["requestContext"].is_null(), "{answer}");
@@ -184,12 +185,17 @@ fn assert_taken(answer: &Value) {
     }
 }
 
-/// Answers with what was sent, as JSON or as a page.
-async fn echo(_: &'static App, request: Request) -> Result<Reply, Error> {
+/// Returns the parameters as JSON.
+async fn echo(_: &'static App, request: Request) -> Result<Reply<UserApi>, Error> {
     let [code, phone] = [Parameter::Code, Parameter::Phone].map(|parameter| request.optional(parameter));
-    let verification = request.verification().unwrap_or_default();
-    let page = page::ask(verification, code.unwrap_or_default(), request.language)?;
-    Ok(Reply::result(json!([code, phone, request.origin.source_ip])).showing(page))
+    Ok(Reply::result(json!([code, phone, request.origin.source_ip])))
+}
+
+/// Returns the parameters as a page.
+async fn echo_page(_: &'static App, request: Request) -> Result<Reply<PageApi>, Error> {
+    let code = request.optional(Parameter::Code).unwrap_or_default();
+    let page = page::confirm(request.verification().unwrap_or_default(), code, request.language)?;
+    Ok(Reply::ok().with_page(page))
 }
 
 /// A template is one that can be served, or is refused in one line.

@@ -12,7 +12,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::{
-    Envelope, Error, Field,
+    Api, Error, Field, Format, MemberApi,
     clock::Timestamp,
     contact::{Destination, Email, Phone},
     language::Language,
@@ -83,8 +83,8 @@ impl From<Error> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let Self(error) = self;
-        let body = Envelope::Member.failure(&error, Language::English).unwrap_or_default();
-        (error.status(Envelope::Member), [(CONTENT_TYPE, "application/json")], body).into_response()
+        let body = MemberApi::failure(&error, Language::English, Format::Json).unwrap_or_default();
+        (MemberApi::error_status(&error), [(CONTENT_TYPE, "application/json")], body).into_response()
     }
 }
 

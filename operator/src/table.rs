@@ -51,7 +51,14 @@ impl Table {
         }
         let client = Client::from_conf(builder.build());
         let name = settings.table_name.clone();
-        Self { store: Store::of(client.clone(), name.clone()), client, name, settings, actor, config }
+        Self {
+            store: Store::from_client(client.clone(), name.clone()),
+            client,
+            name,
+            settings,
+            actor,
+            config,
+        }
     }
 
     /// The keys.

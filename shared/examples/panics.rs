@@ -1,10 +1,10 @@
-//! A function that panics over what it is sent, and else answers which process it is.
+//! A function that panics with the `message` that it is sent, and otherwise returns its process id.
 
-use shared::{App, Envelope, Error, Parameter, Reply, Request, serve};
+use shared::{App, Error, Parameter, Reply, Request, UserApi, serve};
 use std::process::{self, ExitCode};
 
-#[expect(clippy::panic, reason = "a handler that does nothing else")]
-async fn handle(_: &'static App, request: Request) -> Result<Reply, Error> {
+#[expect(clippy::panic, reason = "the handler does nothing else")]
+async fn handle(_: &'static App, request: Request) -> Result<Reply<UserApi>, Error> {
     match request.optional(Parameter::Message) {
         Some(message) => panic!("{message}"),
         None => Ok(Reply::result(process::id())),
@@ -12,5 +12,5 @@ async fn handle(_: &'static App, request: Request) -> Result<Reply, Error> {
 }
 
 fn main() -> ExitCode {
-    serve(Envelope::User, handle)
+    serve::<UserApi, _, _>(handle)
 }

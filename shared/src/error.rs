@@ -177,7 +177,7 @@ impl fmt::Display for SendLimit {
 /// Why a message was not, or perhaps not, sent. Holds the provider's code alone: its message can
 /// repeat the number or the address.
 #[derive(Debug, thiserror::Error)]
-pub enum SendFault {
+pub enum SendError {
     /// The provider refused it: nothing was sent.
     #[error("the provider refused the message: {0}")]
     Refused(String),

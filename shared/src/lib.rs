@@ -38,11 +38,12 @@ pub mod lambda;
 
 pub use app::App;
 pub use domain::{
-    audit, code, grant, keys, member, message, notice, password, pay_password, session, token, traffic,
+    audit, change, code, counter, grant, keys, member, message, notice, password, pay_password, proof, sends,
+    session, token, traffic,
 };
 pub use error::{Error, Field};
 pub use http::{
-    envelope::{self, Envelope},
+    envelope::{self, Api, Format, MemberApi, PageApi, UserApi},
     page,
     parameter::{self, Parameter},
     reply::{self, Reply},

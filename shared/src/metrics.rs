@@ -6,7 +6,7 @@
 use crate::{
     contact::Destination,
     domain::audit::Action,
-    error::{Cause, Error, SendFault},
+    error::{Cause, Error, SendError},
 };
 use ::metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use lambda_http::tracing;
@@ -79,10 +79,10 @@ impl Metrics {
 }
 
 /// A code went to its provider, with this outcome.
-pub(crate) fn code_sent(to: &Destination, outcome: &Result<(), SendFault>) {
+pub(crate) fn code_sent(to: &Destination, outcome: &Result<(), SendError>) {
     match outcome {
-        Ok(()) | Err(SendFault::Unknown(_)) => count_to(CODES_SENT, to),
-        Err(SendFault::Refused(_)) => counter!(CODES_REFUSED, "Reason" => "provider").increment(1),
+        Ok(()) | Err(SendError::Unknown(_)) => count_to(CODES_SENT, to),
+        Err(SendError::Refused(_)) => counter!(CODES_REFUSED, "Reason" => "provider").increment(1),
     }
 }
 
@@ -101,11 +101,11 @@ pub(crate) fn send_refused(error: &Error) {
 /// A wrong code was tried, after which so many tries are left for the day.
 pub(crate) fn wrong_code(left_today: u32) {
     counter!(WRONG_CODES).increment(1);
-    wrong_try(left_today);
+    wrong_attempt(left_today);
 }
 
 /// A wrong password or code was tried, after which so many tries are left.
-pub(crate) fn wrong_try(left: u32) {
+pub(crate) fn wrong_attempt(left: u32) {
     if left == 0 {
         counter!(LOCKOUTS).increment(1);
     }

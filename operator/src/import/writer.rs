@@ -14,7 +14,7 @@ use shared::{
     contact::Destination,
     member::{Member, MemberId},
     password::{Memory, PasswordHash},
-    store::{Item, Key, member},
+    store::{Item, ItemKey, member},
 };
 
 use super::{
@@ -169,7 +169,7 @@ fn disjoint(waiting: &Indexed<Newcomer>) -> Vec<usize> {
 /// The keys of a member's items.
 fn keys_of(member: &Member) -> Vec<Item> {
     let owners = member.destinations().into_iter().map(|destination| member::owner_key(&destination));
-    [member::key(member.id)].into_iter().chain(owners).map(Key::into_item).collect()
+    [member::key(member.id)].into_iter().chain(owners).map(ItemKey::into_item).collect()
 }
 
 fn partition(item: &Item) -> String {
@@ -232,7 +232,7 @@ impl Changes {
 
     fn between(member: &Member, new: &Member) -> Option<Self> {
         let mut bound = new.destinations();
-        bound.retain(|destination| !member.has(destination));
+        bound.retain(|destination| !member.owns(destination));
         let hash = |hash: &Option<PasswordHash>| hash.as_ref().map(|hash| hash.as_str().to_owned());
         let text_of = |name, is: Option<String>, was: Option<String>| {
             is.filter(|is| was.as_ref() != Some(is)).map(|is| (name, text(is)))

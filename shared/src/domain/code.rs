@@ -80,9 +80,9 @@ impl TryFrom<String> for Purpose {
 /// The hands that asked for a code: 128 random bits, drawn anew for each send.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Flow(String);
+pub struct FlowId(String);
 
-impl Flow {
+impl FlowId {
     /// The flow that a token names.
     pub(crate) fn of_token(text: &str) -> Self {
         Self(text.to_owned())
@@ -103,9 +103,9 @@ impl Flow {
     }
 }
 
-impl fmt::Debug for Flow {
+impl fmt::Debug for FlowId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Flow(…)")
+        f.write_str("FlowId(…)")
     }
 }
 
@@ -117,7 +117,7 @@ pub struct Binding {
     /// What it is for.
     pub purpose: Purpose,
     /// Who asked.
-    pub flow: Flow,
+    pub flow: FlowId,
 }
 
 impl Binding {
@@ -143,18 +143,18 @@ impl Binding {
     }
 }
 
-/// In whose hands a code must be.
+/// Who may use a code.
 #[derive(Clone, Debug)]
-pub enum Holder {
-    /// The member it was sent for: the session says who that is.
+pub enum CodeHolder {
+    /// The member whom it was sent for, by session.
     Member(MemberId),
-    /// Whoever asked for it: the token says which flow that was.
-    Flow(Flow),
+    /// The client that requested it, by the flow of its token.
+    Flow(FlowId),
     /// Both.
-    MemberInFlow(MemberId, Flow),
+    MemberInFlow(MemberId, FlowId),
 }
 
-impl Holder {
+impl CodeHolder {
     pub(crate) fn member(&self) -> Option<MemberId> {
         match self {
             Self::Member(member) | Self::MemberInFlow(member, _) => Some(*member),
@@ -162,7 +162,7 @@ impl Holder {
         }
     }
 
-    pub(crate) fn flow(&self) -> Option<&Flow> {
+    pub(crate) fn flow(&self) -> Option<&FlowId> {
         match self {
             Self::Flow(flow) | Self::MemberInFlow(_, flow) => Some(flow),
             Self::Member(_) => None,
@@ -195,7 +195,7 @@ impl CodeMac {
     }
 
     /// The MAC of no code: what a guess is compared with where there is none, for the time that it takes.
-    pub(crate) fn of_none(keys: &Keys) -> Self {
+    pub(crate) fn absent(keys: &Keys) -> Self {
         Self(format!("{}.", keys.current().id))
     }
 
@@ -208,7 +208,7 @@ impl CodeMac {
 ///
 /// # Errors
 /// [`random::Unavailable`].
-pub fn draw(length: usize) -> Result<Secret, random::Unavailable> {
+pub fn generate(length: usize) -> Result<Secret, random::Unavailable> {
     Ok(random::digits(length)?.into())
 }
 
@@ -224,7 +224,7 @@ mod tests {
         Binding {
             destination: Destination::Email("li@example.com".parse::<Email>().unwrap()),
             purpose: Purpose::BindMail,
-            flow: Flow::draw().unwrap(),
+            flow: FlowId::draw().unwrap(),
         }
     }
 
@@ -238,7 +238,7 @@ mod tests {
         for other in [
             Binding { destination: Destination::Email("lei@example.com".parse().unwrap()), ..bound.clone() },
             Binding { purpose: Purpose::RecoverByMail, ..bound.clone() },
-            Binding { flow: Flow::draw().unwrap(), ..bound.clone() },
+            Binding { flow: FlowId::draw().unwrap(), ..bound.clone() },
         ] {
             assert!(!other.matches(&keys, &kept, "123454"), "{other:?}");
         }

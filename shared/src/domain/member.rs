@@ -4,6 +4,7 @@ use crate::{
     clock::Timestamp,
     contact::{Destination, Email, Phone},
     domain::password::PasswordHash,
+    error::Error,
     language::Language,
 };
 use serde::{Deserialize, Serialize};
@@ -61,9 +62,9 @@ impl Member {
         phone.into_iter().chain(self.email.clone().map(Destination::Email)).collect()
     }
 
-    /// Whether that phone or mail address is the member's own.
+    /// Whether a phone or email address is the member's own.
     #[must_use]
-    pub fn has(&self, destination: &Destination) -> bool {
+    pub fn owns(&self, destination: &Destination) -> bool {
         self.destinations().contains(destination)
     }
 
@@ -93,5 +94,34 @@ impl Member {
         }
         contacts.extend(self.email.iter().map(|email| email.as_str().to_owned()));
         contacts
+    }
+
+    /// Fails unless a phone is the member's own.
+    ///
+    /// # Errors
+    /// [`Error::UserPhoneNotMatch`].
+    pub fn require_own(&self, phone: &Destination) -> Result<(), Error> {
+        if self.owns(phone) { Ok(()) } else { Err(Error::UserPhoneNotMatch) }
+    }
+
+    /// Fails if a pay password is set.
+    ///
+    /// # Errors
+    /// [`Error::PayPasswordAlreadySet`].
+    pub fn require_no_pay_password(&self) -> Result<(), Error> {
+        if self.pay_password.is_some() { Err(Error::PayPasswordAlreadySet) } else { Ok(()) }
+    }
+
+    /// Fails within `seconds` of a replaced phone or a recovered password: an attacker who took either over must not
+    /// empty the account on the same day.
+    ///
+    /// # Errors
+    /// [`Error::CoolingOff`].
+    pub fn require_cooled_off(&self, seconds: u64) -> Result<(), Error> {
+        let until = self.cooling_since.map(|since| since.plus(seconds));
+        match until.map(|until| Timestamp::now().until(until)) {
+            Some(retry_after @ 1..) => Err(Error::CoolingOff { retry_after }),
+            _ => Ok(()),
+        }
     }
 }

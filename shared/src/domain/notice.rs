@@ -9,7 +9,7 @@ use crate::{
     contact::Destination,
     domain::{
         audit::{Action, Origin},
-        code::{Binding, Flow, Purpose},
+        code::{Binding, FlowId, Purpose},
         member::MemberId,
     },
     language::Language,
@@ -23,7 +23,7 @@ pub enum Notice {
     /// Something of the member was changed.
     Changed(Changed),
     /// Somebody who is not logged in asked for a code.
-    Code(CodeAsked),
+    Code(CodeRequested),
 }
 
 /// What was changed, for whoever has the destination.
@@ -45,20 +45,20 @@ pub struct Changed {
 
 /// A code that is yet to be drawn, and is if the destination has a member.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct CodeAsked {
+pub struct CodeRequested {
     /// Where the code is to go.
     pub destination: Destination,
     /// What it is for.
     pub purpose: Purpose,
     /// Who asked.
-    pub flow: Flow,
+    pub flow: FlowId,
     /// The language of the request.
     pub language: Language,
     /// When the code ends: later it is not worth sending.
     pub valid_until: Timestamp,
 }
 
-impl CodeAsked {
+impl CodeRequested {
     /// What the code is bound to.
     #[must_use]
     pub fn binding(&self) -> Binding {

@@ -6,7 +6,7 @@
 use crate::{
     contact::Destination,
     domain::{
-        code::{Binding, Flow, Purpose},
+        code::{Binding, FlowId, Purpose},
         keys::{Keys, Use},
     },
     error::{Error, Field},
@@ -42,7 +42,7 @@ pub struct Token {
     /// What the code is for.
     pub purpose: Purpose,
     /// Family B's fourth field.
-    pub flow: Option<Flow>,
+    pub flow: Option<FlowId>,
 }
 
 impl Token {
@@ -93,7 +93,7 @@ impl Token {
         keys.all().any(|key| genuine(key).is_ok()).then_some(())?;
         let (first, second, flag, flow) = match fields.as_slice() {
             [first, second, flag] => (first, second, flag, None),
-            [first, second, flag, flow] => (first, second, flag, Some(Flow::of_token(flow))),
+            [first, second, flag, flow] => (first, second, flag, Some(FlowId::of_token(flow))),
             _ => return None,
         };
         let destination = if first == MAIL {
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_token_of_one_family_or_purpose_is_none_of_another() {
         let keys = two_keys();
-        let flow = Flow::draw().unwrap();
+        let flow = FlowId::draw().unwrap();
         let mail = Destination::of_address("li@example.com");
         for destination in [phone("13627140483"), mail] {
             let bound = Binding { destination, purpose: Purpose::BindPhone, flow: flow.clone() };

@@ -30,7 +30,7 @@ pub struct Slot {
 
 /// What the traffic to a calling code is held to.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct TrafficPolicy {
     /// Codes in an hour.
     pub budget: u64,
     /// Codes sent long enough ago that must be there before the breaker judges by them.
@@ -41,14 +41,14 @@ pub struct Limits {
 
 /// Why no other code may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub enum Denial {
     /// The hour's budget is used up.
     Budget,
     /// Too few codes come back verified.
     Breaker,
 }
 
-impl From<&Settings> for Limits {
+impl From<&Settings> for TrafficPolicy {
     fn from(settings: &Settings) -> Self {
         Self {
             budget: settings.region_sends_per_hour.into(),
@@ -58,27 +58,27 @@ impl From<&Settings> for Limits {
     }
 }
 
-impl Limits {
+impl TrafficPolicy {
     /// Whether another code may be sent after this traffic, and if not, why and for how many seconds, unless
     /// more codes come back meanwhile.
     #[must_use]
-    pub fn stop(&self, traffic: &[Slot], now: Timestamp) -> Option<(Stop, u64)> {
-        let stop = self.stop_at(traffic, slot(now))?;
+    pub fn check(&self, traffic: &[Slot], now: Timestamp) -> Option<(Denial, u64)> {
+        let stop = self.check_at(traffic, slot(now))?;
         // By then all of it is more than an hour ago.
-        let later = (slot(now) + 1..=slot(now) + SLOTS).find(|at| self.stop_at(traffic, *at).is_none());
+        let later = (slot(now) + 1..=slot(now) + SLOTS).find(|at| self.check_at(traffic, *at).is_none());
         Some((stop, now.until(Timestamp(later.unwrap_or(slot(now) + SLOTS) * SLOT_SECONDS))))
     }
 
-    fn stop_at(&self, traffic: &[Slot], current: u64) -> Option<Stop> {
+    fn check_at(&self, traffic: &[Slot], current: u64) -> Option<Denial> {
         let last_hour = || traffic.iter().filter(move |slot| slot.number + SLOTS > current);
         // A slot that ended less than its own length ago holds codes that may yet come back.
         let judged = || last_hour().filter(move |slot| slot.number + 2 <= current);
         let sent: u64 = judged().map(|slot| slot.sent).sum();
         let verified: u64 = judged().map(|slot| slot.verified).sum();
         if last_hour().map(|slot| slot.sent).sum::<u64>() >= self.budget {
-            Some(Stop::Budget)
+            Some(Denial::Budget)
         } else if sent >= self.min_codes && verified * 100 < sent * self.min_verified_percent {
-            Some(Stop::Breaker)
+            Some(Denial::Breaker)
         } else {
             None
         }
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LIMITS: Limits = Limits { budget: 500, min_codes: 50, min_verified_percent: 35 };
+    const LIMITS: TrafficPolicy = TrafficPolicy { budget: 500, min_codes: 50, min_verified_percent: 35 };
     /// The first second of slot 100.
     const NOW: Timestamp = Timestamp(100 * SLOT_SECONDS);
 
@@ -101,30 +101,30 @@ mod tests {
     #[test]
     fn a_budget_is_for_any_hour_and_says_when_there_is_room_again() {
         let traffic = slots(&[(88, 100, 100), (95, 399, 399)]);
-        assert_eq!(LIMITS.stop(&traffic, NOW), None);
+        assert_eq!(LIMITS.check(&traffic, NOW), None);
         let traffic = slots(&[(88, 100, 100), (95, 400, 400)]);
         assert_eq!(
-            LIMITS.stop(&traffic, NOW),
-            Some((Stop::Budget, 300)),
+            LIMITS.check(&traffic, NOW),
+            Some((Denial::Budget, 300)),
             "slot 88 ends an hour before 101 does"
         );
-        assert_eq!(LIMITS.stop(&traffic, Timestamp(NOW.0 + 290)), Some((Stop::Budget, 10)));
-        assert_eq!(LIMITS.stop(&traffic, Timestamp(NOW.0 + 300)), None);
-        assert_eq!(LIMITS.stop(&slots(&[(100, 500, 0)]), NOW), Some((Stop::Budget, 3_900)));
+        assert_eq!(LIMITS.check(&traffic, Timestamp(NOW.0 + 290)), Some((Denial::Budget, 10)));
+        assert_eq!(LIMITS.check(&traffic, Timestamp(NOW.0 + 300)), None);
+        assert_eq!(LIMITS.check(&slots(&[(100, 500, 0)]), NOW), Some((Denial::Budget, 3_900)));
     }
 
     #[test]
     fn the_breaker_opens_when_fewer_than_its_share_came_back() {
-        assert_eq!(LIMITS.stop(&slots(&[(95, 100, 35)]), NOW), None);
-        assert_eq!(LIMITS.stop(&slots(&[(95, 100, 34)]), NOW), Some((Stop::Breaker, 8 * 300)));
-        assert_eq!(LIMITS.stop(&slots(&[(95, 49, 0)]), NOW), None, "too few to judge by");
-        assert_eq!(LIMITS.stop(&slots(&[(80, 100, 0)]), NOW), None, "more than an hour ago");
+        assert_eq!(LIMITS.check(&slots(&[(95, 100, 35)]), NOW), None);
+        assert_eq!(LIMITS.check(&slots(&[(95, 100, 34)]), NOW), Some((Denial::Breaker, 8 * 300)));
+        assert_eq!(LIMITS.check(&slots(&[(95, 49, 0)]), NOW), None, "too few to judge by");
+        assert_eq!(LIMITS.check(&slots(&[(80, 100, 0)]), NOW), None, "more than an hour ago");
     }
 
     #[test]
     fn codes_that_may_yet_come_back_are_not_held_against_anyone() {
-        assert_eq!(LIMITS.stop(&slots(&[(99, 200, 0), (100, 200, 0)]), NOW), None);
-        assert!(LIMITS.stop(&slots(&[(98, 200, 0), (100, 200, 0)]), NOW).is_some());
+        assert_eq!(LIMITS.check(&slots(&[(99, 200, 0), (100, 200, 0)]), NOW), None);
+        assert!(LIMITS.check(&slots(&[(98, 200, 0), (100, 200, 0)]), NOW).is_some());
     }
 
     proptest! {
@@ -135,10 +135,10 @@ mod tests {
         ) {
             let traffic = slots(&counted);
             let now = Timestamp(NOW.0 + into);
-            if let Some((_, wait)) = LIMITS.stop(&traffic, now) {
+            if let Some((_, wait)) = LIMITS.check(&traffic, now) {
                 prop_assert!((1..=3_900).contains(&wait));
-                prop_assert_eq!(LIMITS.stop(&traffic, now.plus(wait)), None);
-                prop_assert!(LIMITS.stop(&traffic, now.plus(wait - 1)).is_some());
+                prop_assert_eq!(LIMITS.check(&traffic, now.plus(wait)), None);
+                prop_assert!(LIMITS.check(&traffic, now.plus(wait - 1)).is_some());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The delivery of what is queued: at least once, each to its one destination.
+//! Delivery of the notice queue: at least once, each notice to its one destination.
 
 use crate::{
     app::App,
@@ -8,34 +8,37 @@ use crate::{
         message,
         notice::{Changed, Notice},
     },
-    error::{Error, SendFault},
+    error::{Error, SendError},
     metrics,
-    send::mail::Mail,
+    send::email::EmailMessage,
 };
 
 impl App {
     /// Delivers a notice.
     ///
     /// # Errors
-    /// [`Error::SendFailed`], [`Error::Busy`]: worth another delivery.
+    /// [`Error::SendFailed`], [`Error::Busy`], after which another delivery is worthwhile.
     pub async fn deliver(&self, notice: &Notice) -> Result<(), Error> {
         match notice {
             Notice::Changed(changed) => {
-                self.tell(changed).await.map_err(|fault| Error::SendFailed(fault.into()))?;
+                self.notify(changed).await.map_err(|error| Error::SendFailed(error.into()))?;
                 metrics::notice_sent();
                 Ok(())
             }
-            Notice::Code(asked) if asked.valid_until > Timestamp::now() => self.deliver_code(asked).await,
+            Notice::Code(requested) if requested.valid_until > Timestamp::now() => {
+                self.deliver_code(requested).await
+            }
             Notice::Code(_) => Ok(()),
         }
     }
 
-    async fn tell(&self, changed: &Changed) -> Result<(), SendFault> {
+    async fn notify(&self, changed: &Changed) -> Result<(), SendError> {
         match &changed.destination {
             Destination::Phone(phone) => self.sms.send(phone, &message::change_by_sms(changed)).await,
             Destination::Email(email) => {
                 let (subject, paragraphs) = message::change_by_mail(changed);
-                self.mail.send(email, &Mail::of_paragraphs(&subject, &paragraphs, changed.language)?).await
+                let message = EmailMessage::of_paragraphs(&subject, &paragraphs, changed.language)?;
+                self.email.send(email, &message).await
             }
         }
     }

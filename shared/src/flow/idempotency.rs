@@ -9,7 +9,7 @@ use crate::{
         session,
     },
     error::Error,
-    http::{parameter::Parameter, reply::Reply, request::Request},
+    http::{envelope::Api, parameter::Parameter, reply::Reply, request::Request},
     store::idempotency::Claim,
 };
 use lambda_http::tracing;
@@ -54,16 +54,21 @@ impl App {
     }
 
     /// Runs the handler, or returns the stored response to the same request.
-    pub(crate) async fn run_once<H, F>(&'static self, request: Request, handler: H) -> Result<Reply, Error>
+    pub(crate) async fn run_once<A, H, F>(
+        &'static self,
+        request: Request,
+        handler: H,
+    ) -> Result<Reply<A>, Error>
     where
+        A: Api,
         H: Fn(&'static App, Request) -> F,
-        F: Future<Output = Result<Reply, Error>>,
+        F: Future<Output = Result<Reply<A>, Error>>,
     {
-        let Some(idempotent) = request.idempotent.clone() else { return self.handle(request, handler).await };
+        let Some(idempotent) = request.idempotent.clone() else { return handler(self, request).await };
         if let Some(response) = self.claim(&idempotent).await? {
             return response;
         }
-        let response = self.handle(request, handler).await;
+        let response = handler(self, request).await;
         match &response {
             _ if idempotent.is_completed() => response,
             Err(error) if !error.is_final() => match self.store.release(&idempotent).await? {
@@ -83,35 +88,45 @@ impl App {
     }
 
     /// Claims a request for this process, or returns the response if it is completed.
-    async fn claim(&self, idempotent: &IdempotentRequest) -> Result<Option<Result<Reply, Error>>, Error> {
+    async fn claim<A: Api>(
+        &self,
+        idempotent: &IdempotentRequest,
+    ) -> Result<Option<Result<Reply<A>, Error>>, Error> {
         for _ in 0..POLLS {
-            match self.store.claim(&self.keys, idempotent).await? {
+            match self.store.claim(idempotent, idempotent.fingerprint(&self.keys)).await? {
                 Claim::Acquired => return Ok(None),
-                Claim::Completed(sealed) => {
+                Claim::Claimed { fingerprint, .. } if !idempotent.matches(&self.keys, &fingerprint) => {
+                    return Err(Error::IdempotencyKeyReused);
+                }
+                Claim::Claimed { response: Some(sealed), .. } => {
                     let removed = || Error::internal("a response was stored under a key that was removed");
                     return self.opened(idempotent, &sealed).ok_or_else(removed).map(Some);
                 }
-                Claim::InProgress => tokio::time::sleep(POLL_INTERVAL).await,
+                Claim::Claimed { response: None, .. } => tokio::time::sleep(POLL_INTERVAL).await,
             }
         }
         Err(Error::Busy("the same request is still in progress".into()))
     }
 
-    fn opened(&self, idempotent: &IdempotentRequest, sealed: &str) -> Option<Result<Reply, Error>> {
+    fn opened<A: Api>(
+        &self,
+        idempotent: &IdempotentRequest,
+        sealed: &str,
+    ) -> Option<Result<Reply<A>, Error>> {
         serde_json::from_slice(&idempotent.open(&self.keys, sealed)?).ok()
     }
 
     /// Encrypts the reply to an idempotent request, for the transaction that commits its change.
-    pub(crate) fn sealed<'a>(
+    pub(super) fn sealed<'a, A: Api>(
         &self,
         request: &'a Request,
-        reply: &Reply,
+        reply: &Reply<A>,
     ) -> Result<Option<SealedResponse<'a>>, Error> {
         let Some(idempotent) = &request.idempotent else { return Ok(None) };
         idempotent.seal(&self.keys, serialized(Ok(reply))?).map(Some)
     }
 }
 
-fn serialized(response: Result<&Reply, &Error>) -> Result<Vec<u8>, Error> {
+fn serialized<A: Api>(response: Result<&Reply<A>, &Error>) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(&response).map_err(Error::internal)
 }

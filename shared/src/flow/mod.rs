@@ -2,6 +2,9 @@
 //!
 //! [`App`]: crate::App
 
+mod change;
+mod credentials;
 mod delivery;
 mod idempotency;
+mod session;
 mod verification;

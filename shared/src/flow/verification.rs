@@ -1,8 +1,8 @@
-//! Verification: a code goes to a destination, and comes back from whoever holds it.
+//! Verification: a code is sent to a destination and verified by its holder.
 //!
-//! One mechanism for both channels and all purposes. A member's code is sent in the request. The code
-//! of somebody who is not logged in is only asked for in the request, and drawn where the notice queue
-//! is delivered, if the destination has a member: so the answer and its time cannot tell.
+//! Both channels and all purposes share this mechanism. A member's code is sent in the request. An anonymous request only
+//! queues its code: `deliver-notices` generates and sends it, if the destination has a member. So neither the response
+//! nor its time discloses whether there is one.
 
 use crate::{
     Secret,
@@ -10,34 +10,77 @@ use crate::{
     clock::Timestamp,
     contact::{Destination, Phone},
     domain::{
-        code::{self, Binding, Flow, Holder, NewCode, Purpose},
+        code::{self, Binding, CodeHolder, CodeMac, FlowId, NewCode, Purpose},
+        counter::Counter,
         grant::Grant,
-        member::MemberId,
+        member::{Member, MemberId},
         message,
-        notice::{CodeAsked, Notice},
+        notice::{CodeRequested, Notice},
+        proof::{ValidGrant, VerifiedCode},
+        sends::SendLimits,
         token::Token,
-        traffic::{Limits, Slot, Stop},
+        traffic::{Denial, Slot, TrafficPolicy},
     },
-    error::{Error, SendFault, SendLimit},
-    http::{reply::Reply, request::Request},
+    error::{Error, Field, SendError, SendLimit},
+    http::{
+        envelope::{Api, MemberApi},
+        reply::Reply,
+        request::Request,
+    },
     language::Language,
     metrics,
-    send::mail::Mail,
+    send::email::EmailMessage,
     settings::BreakerAction,
     store::{
-        code::{Drawn, RightCode, Try},
-        sends::Sending,
+        code::{Attempt, CodeItem, Generation},
+        sends::CodeSend,
     },
 };
 use lambda_http::tracing;
 use secrecy::ExposeSecret;
 
 impl App {
-    /// Draws a code for a member, keeps it, and sends it.
+    /// Parses a phone number that a person typed.
     ///
     /// # Errors
-    /// [`Error::SendFrequently`]; [`Error::SendFailed`], after which the member may ask again at
-    /// once where the provider refused, and after the wait where the message may have left.
+    /// [`Error::NotValid`].
+    pub fn phone(&self, typed: &str) -> Result<Destination, Error> {
+        let phone = self.settings.phones.parse(typed).map_err(|_| Error::NotValid(Field::Phone))?;
+        Ok(Destination::Phone(phone))
+    }
+
+    /// Parses an email address that a person typed.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`].
+    pub fn email(&self, typed: &str) -> Result<Destination, Error> {
+        typed.parse().map(Destination::Email).map_err(|_| Error::NotValid(Field::Email))
+    }
+
+    /// Returns who may use a member's code: the member and, if a verification token was sent, only that flow.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`] for a token of another destination or purpose.
+    pub fn code_holder(
+        &self,
+        member: &Member,
+        destination: &Destination,
+        purpose: Purpose,
+        verification: Option<&str>,
+    ) -> Result<CodeHolder, Error> {
+        let Some(verification) = verification else { return Ok(CodeHolder::Member(member.id)) };
+        let requested = Token::open_verification(&self.keys, verification, &[purpose])?;
+        if requested.destination != *destination {
+            return Err(Error::NotValid(Field::Verification));
+        }
+        Ok(CodeHolder::MemberInFlow(member.id, requested.flow))
+    }
+
+    /// Generates a code for a member, stores it, and sends it.
+    ///
+    /// # Errors
+    /// [`Error::SendFrequently`] if a rate limit is exceeded; [`Error::SendFailed`], after which the member may request
+    /// another code at once if the provider refused this one, and after the resend cooldown if it may have been sent.
     pub async fn send_code(
         &self,
         member: MemberId,
@@ -46,112 +89,111 @@ impl App {
         request: &Request,
     ) -> Result<NewCode, Error> {
         let new = self.new_code(destination, purpose)?;
-        let code = code::draw(self.settings.code_length)?;
-        let sending = sending(&new, Some(member), request);
-        let drawn = Drawn::Now(new.binding.mac(&self.keys, &code));
-        self.store.put_code(&self.settings, &sending, drawn).await?;
-        if let Err(not_sent) = self.send(&new.binding, &code, request.language, sending.at).await {
-            if !not_sent.may_have_left {
-                self.store.withdraw_code(&self.settings, &sending).await?;
+        let code = code::generate(self.settings.code_length)?;
+        let limits = SendLimits::from(&self.settings);
+        let send = code_send(&new, Some(member), request);
+        let generation = Generation::Immediate(new.binding.mac(&self.keys, &code));
+        self.store.put_code(&limits, &send, generation).await.inspect_err(metrics::send_refused)?;
+        if let Err(unsent) = self.send(&new.binding, &code, request.language, send.at).await {
+            if !unsent.may_have_been_sent {
+                self.store.withdraw_code(&limits, &send).await?;
             }
-            return Err(not_sent.why);
+            return Err(unsent.error);
         }
         Ok(new)
     }
 
-    /// Asks for a code that is drawn and sent later, if the destination has a member.
+    /// Requests a code that `deliver-notices` generates and sends, if the destination has a member.
     ///
     /// # Errors
-    /// [`Error::SendFrequently`].
-    pub async fn ask_code(
+    /// [`Error::SendFrequently`] if a rate limit is exceeded.
+    pub async fn request_code(
         &self,
         destination: &Destination,
         purpose: Purpose,
         request: &Request,
     ) -> Result<NewCode, Error> {
         let new = self.new_code(destination, purpose)?;
-        let sending = sending(&new, None, request);
+        let send = code_send(&new, None, request);
         if let Destination::Phone(phone) = destination {
-            // Looked at here and counted at the delivery: what nobody is sent costs a country nothing.
-            self.judge(phone, &self.store.traffic(phone).await?, sending.at)?;
+            // Checked here and counted at delivery: a code that is never sent does not use the budget.
+            self.check_traffic(phone, &self.store.traffic(phone).await?, send.at)?;
         }
-        let notice = Notice::Code(CodeAsked {
+        let notice = Notice::Code(CodeRequested {
             destination: destination.clone(),
             purpose,
             flow: new.binding.flow.clone(),
             language: request.language,
-            valid_until: sending.at.plus(new.expires_in),
+            valid_until: send.at.plus(new.expires_in),
         });
-        self.store.put_code(&self.settings, &sending, Drawn::Later(&notice)).await?;
+        let limits = SendLimits::from(&self.settings);
+        let generation = Generation::Deferred(&notice);
+        self.store.put_code(&limits, &send, generation).await.inspect_err(metrics::send_refused)?;
         Ok(new)
     }
 
-    /// Draws and sends a code that was asked for, if the destination has a member. A duplicate of
-    /// what was delivered sends nothing.
+    /// Generates and sends a requested code, if its destination has a member. A duplicate delivery sends nothing.
     ///
     /// # Errors
-    /// [`Error::SendFailed`] where the provider refused: worth another delivery.
-    pub(crate) async fn deliver_code(&self, asked: &CodeAsked) -> Result<(), Error> {
-        let Some(member) = self.store.owner(&asked.destination).await? else { return Ok(()) };
-        let (binding, now) = (asked.binding(), Timestamp::now());
-        let code = code::draw(self.settings.code_length)?;
-        if !self.store.fill_code(&binding, member, &binding.mac(&self.keys, &code), now).await? {
+    /// [`Error::SendFailed`] if the provider refused it, after which another delivery is worthwhile.
+    pub(super) async fn deliver_code(&self, requested: &CodeRequested) -> Result<(), Error> {
+        let Some(member) = self.store.owner(&requested.destination).await? else { return Ok(()) };
+        let (binding, now) = (requested.binding(), Timestamp::now());
+        let code = code::generate(self.settings.code_length)?;
+        if !self.store.mark_delivered(&binding, member, &binding.mac(&self.keys, &code), now).await? {
             return Ok(());
         }
-        match self.send(&binding, &code, asked.language, now).await {
-            // What was stopped would be stopped again, and was logged.
-            Ok(()) | Err(NotSent { why: Error::SendFrequently { .. }, .. }) => Ok(()),
-            // It is not sent again: the member would hold two codes, one of them dead.
-            Err(NotSent { why, may_have_left: true }) => {
-                tracing::error!(cause = %why, "a code may have left or not");
+        match self.send(&binding, &code, requested.language, now).await {
+            // Another delivery would be refused again. The refusal was logged.
+            Ok(()) | Err(Unsent { error: Error::SendFrequently { .. }, .. }) => Ok(()),
+            // The code is not sent again: the member could receive two, of which only one is valid.
+            Err(Unsent { error, may_have_been_sent: true }) => {
+                tracing::error!(cause = %error, "a code may have been sent or not");
                 Ok(())
             }
-            Err(NotSent { why, .. }) => {
-                self.store.unfill_code(&binding).await?;
-                Err(why)
+            Err(Unsent { error, .. }) => {
+                self.store.unmark_delivered(&binding).await?;
+                Err(error)
             }
         }
     }
 
-    /// Sends a code that was kept, where its calling code's traffic allows another.
+    /// Sends a stored code, if the traffic to its calling code allows another one.
     async fn send(
         &self,
         binding: &Binding,
         code: &Secret,
         language: Language,
         now: Timestamp,
-    ) -> Result<(), NotSent> {
+    ) -> Result<(), Unsent> {
         let Destination::Phone(phone) = &binding.destination else {
-            return Ok(self.message(binding, code, language).await?);
+            return Ok(self.publish(binding, code, language).await?);
         };
         let traffic = self.store.count_sent(phone, now).await?;
-        let sent = match self.judge(phone, &traffic, now) {
-            Ok(()) => self.message(binding, code, language).await.map_err(NotSent::from),
-            Err(stopped) => Err(stopped.into()),
+        let sent = match self.check_traffic(phone, &traffic, now) {
+            Ok(()) => self.publish(binding, code, language).await.map_err(Unsent::from),
+            Err(denied) => Err(denied.into()),
         };
-        if sent.as_ref().is_err_and(|not_sent| !not_sent.may_have_left) {
+        if sent.as_ref().is_err_and(|unsent| !unsent.may_have_been_sent) {
             self.store.uncount_sent(phone, now).await?;
         }
         sent
     }
 
-    /// Refuses another code to a calling code whose budget is used up or whose breaker is open.
-    fn judge(&self, phone: &Phone, traffic: &[Slot], now: Timestamp) -> Result<(), Error> {
-        let Some((stop, retry_after)) = Limits::from(&self.settings).stop(traffic, now) else {
+    /// Fails if the hourly budget of a calling code is used up or its circuit breaker is open.
+    fn check_traffic(&self, phone: &Phone, traffic: &[Slot], now: Timestamp) -> Result<(), Error> {
+        let Some((denial, retry_after)) = TrafficPolicy::from(&self.settings).check(traffic, now) else {
             return Ok(());
         };
         let calling_code = phone.parts().map(|(calling_code, _)| calling_code).unwrap_or_default();
-        let limit = match stop {
-            Stop::Budget => {
+        let limit = match denial {
+            Denial::Budget => {
                 tracing::warn!(calling_code, "the hourly budget of a calling code is used up");
                 SendLimit::Budget
             }
-            Stop::Breaker => {
+            Denial::Breaker => {
                 metrics::breaker_open();
-                tracing::warn!(
-                    calling_code,
-                    "too few codes to a calling code come back: its breaker is open"
-                );
+                tracing::warn!(calling_code, "too few codes are verified: the circuit breaker is open");
                 if self.settings.breaker_action == BreakerAction::Record {
                     return Ok(());
                 }
@@ -161,40 +203,86 @@ impl App {
         Err(Error::SendFrequently { retry_after, limit }).inspect_err(metrics::send_refused)
     }
 
-    /// Tries a code.
+    /// Verifies a code. The attempt is counted before the code is compared.
     ///
     /// # Errors
     /// [`Error::CodeNotValid`], [`Error::TooManyAttempts`]; [`Error::NotValid`] for a flow that is not the code's.
-    pub async fn try_code(
+    pub async fn verify_code(
         &self,
         destination: &Destination,
         purpose: Purpose,
-        holder: Holder,
-        guess: &str,
-    ) -> Result<RightCode, Error> {
-        self.store.try_code(&self.keys, &self.settings, Try { destination, purpose, holder, guess }).await
+        holder: CodeHolder,
+        typed: &str,
+    ) -> Result<VerifiedCode, Error> {
+        let max_attempts = self.settings.code_max_attempts;
+        let attempt = Attempt { destination, purpose, holder: &holder };
+        let CodeItem { member, flow, mac, tries, sent_at, .. } =
+            self.store.record_attempt(&attempt, max_attempts).await?;
+        let failures = Counter::of_codes(destination, purpose, self.settings.failures_per_day);
+        let left_today = self.store.count(&failures).await?;
+        let binding = Binding { destination: destination.clone(), purpose, flow };
+        // A code that is never generated, because the destination has no member, is compared in the same time.
+        let absent = CodeMac::absent(&self.keys);
+        let matches = binding.matches(&self.keys, mac.as_ref().unwrap_or(&absent), typed);
+        match (member, mac) {
+            (Some(member), Some(mac)) if matches => {
+                Ok(VerifiedCode { binding, member, sent_at, mac, failures })
+            }
+            _ => {
+                metrics::wrong_code(left_today);
+                let attempts_left = max_attempts.saturating_sub(tries).min(left_today);
+                Err(Error::CodeNotValid { attempts_left })
+            }
+        }
     }
 
-    /// Turns a right code into a grant for the call that comes after it, and lets the reply carry it.
+    /// Exchanges a verified code for a grant, which the reply carries.
     ///
     /// # Errors
-    /// [`Error::CodeNotValid`] where the code was spent meanwhile.
-    pub async fn exchange(&self, request: &Request, code: &RightCode, reply: Reply) -> Result<Reply, Error> {
+    /// [`Error::CodeNotValid`] if another request consumed the code.
+    pub async fn exchange<A: Api>(
+        &self,
+        code: VerifiedCode,
+        request: &Request,
+        reply: Reply<A>,
+    ) -> Result<Reply<A>, Error> {
         let (grant, ttl) = (Grant::draw()?, self.settings.grant_ttl_seconds);
-        let reply = reply.granting(&grant, ttl);
+        let reply = reply.with_grant(&grant, ttl);
         let sealed = self.sealed(request, &reply)?;
-        self.store.exchange(code, &grant, ttl, sealed.as_ref()).await?;
-        self.came_back(code).await;
+        self.store.exchange(&code, &grant, ttl, sealed.as_ref()).await?;
+        self.record_verified(&code).await;
         Ok(reply)
     }
 
-    /// Counts a code that was spent among those of its calling code that came back.
-    pub(crate) async fn came_back(&self, code: &RightCode) {
+    /// Verifies a grant for a purpose and destination.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`] if it is not valid for them.
+    pub async fn verify_grant(
+        &self,
+        grant: &Grant,
+        purpose: Purpose,
+        destination: &Destination,
+    ) -> Result<ValidGrant, Error> {
+        self.store.grant(grant, purpose, destination).await
+    }
+
+    /// Returns the reply to a send: the lifetime of the code, its resend cooldown, and the token of its flow.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the token cannot be signed.
+    pub fn sent(&self, code: NewCode) -> Result<Reply<MemberApi>, Error> {
+        let reply = Reply::ok().with_expiry(&code);
+        Ok(reply.with_verification(Token::from(code.binding).sign(&self.keys)?))
+    }
+
+    /// Counts a consumed code among those of its calling code that were verified.
+    pub(super) async fn record_verified(&self, code: &VerifiedCode) {
         metrics::code_verified(&code.binding.destination);
         let Destination::Phone(phone) = &code.binding.destination else { return };
         if let Err(error) = self.store.count_verified(phone, code.sent_at).await {
-            // The change is made, whatever becomes of the count.
-            tracing::warn!(cause = %error, "a code that came back was not counted");
+            // The change is committed, whether this is counted or not.
+            tracing::warn!(cause = %error, "a verified code was not counted");
         }
     }
 
@@ -203,11 +291,12 @@ impl App {
             Destination::Phone(_) => self.settings.code_ttl_seconds,
             Destination::Email(_) => self.settings.mail_code_ttl_seconds,
         };
-        let binding = Binding { destination: destination.clone(), purpose, flow: Flow::draw()? };
+        let binding = Binding { destination: destination.clone(), purpose, flow: FlowId::draw()? };
         Ok(NewCode { binding, expires_in, resend_in: self.settings.resend_after_seconds })
     }
 
-    async fn message(&self, binding: &Binding, code: &Secret, language: Language) -> Result<(), SendFault> {
+    /// Hands a code to the provider of its channel.
+    async fn publish(&self, binding: &Binding, code: &Secret, language: Language) -> Result<(), SendError> {
         let code = code.expose_secret();
         let Binding { destination, purpose, .. } = binding;
         let settings = &self.settings;
@@ -219,16 +308,16 @@ impl App {
             Destination::Email(email) => {
                 let (subject, opening) =
                     message::code_by_mail(*purpose, settings.mail_code_ttl_seconds, language);
-                let link = self.link(binding, code).map_err(|fault| SendFault::Refused(fault.to_string()))?;
-                let mail = Mail::with_code(&subject, &opening, code, link.as_deref(), language)?;
-                self.mail.send(email, &mail).await
+                let link = self.link(binding, code).map_err(|error| SendError::Refused(error.to_string()))?;
+                let message = EmailMessage::with_code(&subject, &opening, code, link.as_deref(), language)?;
+                self.email.send(email, &message).await
             }
         };
         metrics::code_sent(destination, &sent);
         sent
     }
 
-    /// The address of `verify-mail`'s page, by which a click verifies what a typed code would.
+    /// Returns the address of `verify-mail`'s page, on which a click verifies what a typed code would.
     fn link(&self, binding: &Binding, code: &str) -> Result<Option<String>, Error> {
         let Some(base) = &self.settings.mail_link_base_url else { return Ok(None) };
         let verification = Token::from(binding.clone()).sign(&self.keys)?;
@@ -240,25 +329,25 @@ impl App {
     }
 }
 
-/// Why a code that was kept was not sent, or perhaps not.
-struct NotSent {
-    why: Error,
-    may_have_left: bool,
+/// A stored code that was not sent, or may not have been.
+struct Unsent {
+    error: Error,
+    may_have_been_sent: bool,
 }
 
-impl From<SendFault> for NotSent {
-    fn from(fault: SendFault) -> Self {
-        let may_have_left = matches!(fault, SendFault::Unknown(_));
-        Self { why: Error::SendFailed(fault.into()), may_have_left }
+impl From<SendError> for Unsent {
+    fn from(error: SendError) -> Self {
+        let may_have_been_sent = matches!(error, SendError::Unknown(_));
+        Self { error: Error::SendFailed(error.into()), may_have_been_sent }
     }
 }
 
-impl From<Error> for NotSent {
-    fn from(why: Error) -> Self {
-        Self { why, may_have_left: false }
+impl From<Error> for Unsent {
+    fn from(error: Error) -> Self {
+        Self { error, may_have_been_sent: false }
     }
 }
 
-fn sending<'a>(code: &'a NewCode, member: Option<MemberId>, request: &Request) -> Sending<'a> {
-    Sending { code, member, source: request.origin.source(), at: Timestamp::now() }
+fn code_send<'a>(code: &'a NewCode, member: Option<MemberId>, request: &Request) -> CodeSend<'a> {
+    CodeSend { code, member, source: request.origin.source(), at: Timestamp::now() }
 }

@@ -1,30 +1,92 @@
-//! The two shapes of an answer, and nothing else knows them.
+//! The families of documented calls, and the shape of their responses.
 
-use crate::{
-    domain::message,
-    error::Error,
-    http::reply::{Reply, Verification},
-    language::Language,
+use super::{
+    page,
+    reply::{Reply, Verification},
 };
-use lambda_http::http::StatusCode;
-use serde::Serialize;
+use crate::{domain::message, error::Error, language::Language};
+use lambda_http::http::{HeaderMap, Method, StatusCode, header::ACCEPT};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use std::fmt::Debug;
 
-/// The family of documented calls that an endpoint belongs to, by the shape of its answers.
+/// A family of documented calls. A handler returns the reply of its own family only.
+pub trait Api: Sized + Send + Sync + 'static {
+    /// The documented content of a success.
+    type Success: Debug + Serialize + DeserializeOwned + Send + Sync;
+
+    /// Returns the format of the response to a request.
+    #[must_use]
+    fn format(_: &Method, _: &HeaderMap) -> Format {
+        Format::Json
+    }
+
+    /// Returns the HTTP status of a success.
+    fn status(success: &Self::Success) -> StatusCode;
+
+    /// Returns the HTTP status of an error.
+    #[must_use]
+    fn error_status(error: &Error) -> StatusCode {
+        error.status()
+    }
+
+    /// Writes a success.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it cannot be serialized.
+    fn success(reply: &Reply<Self>, format: Format) -> Result<String, Error>;
+
+    /// Writes an error.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it cannot be serialized.
+    fn failure(error: &Error, language: Language, format: Format) -> Result<String, Error>;
+}
+
+/// The format of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Envelope {
-    /// `/v1/user`: the first document.
-    User,
-    /// `/member` and `/web`: the second document.
-    Member,
-    /// `verify-mail`: the second document's for a program, an HTML page for a browser.
-    MemberOrPage,
+pub enum Format {
+    /// The family's JSON envelope.
+    Json,
+    /// An HTML page.
+    Page,
+}
+
+/// `/v1/user`: the first document.
+#[derive(Debug)]
+pub struct UserApi;
+
+/// `/member` and `/web`: the second document.
+#[derive(Debug)]
+pub struct MemberApi;
+
+/// `verify-mail`: the second document's envelope for a program, an HTML page for a browser.
+#[derive(Debug)]
+pub struct PageApi;
+
+/// The content of a success of [`UserApi`]: `result`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UserSuccess(pub(super) Value);
+
+/// The content of a success of [`MemberApi`]: `code` and `data`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MemberSuccess {
+    #[serde(with = "status")]
+    pub(super) status: StatusCode,
+    pub(super) data: Value,
+}
+
+/// The content of a success of [`PageApi`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PageSuccess {
+    pub(super) member: MemberSuccess,
+    pub(super) page: String,
 }
 
 /// `{"status":200,"result":…,"code":"OK","success":true,"token":"…"}`
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct UserSuccess<'a> {
+struct UserSuccessBody<'a> {
     status: u16,
     result: &'a Value,
     code: &'static str,
@@ -40,7 +102,7 @@ struct UserSuccess<'a> {
 /// `{"status":400,"code":"…","message":"…","success":false}`
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct UserFailure<'a> {
+struct UserFailureBody<'a> {
     status: u16,
     code: &'a str,
     message: &'a str,
@@ -54,7 +116,7 @@ struct UserFailure<'a> {
 /// `{"code":"201","msg":"success","data":"success"}`
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct MemberSuccess<'a> {
+struct MemberSuccessBody<'a> {
     code: &'a str,
     msg: &'static str,
     data: &'a Value,
@@ -71,7 +133,7 @@ struct MemberSuccess<'a> {
 /// `{"code":"400","msg":"…","data":null,"error":"…"}`
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct MemberFailure<'a> {
+struct MemberFailureBody<'a> {
     code: &'a str,
     msg: &'a str,
     data: (),
@@ -82,76 +144,127 @@ struct MemberFailure<'a> {
     attempts_left: Option<u32>,
 }
 
-impl Envelope {
-    /// Returns the HTTP status of an error in this envelope.
-    #[must_use]
-    pub fn status(self, error: &Error) -> StatusCode {
-        match (self, error) {
+impl Api for UserApi {
+    type Success = UserSuccess;
+
+    fn status(_: &UserSuccess) -> StatusCode {
+        StatusCode::OK
+    }
+
+    fn error_status(error: &Error) -> StatusCode {
+        match error {
             // The first document's table of errors has 400, where HTTP has 429.
-            (Self::User, Error::SendFrequently { .. }) => StatusCode::BAD_REQUEST,
+            Error::SendFrequently { .. } => StatusCode::BAD_REQUEST,
             _ => error.status(),
         }
     }
 
-    /// The body of a success.
-    ///
-    /// # Errors
-    /// Never for these shapes; the serializer's signature allows for one.
-    pub fn success(self, reply: &Reply) -> serde_json::Result<String> {
-        let Reply { status, data, expires_in, resend_in, .. } = reply;
-        let (expires_in, resend_in) = (*expires_in, *resend_in);
-        let token = reply.token.as_deref();
-        match self {
-            Self::User => serde_json::to_string(&UserSuccess {
-                status: status.as_u16(),
-                result: data,
-                code: "OK",
-                success: true,
-                token,
-                expires_in,
-                resend_in,
-            }),
-            Self::Member | Self::MemberOrPage => serde_json::to_string(&MemberSuccess {
-                code: status.as_str(),
-                msg: "success",
-                data,
-                token,
-                expires_in,
-                resend_in,
-                verification: match &reply.verification {
-                    Verification::Is(verification) => Some(verification),
-                    Verification::Unchanged | Verification::Spent => None,
-                },
-            }),
+    fn success(reply: &Reply<Self>, _: Format) -> Result<String, Error> {
+        json(&UserSuccessBody {
+            status: Self::status(&reply.success).as_u16(),
+            result: &reply.success.0,
+            code: "OK",
+            success: true,
+            token: reply.added.token.as_deref(),
+            expires_in: reply.added.expires_in,
+            resend_in: reply.added.resend_in,
+        })
+    }
+
+    fn failure(error: &Error, language: Language, _: Format) -> Result<String, Error> {
+        json(&UserFailureBody {
+            status: Self::error_status(error).as_u16(),
+            code: &error.symbol(),
+            message: &message::of_error(error, language),
+            success: false,
+            retry_after: error.retry_after(),
+            attempts_left: error.attempts_left(),
+        })
+    }
+}
+
+impl Api for MemberApi {
+    type Success = MemberSuccess;
+
+    fn status(success: &MemberSuccess) -> StatusCode {
+        success.status
+    }
+
+    fn success(reply: &Reply<Self>, _: Format) -> Result<String, Error> {
+        member_success(&reply.success, reply)
+    }
+
+    fn failure(error: &Error, language: Language, _: Format) -> Result<String, Error> {
+        json(&MemberFailureBody {
+            code: Self::error_status(error).as_str(),
+            msg: &message::of_error(error, language),
+            data: (),
+            error: &error.symbol(),
+            retry_after: error.retry_after(),
+            attempts_left: error.attempts_left(),
+        })
+    }
+}
+
+impl Api for PageApi {
+    type Success = PageSuccess;
+
+    /// A browser follows a link by GET, and names HTML in `Accept` when it submits a form. A program does neither.
+    fn format(method: &Method, headers: &HeaderMap) -> Format {
+        let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        if method == Method::GET || accept.contains("text/html") { Format::Page } else { Format::Json }
+    }
+
+    fn status(success: &PageSuccess) -> StatusCode {
+        success.member.status
+    }
+
+    fn success(reply: &Reply<Self>, format: Format) -> Result<String, Error> {
+        match format {
+            Format::Json => member_success(&reply.success.member, reply),
+            Format::Page => Ok(reply.success.page.clone()),
         }
     }
 
-    /// The body of a refusal or failure.
-    ///
-    /// # Errors
-    /// Never for these shapes; the serializer's signature allows for one.
-    pub fn failure(self, error: &Error, language: Language) -> serde_json::Result<String> {
-        let status = self.status(error);
-        let (symbol, message) = (error.symbol(), message::of_error(error, language));
-        let (retry_after, attempts_left) = (error.retry_after(), error.attempts_left());
-        match self {
-            Self::User => serde_json::to_string(&UserFailure {
-                status: status.as_u16(),
-                code: &symbol,
-                message: &message,
-                success: false,
-                retry_after,
-                attempts_left,
-            }),
-            Self::Member | Self::MemberOrPage => serde_json::to_string(&MemberFailure {
-                code: status.as_str(),
-                msg: &message,
-                data: (),
-                error: &symbol,
-                retry_after,
-                attempts_left,
-            }),
+    fn failure(error: &Error, language: Language, format: Format) -> Result<String, Error> {
+        match format {
+            Format::Json => MemberApi::failure(error, language, format),
+            Format::Page => page::refused(error, language),
         }
+    }
+}
+
+fn member_success<A: Api>(success: &MemberSuccess, reply: &Reply<A>) -> Result<String, Error> {
+    json(&MemberSuccessBody {
+        code: success.status.as_str(),
+        msg: "success",
+        data: &success.data,
+        token: reply.added.token.as_deref(),
+        expires_in: reply.added.expires_in,
+        resend_in: reply.added.resend_in,
+        verification: match &reply.added.verification {
+            Verification::Is(verification) => Some(verification),
+            Verification::Unchanged | Verification::Consumed => None,
+        },
+    })
+}
+
+fn json(body: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(body).map_err(Error::internal)
+}
+
+/// Serializes a status as its number.
+mod status {
+    use lambda_http::http::StatusCode;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+    pub fn serialize<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u16(status.as_u16())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StatusCode, D::Error> {
+        StatusCode::from_u16(u16::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
@@ -197,9 +310,9 @@ mod tests {
     fn every_error_in_both_envelopes_and_languages() {
         let mut table = String::new();
         for error in every_error() {
-            for envelope in [Envelope::User, Envelope::Member] {
+            for failure in [UserApi::failure, MemberApi::failure] {
                 for language in Language::ALL {
-                    writeln!(table, "{}", envelope.failure(&error, language).unwrap()).unwrap();
+                    writeln!(table, "{}", failure(&error, language, Format::Json).unwrap()).unwrap();
                 }
             }
         }
@@ -210,16 +323,16 @@ mod tests {
     fn a_success_has_the_documented_fields_first_and_in_their_order() {
         let reply = Reply::result(true);
         assert_eq!(
-            Envelope::User.success(&reply).unwrap(),
+            UserApi::success(&reply, Format::Json).unwrap(),
             r#"{"status":200,"result":true,"code":"OK","success":true}"#
         );
         assert_eq!(
-            Envelope::Member.success(&Reply::changed()).unwrap(),
+            MemberApi::success(&Reply::created(), Format::Json).unwrap(),
             r#"{"code":"201","msg":"success","data":"success"}"#
         );
         let grant = Grant::draw().unwrap();
         assert_eq!(
-            Envelope::Member.success(&Reply::changed().granting(&grant, 600)).unwrap(),
+            MemberApi::success(&Reply::created().with_grant(&grant, 600), Format::Json).unwrap(),
             format!(
                 r#"{{"code":"201","msg":"success","data":"success","expiresIn":600,"verification":"{}"}}"#,
                 grant.expose()

@@ -26,7 +26,7 @@ struct Form<'a> {
 ///
 /// # Errors
 /// [`Error::Internal`] where the template fails.
-pub fn ask(verification: &str, code: &str, language: Language) -> Result<String, Error> {
+pub fn confirm(verification: &str, code: &str, language: Language) -> Result<String, Error> {
     let form = Form { verification, code, button: message::PAGE_BUTTON.in_language(language) };
     render(language, message::PAGE_QUESTION.in_language(language), Some(form))
 }
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn what_the_link_holds_is_escaped() {
-        let page = ask("\"><script>alert(1)</script>", "'&", Language::English).unwrap();
+        let page = confirm("\"><script>alert(1)</script>", "'&", Language::English).unwrap();
         assert!(!page.contains("<script") && !page.contains("\"\">"), "{page}");
         assert_eq!((page.matches("<form").count(), page.matches("<button").count()), (1, 1));
     }

@@ -1,118 +1,105 @@
-//! What a handler answers when all went well.
+//! The success of a handler.
 
-use crate::{
-    domain::{code::NewCode, grant::Grant, keys::Keys, token::Token},
-    error::Error,
-};
+use super::envelope::{Api, MemberApi, MemberSuccess, PageApi, PageSuccess, UserApi, UserSuccess};
+use crate::domain::{code::NewCode, grant::Grant};
 use lambda_http::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A success, before an [`Envelope`](crate::Envelope) gives it its shape.
+/// A success of an endpoint of family `A`.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Reply {
-    #[serde(with = "status")]
-    pub(crate) status: StatusCode,
-    pub(crate) data: Value,
-    pub(crate) page: Option<String>,
+#[serde(bound = "")]
+pub struct Reply<A: Api> {
+    pub(crate) success: A::Success,
+    pub(crate) added: AddedFields,
+}
+
+/// The fields and headers that a success may have beside the documented ones.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct AddedFields {
     pub(crate) token: Option<String>,
     pub(crate) expires_in: Option<u64>,
     pub(crate) resend_in: Option<u64>,
     pub(crate) verification: Verification,
 }
 
-/// What becomes of `verification`, in the body and in the cookie of that name.
-#[derive(Debug, Serialize, Deserialize)]
+/// The effect on `verification`, in the body and in the cookie of that name.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) enum Verification {
     /// It stays as it is.
+    #[default]
     Unchanged,
-    /// It is this from now on.
+    /// It becomes this token or grant.
     Is(String),
-    /// It was spent.
-    Spent,
+    /// It was consumed.
+    Consumed,
 }
 
-impl Reply {
-    /// The first document's success, with its `result`.
+impl Reply<UserApi> {
+    /// A success with this `result`.
     pub fn result(result: impl Into<Value>) -> Self {
-        Self {
-            status: StatusCode::OK,
-            data: result.into(),
-            page: None,
-            token: None,
-            expires_in: None,
-            resend_in: None,
-            verification: Verification::Unchanged,
-        }
-    }
-
-    /// The second document's success of a change: `"201"`.
-    #[must_use]
-    pub fn changed() -> Self {
-        Self { status: StatusCode::CREATED, ..Self::verified() }
-    }
-
-    /// The second document's success of anything else: `"200"`.
-    #[must_use]
-    pub fn verified() -> Self {
-        Self::result("success")
-    }
-
-    /// The second document's success of a send: `"200"`, with the token of the code's flow.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] where the token cannot be signed.
-    pub fn sent(code: NewCode, keys: &Keys) -> Result<Self, Error> {
-        let reply = Self::verified().sending(&code);
-        Ok(Self { verification: Verification::Is(Token::from(code.binding).sign(keys)?), ..reply })
-    }
-
-    /// Says for how many seconds the code that was sent is good, and after how many another may be asked for.
-    #[must_use]
-    pub fn sending(self, code: &NewCode) -> Self {
-        Self { expires_in: Some(code.expires_in), resend_in: Some(code.resend_in), ..self }
-    }
-
-    /// Carries a grant that is good for so many seconds.
-    #[must_use]
-    pub fn granting(self, grant: &Grant, expires_in: u64) -> Self {
-        Self {
-            verification: Verification::Is(grant.expose().to_owned()),
-            expires_in: Some(expires_in),
-            ..self
-        }
-    }
-
-    /// Takes the cookie back, because what it held was spent.
-    #[must_use]
-    pub fn spending(self) -> Self {
-        Self { verification: Verification::Spent, ..self }
-    }
-
-    /// Carries the member's renewed session, in the body and in the `Authorization` header.
-    #[must_use]
-    pub fn renewing(self, session: impl Into<Option<String>>) -> Self {
-        Self { token: session.into(), ..self }
-    }
-
-    /// Shows this HTML page to whoever asked for one, in the place of the envelope.
-    #[must_use]
-    pub fn showing(self, page: String) -> Self {
-        Self { page: Some(page), ..self }
+        Self { success: UserSuccess(result.into()), added: AddedFields::default() }
     }
 }
 
-/// A status as its number.
-mod status {
-    use lambda_http::http::StatusCode;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
-    pub fn serialize<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u16(status.as_u16())
+impl Reply<MemberApi> {
+    /// The success of a change: `"201"`.
+    #[must_use]
+    pub fn created() -> Self {
+        Self::with_status(StatusCode::CREATED)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StatusCode, D::Error> {
-        StatusCode::from_u16(u16::deserialize(deserializer)?).map_err(D::Error::custom)
+    /// The success of a send or of a read: `"200"`.
+    #[must_use]
+    pub fn ok() -> Self {
+        Self::with_status(StatusCode::OK)
+    }
+
+    fn with_status(status: StatusCode) -> Self {
+        Self { success: MemberSuccess { status, data: "success".into() }, added: AddedFields::default() }
+    }
+
+    /// Adds the HTML page that a browser is shown instead of the envelope.
+    #[must_use]
+    pub fn with_page(self, page: String) -> Reply<PageApi> {
+        Reply { success: PageSuccess { member: self.success, page }, added: self.added }
+    }
+}
+
+impl<A: Api> Reply<A> {
+    /// Adds the lifetime of a code that was sent, and its resend cooldown.
+    #[must_use]
+    pub fn with_expiry(mut self, code: &NewCode) -> Self {
+        self.added.expires_in = Some(code.expires_in);
+        self.added.resend_in = Some(code.resend_in);
+        self
+    }
+
+    /// Sets `verification` to the token of a code's flow.
+    #[must_use]
+    pub fn with_verification(mut self, token: String) -> Self {
+        self.added.verification = Verification::Is(token);
+        self
+    }
+
+    /// Sets `verification` to a grant that is valid for `expires_in` seconds.
+    #[must_use]
+    pub fn with_grant(mut self, grant: &Grant, expires_in: u64) -> Self {
+        self.added.expires_in = Some(expires_in);
+        self.with_verification(grant.expose().to_owned())
+    }
+
+    /// Removes the cookie, because its token or grant was consumed.
+    #[must_use]
+    pub fn without_verification(mut self) -> Self {
+        self.added.verification = Verification::Consumed;
+        self
+    }
+
+    /// Adds the member's renewed session, in the body and in the `Authorization` header.
+    #[must_use]
+    pub fn with_session(mut self, session: impl Into<Option<String>>) -> Self {
+        self.added.token = session.into();
+        self
     }
 }

@@ -10,8 +10,7 @@ use crate::{
     },
     error::Error,
     http::{
-        envelope::Envelope,
-        page,
+        envelope::{Api, Format},
         reply::{Reply, Verification},
         request::{Parameters, Request, SESSION},
     },
@@ -21,9 +20,9 @@ use cookie::Cookie;
 use lambda_http::{
     Adapter, Body, LambdaEvent, RequestExt, Response,
     http::{
-        HeaderMap, HeaderValue, Method, StatusCode,
+        HeaderMap, HeaderValue, StatusCode,
         header::{
-            ACCEPT, ACCEPT_LANGUAGE, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN,
+            ACCEPT_LANGUAGE, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN,
             ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, AsHeaderName, CACHE_CONTROL,
             CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE,
             USER_AGENT, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -46,10 +45,11 @@ const EXPOSED: &str = "Authorization, Retry-After, X-Amzn-Remapped-Authorization
 /// The cookie that stands in for the second document's server session.
 const VERIFICATION: &str = "verification";
 
-pub(super) async fn answer<H, F>(app: &'static App, envelope: Envelope, handler: H, event: Event) -> Value
+pub(super) async fn respond_to_event<A, H, F>(app: &'static App, handler: H, event: Event) -> Value
 where
+    A: Api,
     H: Fn(&'static App, Request) -> F + Copy + Send + Sync + 'static,
-    F: Future<Output = Result<Reply, Error>> + Send + 'static,
+    F: Future<Output = Result<Reply<A>, Error>> + Send + 'static,
 {
     let LambdaEvent { payload, context } = event;
     let (request_id, deadline) = (context.request_id.clone(), context.deadline);
@@ -57,7 +57,7 @@ where
     let adapted = catch_unwind(async move {
         let request: LambdaRequest = serde_json::from_str(payload.get()).ok()?;
         let respond = move |request: lambda_http::Request| async move {
-            let mut response = respond(app, envelope, handler, request, deadline).await;
+            let mut response = respond(app, handler, request, deadline).await;
             allow_origin(app, response.headers_mut());
             Ok::<_, Infallible>(response)
         };
@@ -67,13 +67,13 @@ where
         }
     })
     .await;
-    adapted.flatten().unwrap_or_else(|| no_request(app, envelope, &request_id))
+    adapted.flatten().unwrap_or_else(|| malformed::<A>(app, &request_id))
 }
 
-/// The answer to what is no HTTP event, in the shape that every gateway takes.
-fn no_request(app: &App, envelope: Envelope, request_id: &str) -> Value {
+/// Refuses an event that is not an HTTP request, in the response format that every gateway accepts.
+fn malformed<A: Api>(app: &App, request_id: &str) -> Value {
     let language = app.settings.default_language;
-    let mut response = failure(Shape::Json(envelope), &Error::BodyNotValid, language, request_id);
+    let mut response = failure::<A>(&Error::BodyNotValid, language, Format::Json, request_id);
     allow_origin(app, response.headers_mut());
     let headers: BTreeMap<_, _> = response
         .headers()
@@ -96,52 +96,36 @@ fn allow_origin(app: &App, headers: &mut HeaderMap) {
     headers.insert(VARY, HeaderValue::from_static("Origin"));
 }
 
-async fn respond<H, F>(
+async fn respond<A, H, F>(
     app: &'static App,
-    envelope: Envelope,
     handler: H,
     event: lambda_http::Request,
     deadline: u64,
 ) -> Response<Body>
 where
+    A: Api,
     H: Fn(&'static App, Request) -> F + Copy,
-    F: Future<Output = Result<Reply, Error>>,
+    F: Future<Output = Result<Reply<A>, Error>>,
 {
     let asked_language = header(event.headers(), ACCEPT_LANGUAGE).and_then(Language::of_header);
     let language = asked_language.unwrap_or(app.settings.default_language);
-    let shape = match envelope {
-        Envelope::MemberOrPage if asks_for_page(&event) => Shape::Page,
-        envelope => Shape::Json(envelope),
-    };
+    let format = A::format(event.method(), event.headers());
     let origin = origin(&event);
     let request_id = origin.request_id.clone();
     let reply = async {
         let mut request = Request { asked_language, ..request(&event, origin, language)? };
-        if !matches!(shape, Shape::Page) {
+        if format == Format::Json {
             request.idempotent = idempotent(app, &request, &event, deadline)?.map(Arc::new);
         }
         app.run_once(request, handler).await
     };
-    match outcome(deadline, reply).await.and_then(|reply| success(shape, &reply, &request_id)) {
+    match outcome(deadline, reply).await.and_then(|reply| success(&reply, format, &request_id)) {
         Ok(response) => response,
         Err(error) => {
             log(&error, &request_id);
-            failure(shape, &error, language, &request_id)
+            failure::<A>(&error, language, format, &request_id)
         }
     }
-}
-
-/// In which shape a request is answered.
-#[derive(Clone, Copy)]
-enum Shape {
-    Json(Envelope),
-    Page,
-}
-
-/// A link is followed by GET, and a browser that sends a form says what it takes; a program does neither.
-fn asks_for_page(event: &lambda_http::Request) -> bool {
-    event.method() == Method::GET
-        || header(event.headers(), ACCEPT).is_some_and(|accept| accept.contains("text/html"))
 }
 
 /// What the handler sees of an event.
@@ -219,24 +203,20 @@ fn header(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn success(shape: Shape, reply: &Reply, request_id: &str) -> Result<Response<Body>, Error> {
-    let mut response = match (shape, &reply.page) {
-        (Shape::Page, Some(page)) => html(reply.status, page.clone(), request_id),
-        (Shape::Page, None) => return Err(Error::internal("a browser was answered without a page")),
-        (Shape::Json(envelope), _) => {
-            json_text(reply.status, envelope.success(reply).map_err(Error::internal)?, request_id)
-        }
-    };
+fn success<A: Api>(reply: &Reply<A>, format: Format, request_id: &str) -> Result<Response<Body>, Error> {
+    let body = A::success(reply, format)?;
+    let mut response = response(A::status(&reply.success), body, format, request_id);
     let headers = response.headers_mut();
-    if let Some(session) = reply.token.as_ref().and_then(|token| format!("Bearer {token}").parse().ok()) {
+    let added = &reply.added;
+    if let Some(session) = added.token.as_ref().and_then(|token| format!("Bearer {token}").parse().ok()) {
         headers.insert(AUTHORIZATION, session);
     }
-    let cookie = match &reply.verification {
+    let cookie = match &added.verification {
         Verification::Unchanged => None,
         Verification::Is(verification) => {
-            set_cookie(verification, reply.expires_in.unwrap_or_default()).parse().ok()
+            set_cookie(verification, added.expires_in.unwrap_or_default()).parse().ok()
         }
-        Verification::Spent => set_cookie("", 0).parse().ok(),
+        Verification::Consumed => set_cookie("", 0).parse().ok(),
     };
     if let Some(cookie) = cookie {
         headers.insert(SET_COOKIE, cookie);
@@ -248,51 +228,36 @@ fn set_cookie(value: &str, seconds: u64) -> String {
     format!("{VERIFICATION}={value}; HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age={seconds}")
 }
 
-fn failure(shape: Shape, error: &Error, language: Language, request_id: &str) -> Response<Body> {
-    // Neither serializer nor template can fail on these shapes; if one did, the status would still be right.
-    let mut response = match shape {
-        Shape::Json(envelope) => {
-            let body = envelope.failure(error, language).unwrap_or_default();
-            json_text(envelope.status(error), body, request_id)
-        }
-        Shape::Page => {
-            let page = page::refused(error, language).unwrap_or_default();
-            html(Envelope::MemberOrPage.status(error), page, request_id)
-        }
-    };
+fn failure<A: Api>(error: &Error, language: Language, format: Format, request_id: &str) -> Response<Body> {
+    // Neither serializer nor template can fail on an error; if one did, the status would still be right.
+    let body = A::failure(error, language, format).unwrap_or_default();
+    let mut response = response(A::error_status(error), body, format, request_id);
     if let Some(seconds) = error.retry_after() {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response
 }
 
-fn json_text(status: StatusCode, body: String, request_id: &str) -> Response<Body> {
-    response(status, body, "application/json; charset=utf-8", request_id)
-}
+/// A page runs no script and loads nothing. It cannot be framed, and it sends no `Referer`, since its address
+/// contains the code of the mail.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// A page that runs nothing, loads nothing, is framed by nobody, and does not pass its address on,
-/// since that holds the code of the mail.
-fn html(status: StatusCode, page: String, request_id: &str) -> Response<Body> {
-    let mut response = response(status, page, "text/html; charset=utf-8", request_id);
-    let headers = response.headers_mut();
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
-}
-
-fn response(
-    status: StatusCode,
-    body: String,
-    content_type: &'static str,
-    request_id: &str,
-) -> Response<Body> {
+fn response(status: StatusCode, body: String, format: Format, request_id: &str) -> Response<Body> {
     let mut response = Response::new(Body::Text(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match format {
+        Format::Json => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        }
+        Format::Page => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+            headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        }
+    }
     if let Ok(request_id) = request_id.parse() {
         headers.insert("x-request-id", request_id);
     }

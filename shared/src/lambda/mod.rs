@@ -11,7 +11,7 @@ use crate::{
     clock,
     domain::notice::Notice,
     error::Error,
-    http::{envelope::Envelope, reply::Reply, request::Request},
+    http::{envelope::Api, reply::Reply, request::Request},
     metrics::{self, Metrics},
     settings::Settings,
 };
@@ -38,26 +38,22 @@ type Event = LambdaEvent<Box<RawValue>>;
 ///
 /// A setting that is out of range, or a secret that cannot be read, ends the process at init with a
 /// log line that names it.
-pub fn serve<H, F>(envelope: Envelope, handler: H) -> ExitCode
+pub fn serve<A, H, F>(handler: H) -> ExitCode
 where
+    A: Api,
     H: Fn(&'static App, Request) -> F + Copy + Send + Sync + 'static,
-    F: Future<Output = Result<Reply, Error>> + Send + 'static,
+    F: Future<Output = Result<Reply<A>, Error>> + Send + 'static,
 {
-    run(move |app, event| http::answer(app, envelope, handler, event))
+    run(move |app, event| http::respond_to_event(app, handler, event))
 }
 
 /// What [`serve`] does with one event, for whoever has a runtime of their own, and so no time limit: whatever
 /// the event is, an answer that its gateway takes.
-pub async fn answer<H, F>(
-    app: &'static App,
-    envelope: Envelope,
-    handler: H,
-    event: Box<RawValue>,
-    request_id: &str,
-) -> Value
+pub async fn respond<A, H, F>(app: &'static App, handler: H, event: Box<RawValue>, request_id: &str) -> Value
 where
+    A: Api,
     H: Fn(&'static App, Request) -> F + Copy + Send + Sync + 'static,
-    F: Future<Output = Result<Reply, Error>> + Send + 'static,
+    F: Future<Output = Result<Reply<A>, Error>> + Send + 'static,
 {
     let mut context = Context::default();
     request_id.clone_into(&mut context.request_id);
@@ -65,7 +61,7 @@ where
     let event = LambdaEvent::new(event, context);
     match ping(app, &event).await {
         Some(pong) => pong,
-        None => http::answer(app, envelope, handler, event).await,
+        None => http::respond_to_event(app, handler, event).await,
     }
 }
 

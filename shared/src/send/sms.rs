@@ -4,7 +4,7 @@ use super::send_error;
 use crate::{
     aws::Lazy,
     contact::Phone,
-    error::SendFault,
+    error::SendError,
     metrics::{self, Provider},
 };
 use aws_sdk_sns::{Client, types::MessageAttributeValue};
@@ -26,8 +26,8 @@ impl SmsSender {
     /// Sends one SMS.
     ///
     /// # Errors
-    /// [`SendFault`], which tells a refusal from an unknown outcome.
-    pub async fn send(&self, to: &Phone, text: &str) -> Result<(), SendFault> {
+    /// [`SendError`], which tells a refusal from an unknown outcome.
+    pub async fn send(&self, to: &Phone, text: &str) -> Result<(), SendError> {
         // `build` fails without a data type alone.
         let attribute = |value: &str| {
             MessageAttributeValue::builder().data_type("String").string_value(value).build().ok()

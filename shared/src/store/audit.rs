@@ -1,6 +1,6 @@
 //! The audit trail: who changed what, when, and from where.
 
-use super::{Item, Key, Store, fault, read, text, transaction::Transaction, write};
+use super::{Item, ItemKey, Store, fault, read, text, transaction::Transaction, write};
 use crate::{
     clock::{self, Timestamp},
     domain::{
@@ -62,7 +62,7 @@ pub fn operation(of: Option<MemberId>, operation: Operation, actor: &str) -> Res
     };
     let pk = of.map_or_else(|| format!("{PREFIX}{OPERATOR}"), partition);
     let sk = sort_key(&record.origin);
-    write(record, Key::new(pk, sk))
+    write(record, ItemKey::new(pk, sk))
 }
 
 fn sort_key(origin: &Origin) -> String {
@@ -92,13 +92,7 @@ impl Store {
 
 impl Transaction {
     /// Adds the record of a change.
-    pub(super) fn record(
-        &mut self,
-        of: MemberId,
-        action: Action,
-        origin: &Origin,
-        table: &str,
-    ) -> Result<(), Error> {
+    pub(super) fn record(&mut self, of: MemberId, action: Action, origin: &Origin) -> Result<(), Error> {
         let at = Timestamp::now();
         let record = Record {
             action: Deed::Change(action),
@@ -107,9 +101,9 @@ impl Transaction {
             origin: origin.clone(),
             expires_at: at.plus(RETENTION_SECONDS),
         };
-        let item = write(record, Key::new(partition(of), sort_key(origin)))?;
+        let item = write(record, ItemKey::new(partition(of), sort_key(origin)))?;
         let put = Put::builder().set_item(Some(item)).condition_expression(ABSENT);
         let exists = |_| Error::internal("a record of that change exists");
-        self.put(put, table, Some(Box::new(exists)))
+        self.put(put, Some(Box::new(exists)))
     }
 }

@@ -1,12 +1,9 @@
 //! Claims on idempotent requests, and their responses.
 
-use super::{Item, Key, Store, fault, number, read, text, transaction::Transaction, write};
+use super::{Item, ItemKey, Store, fault, number, read, text, transaction::Transaction, write};
 use crate::{
     clock::Timestamp,
-    domain::{
-        idempotency::{IdempotentRequest, SealedResponse},
-        keys::Keys,
-    },
+    domain::idempotency::{IdempotentRequest, SealedResponse},
     error::Error,
 };
 use aws_sdk_dynamodb::{
@@ -34,10 +31,13 @@ struct IdempotencyItem {
 pub(crate) enum Claim {
     /// This process runs the request.
     Acquired,
-    /// Another process runs it, and its invocation has not ended.
-    InProgress,
-    /// The request is completed, with this sealed response.
-    Completed(String),
+    /// Another process claimed a request under the same key.
+    Claimed {
+        /// The fingerprint of that request.
+        fingerprint: String,
+        /// The sealed response, once that request is completed.
+        response: Option<String>,
+    },
 }
 
 /// Condition: no process has claimed the request, or its invocation ended without a response.
@@ -46,21 +46,24 @@ const FREE: &str =
 /// Condition: this process has claimed the request and stored no response.
 const HELD: &str = "holder = :holder AND attribute_not_exists(answer)";
 
-fn key(request: &IdempotentRequest) -> Key {
-    Key::new(format!("idempotency#{}", request.id), "answer")
+fn key(request: &IdempotentRequest) -> ItemKey {
+    ItemKey::new(format!("idempotency#{}", request.id), "answer")
 }
 
 impl Store {
-    /// Claims a request for this process, unless it is in progress or completed.
+    /// Claims a request for this process, unless a request under the same key is in progress or completed.
     ///
     /// # Errors
-    /// [`Error::IdempotencyKeyReused`] if a different request was made under the same key, [`Error::Busy`],
-    /// [`Error::Internal`].
-    pub(crate) async fn claim(&self, keys: &Keys, request: &IdempotentRequest) -> Result<Claim, Error> {
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn claim(
+        &self,
+        request: &IdempotentRequest,
+        fingerprint: String,
+    ) -> Result<Claim, Error> {
         let now = Timestamp::now();
         let item = IdempotencyItem {
             holder: request.holder.clone(),
-            fingerprint: request.fingerprint(keys),
+            fingerprint,
             until: request.until,
             answer: None,
             expires_at: now.plus(RETENTION_SECONDS),
@@ -81,9 +84,10 @@ impl Store {
         match failed.item.clone().map(read::<IdempotencyItem>).transpose()? {
             // The SDK repeated the put after its own success, because the first response was lost.
             Some(item) if item.holder == request.holder => Ok(Claim::Acquired),
-            Some(item) if !request.matches(keys, &item.fingerprint) => Err(Error::IdempotencyKeyReused),
-            Some(IdempotencyItem { answer: Some(sealed), .. }) => Ok(Claim::Completed(sealed)),
-            _ => Ok(Claim::InProgress),
+            Some(IdempotencyItem { fingerprint, answer, .. }) => {
+                Ok(Claim::Claimed { fingerprint, response: answer })
+            }
+            None => Err(Error::internal("a claim was refused without an item")),
         }
     }
 
@@ -92,8 +96,8 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub(crate) async fn complete(&self, sealed: &SealedResponse<'_>) -> Result<(), Error> {
-        let mut transaction = Transaction::default();
-        transaction.complete(Some(sealed), &self.table)?;
+        let mut transaction = self.transaction();
+        transaction.complete(Some(sealed))?;
         self.commit(transaction).await
     }
 
@@ -125,7 +129,7 @@ impl Store {
 impl Transaction {
     /// Stores the response to an idempotent request. The first write of its transaction: if the response was stored
     /// before, that is the refusal that the caller must receive.
-    pub(super) fn complete(&mut self, sealed: Option<&SealedResponse<'_>>, table: &str) -> Result<(), Error> {
+    pub(super) fn complete(&mut self, sealed: Option<&SealedResponse<'_>>) -> Result<(), Error> {
         let Some(SealedResponse { request, text: response }) = sealed else { return Ok(()) };
         let update = Update::builder()
             .set_key(Some(key(request).into_item()))
@@ -134,6 +138,6 @@ impl Transaction {
             .expression_attribute_values(":answer", text(response))
             .expression_attribute_values(":holder", text(&request.holder));
         let lost = |_: Option<Item>| Error::Busy("the same request continued in another process".into());
-        self.update(update, table, Some(Box::new(lost)))
+        self.update(update, Some(Box::new(lost)))
     }
 }

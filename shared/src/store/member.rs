@@ -1,6 +1,6 @@
 //! The member, and who owns a phone or a mail address.
 
-use super::{Item, Key, Store, text, transaction::Transaction, write};
+use super::{Item, ItemKey, Store, text, transaction::Transaction, write};
 use crate::{
     contact::Destination,
     domain::member::{Member, MemberId},
@@ -14,20 +14,20 @@ use serde::{Deserialize, Serialize};
 
 /// Item `phone#<E.164>` or `email#<address>` / `owner`: a phone or an address belongs to one member.
 #[derive(Serialize, Deserialize)]
-struct Owner {
+struct OwnerItem {
     member: MemberId,
 }
 
 /// The key of a member.
 #[must_use]
-pub fn key(id: MemberId) -> Key {
-    Key::new(format!("member#{id}"), "member")
+pub fn key(id: MemberId) -> ItemKey {
+    ItemKey::new(format!("member#{id}"), "member")
 }
 
 /// The key of the item that tells to whom a phone or a mail address belongs.
 #[must_use]
-pub fn owner_key(destination: &Destination) -> Key {
-    Key::new(destination.key(), "owner")
+pub fn owner_key(destination: &Destination) -> ItemKey {
+    ItemKey::new(destination.key(), "owner")
 }
 
 /// The items of a member: their own first, then that of each phone or mail address.
@@ -42,7 +42,7 @@ pub fn items(member: &Member) -> Result<Vec<Item>, Error> {
 
 /// The item that tells that a phone or a mail address belongs to a member.
 fn owner(of: MemberId, destination: &Destination) -> Result<Item, Error> {
-    write(Owner { member: of }, owner_key(destination))
+    write(OwnerItem { member: of }, owner_key(destination))
 }
 
 /// The condition of an item that is not there yet.
@@ -87,7 +87,7 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn owner(&self, destination: &Destination) -> Result<Option<MemberId>, Error> {
-        Ok(self.get::<Owner>(owner_key(destination)).await?.map(|owner| owner.member))
+        Ok(self.get::<OwnerItem>(owner_key(destination)).await?.map(|owner| owner.member))
     }
 
     /// Creates a member together with the ownership of phone and mail address.
@@ -96,36 +96,32 @@ impl Store {
     /// [`Error::PhoneInUse`], [`Error::EmailInUse`], [`Error::Busy`], [`Error::Internal`].
     pub async fn create_member(&self, member: &Member) -> Result<(), Error> {
         let absent = |item| Put::builder().set_item(Some(item)).condition_expression(ABSENT);
-        let mut transaction = Transaction::default();
-        let exists = |_| Error::internal("a member of that id exists");
-        transaction.put(absent(write(member, key(member.id))?), &self.table, Some(Box::new(exists)))?;
+        let mut transaction = self.transaction();
+        let exists = |_| Error::internal("a member with this id exists");
+        transaction.put(absent(write(member, key(member.id))?), Some(Box::new(exists)))?;
         for destination in member.destinations() {
-            let in_use = match destination {
-                Destination::Phone(_) => |_| Error::PhoneInUse,
-                Destination::Email(_) => |_| Error::EmailInUse,
-            };
             let put = absent(owner(member.id, &destination)?);
-            transaction.put(put, &self.table, Some(Box::new(in_use)))?;
+            transaction.put(put, Some(Box::new(in_use(&destination))))?;
         }
         self.commit(transaction).await
     }
 }
 
 impl Transaction {
-    /// Gives a phone or an address to a member, and sets free the one that it replaces.
-    pub(super) fn own(
-        &mut self,
-        member: &Member,
-        destination: &Destination,
-        table: &str,
-    ) -> Result<(), Error> {
-        let in_use = match destination {
-            Destination::Phone(_) => |_| Error::PhoneInUse,
-            Destination::Email(_) => |_| Error::EmailInUse,
-        };
-        self.put(claim(member.id, destination)?, table, Some(Box::new(in_use)))?;
+    /// Gives a phone or an email address to a member, and releases the one that it replaces.
+    pub(super) fn bind(&mut self, member: &Member, destination: &Destination) -> Result<(), Error> {
+        self.put(claim(member.id, destination)?, Some(Box::new(in_use(destination))))?;
         let Some(replaced) = member.replaced_by(destination) else { return Ok(()) };
-        let not_own = |_| Error::internal("a member's contact belongs to somebody else");
-        self.delete(release(member.id, &replaced), table, Some(Box::new(not_own)))
+        let not_own = |_| Error::internal("another member owns a member's contact");
+        self.delete(release(member.id, &replaced), Some(Box::new(not_own)))
     }
+}
+
+/// Returns the refusal for a phone or an email address of another member.
+fn in_use(destination: &Destination) -> impl FnOnce(Option<Item>) -> Error + use<> {
+    let error = match destination {
+        Destination::Phone(_) => Error::PhoneInUse,
+        Destination::Email(_) => Error::EmailInUse,
+    };
+    |_| error
 }

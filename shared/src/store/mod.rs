@@ -12,10 +12,10 @@ pub mod grant;
 pub(crate) mod idempotency;
 pub mod member;
 pub mod notice;
-mod operation;
 pub mod sends;
 pub mod traffic;
 pub mod transaction;
+mod write_id;
 
 use crate::{aws::Lazy, error::Error};
 use aws_sdk_dynamodb::{
@@ -40,12 +40,12 @@ pub struct Store {
 
 /// The key of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub struct ItemKey {
     pk: String,
     sk: String,
 }
 
-impl Key {
+impl ItemKey {
     fn new(pk: String, sk: impl Into<String>) -> Self {
         Self { pk, sk: sk.into() }
     }
@@ -66,7 +66,7 @@ impl Store {
 
     /// The table of that name, by a client that was set up elsewhere.
     #[must_use]
-    pub fn of(client: Client, table: String) -> Self {
+    pub fn from_client(client: Client, table: String) -> Self {
         Self::new(Lazy::new(Box::new(move || client)), table)
     }
 
@@ -75,15 +75,15 @@ impl Store {
     /// # Errors
     /// As any read.
     pub async fn connect(&self) -> Result<(), Error> {
-        self.get::<serde::de::IgnoredAny>(Key::new("connection".to_owned(), "connection")).await.map(drop)
+        self.get::<serde::de::IgnoredAny>(ItemKey::new("connection".to_owned(), "connection")).await.map(drop)
     }
 
     /// Reads an item strongly consistent: a session must end with the change that ends it.
-    async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, Error> {
+    async fn get<T: DeserializeOwned>(&self, key: ItemKey) -> Result<Option<T>, Error> {
         self.get_item(key).await?.map(read).transpose()
     }
 
-    async fn get_item(&self, key: Key) -> Result<Option<Item>, Error> {
+    async fn get_item(&self, key: ItemKey) -> Result<Option<Item>, Error> {
         let answer = self
             .client
             .get_item()
@@ -101,7 +101,7 @@ fn read<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
     serde_dynamo::from_item(item).map_err(Error::internal)
 }
 
-fn write(value: impl serde::Serialize, key: Key) -> Result<Item, Error> {
+fn write(value: impl serde::Serialize, key: ItemKey) -> Result<Item, Error> {
     let mut item: Item = serde_dynamo::to_item(value).map_err(Error::internal)?;
     item.extend(key.into_item());
     Ok(item)
@@ -118,7 +118,7 @@ fn number(value: impl Into<i128>) -> AttributeValue {
 /// What DynamoDB said, without the request: its values could be a member's.
 #[derive(Debug, thiserror::Error)]
 #[error("DynamoDB: {code}: {message}")]
-struct Fault {
+struct DynamoDbError {
     code: String,
     message: String,
 }
@@ -135,7 +135,7 @@ fn fault<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Error {
         }
         _ => (false, "ConstructionFailure", "the request could not be built"),
     };
-    let cause = Fault { code: code.to_owned(), message: message.to_owned() };
+    let cause = DynamoDbError { code: code.to_owned(), message: message.to_owned() };
     if busy { Error::Busy(cause.into()) } else { Error::internal(cause) }
 }
 

@@ -1,6 +1,6 @@
 //! Notices that wait in the table until its stream hands them to `deliver-notices`.
 
-use super::{Key, transaction::Transaction, write};
+use super::{ItemKey, transaction::Transaction, write};
 use crate::{clock::Timestamp, domain::notice::Notice, error::Error, random};
 use aws_sdk_dynamodb::types::Put;
 use serde::Serialize;
@@ -11,7 +11,7 @@ const RETENTION_SECONDS: u64 = 2 * 86_400;
 
 /// Item `notice#<uuid>` / `notice`.
 #[derive(Serialize)]
-struct Queued<'a> {
+struct NoticeItem<'a> {
     #[serde(flatten)]
     notice: &'a Notice,
     expires_at: Timestamp,
@@ -19,9 +19,9 @@ struct Queued<'a> {
 
 impl Transaction {
     /// Queues a notice.
-    pub(super) fn queue(&mut self, notice: &Notice, table: &str) -> Result<(), Error> {
-        let queued = Queued { notice, expires_at: Timestamp::now().plus(RETENTION_SECONDS) };
-        let key = Key::new(format!("notice#{}", random::uuid()?), "notice");
-        self.put(Put::builder().set_item(Some(write(queued, key)?)), table, None)
+    pub(super) fn queue(&mut self, notice: &Notice) -> Result<(), Error> {
+        let queued = NoticeItem { notice, expires_at: Timestamp::now().plus(RETENTION_SECONDS) };
+        let key = ItemKey::new(format!("notice#{}", random::uuid()?), "notice");
+        self.put(Put::builder().set_item(Some(write(queued, key)?)), None)
     }
 }

@@ -4,7 +4,7 @@
 //! Item `calling-code#<calling code>` / `traffic`, with `sent<n>` and `verified<n>` for slot number `n`. A
 //! count takes the slots along that are over, so that the item stays as small as an hour's.
 
-use super::{Item, Key, Store, failed_condition, fault, number};
+use super::{Item, ItemKey, Store, failed_condition, fault, number};
 use crate::{
     clock::Timestamp,
     contact::Phone,
@@ -96,9 +96,9 @@ impl Store {
     }
 }
 
-fn key(phone: &Phone) -> Result<Key, Error> {
+fn key(phone: &Phone) -> Result<ItemKey, Error> {
     let (calling_code, _) = phone.parts().map_err(Error::internal)?;
-    Ok(Key::new(format!("calling-code#{calling_code}"), "traffic"))
+    Ok(ItemKey::new(format!("calling-code#{calling_code}"), "traffic"))
 }
 
 fn remove(slots: impl IntoIterator<Item = u64>) -> String {

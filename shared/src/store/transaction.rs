@@ -1,6 +1,6 @@
 //! Several writes that all happen or none, each with the error that its failed condition means.
 
-use super::{Fault, Item, Store, fault, is_throttle};
+use super::{DynamoDbError, Item, Store, fault, is_throttle};
 use crate::{error::Error, random};
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
@@ -21,22 +21,17 @@ const ATTEMPTS: u32 = 4;
 pub type Refusal = Box<dyn FnOnce(Option<Item>) -> Error + Send>;
 
 /// Writes under way. At most 100 (DynamoDB's own bound); no change here has more than ten.
-#[derive(Default)]
 pub struct Transaction {
+    table: String,
     writes: Vec<TransactWriteItem>,
     refusals: Vec<Option<Refusal>>,
 }
 
 impl Transaction {
     /// Adds a put.
-    pub(super) fn put(
-        &mut self,
-        put: PutBuilder,
-        table: &str,
-        refusal: Option<Refusal>,
-    ) -> Result<(), Error> {
+    pub(super) fn put(&mut self, put: PutBuilder, refusal: Option<Refusal>) -> Result<(), Error> {
         let put: Put = put
-            .table_name(table)
+            .table_name(&self.table)
             .return_values_on_condition_check_failure(AllOld)
             .build()
             .map_err(Error::internal)?;
@@ -45,14 +40,9 @@ impl Transaction {
     }
 
     /// Adds an update.
-    pub(super) fn update(
-        &mut self,
-        update: UpdateBuilder,
-        table: &str,
-        refusal: Option<Refusal>,
-    ) -> Result<(), Error> {
+    pub(super) fn update(&mut self, update: UpdateBuilder, refusal: Option<Refusal>) -> Result<(), Error> {
         let update: Update = update
-            .table_name(table)
+            .table_name(&self.table)
             .return_values_on_condition_check_failure(AllOld)
             .build()
             .map_err(Error::internal)?;
@@ -61,14 +51,9 @@ impl Transaction {
     }
 
     /// Adds a deletion.
-    pub(super) fn delete(
-        &mut self,
-        delete: DeleteBuilder,
-        table: &str,
-        refusal: Option<Refusal>,
-    ) -> Result<(), Error> {
+    pub(super) fn delete(&mut self, delete: DeleteBuilder, refusal: Option<Refusal>) -> Result<(), Error> {
         let delete: Delete = delete
-            .table_name(table)
+            .table_name(&self.table)
             .return_values_on_condition_check_failure(AllOld)
             .build()
             .map_err(Error::internal)?;
@@ -83,6 +68,11 @@ impl Transaction {
 }
 
 impl Store {
+    /// Begins a transaction on the table.
+    pub(super) fn transaction(&self) -> Transaction {
+        Transaction { table: self.table.clone(), writes: Vec::new(), refusals: Vec::new() }
+    }
+
     /// Commits. A retry of the SDK after a lost answer cannot commit twice, nor fail on its own
     /// success: `ClientRequestToken` makes it the same request for ten minutes.
     ///
@@ -90,7 +80,7 @@ impl Store {
     /// What the first failed condition means, [`Error::Busy`] where another transaction or a
     /// throttle stays in the way, [`Error::Internal`] for all else.
     pub(super) async fn commit(&self, transaction: Transaction) -> Result<(), Error> {
-        let Transaction { writes, mut refusals } = transaction;
+        let Transaction { writes, mut refusals, .. } = transaction;
         for attempt in 1..=ATTEMPTS {
             let sent = self
                 .client
@@ -154,7 +144,7 @@ fn refused(refusals: &mut Vec<Option<Refusal>>, reasons: &[CancellationReason]) 
     })
 }
 
-fn cause(reasons: &[CancellationReason]) -> Fault {
+fn cause(reasons: &[CancellationReason]) -> DynamoDbError {
     let codes: Vec<_> = reasons.iter().map(code).collect();
-    Fault { code: "TransactionCanceledException".to_owned(), message: codes.join(", ") }
+    DynamoDbError { code: "TransactionCanceledException".to_owned(), message: codes.join(", ") }
 }

@@ -3,6 +3,7 @@
 use super::{BIND_PHONE, Outcome, SECURITY, e164, ensure, with_mail, with_phone};
 use crate::cloud::{Cloud, Failure};
 use local::members::{Created, NewMember};
+use shared::contact::Destination;
 
 pub async fn bound(cloud: &Cloud) -> Outcome {
     bind(cloud, with_mail("binds.a.phone@example.com"), "13800001003").await?;
@@ -25,6 +26,6 @@ async fn bind(cloud: &Cloud, member: NewMember, phone: &str) -> Result<Created, 
     let code = cloud.code(&e164(phone)).await?;
     app.put(BIND_PHONE, &[("message", &code), ("phone", phone)]).await?.ok()?;
     let kept = cloud.app.store.member(member.id).await?.and_then(|member| member.phone);
-    ensure(kept == cloud.app.phone(phone).ok(), "the phone is not the member's")?;
+    ensure(kept.map(Destination::Phone) == cloud.app.phone(phone).ok(), "the phone is not the member's")?;
     Ok(member)
 }

@@ -1,11 +1,11 @@
-//! Mail by Amazon SES.
+//! Email by Amazon SES.
 
 use super::send_error;
 use crate::{
     aws::Lazy,
     contact::Email,
     domain::message,
-    error::SendFault,
+    error::SendError,
     language::Language,
     metrics::{self, Provider},
 };
@@ -17,13 +17,13 @@ use aws_sdk_sesv2::{
 
 /// Sends mail.
 #[derive(Debug)]
-pub struct MailSender {
+pub struct EmailSender {
     client: Lazy<Client>,
     from: Option<String>,
 }
 
 /// A mail in both of its forms: plain text and HTML.
-pub struct Mail {
+pub struct EmailMessage {
     subject: String,
     text: String,
     html: String,
@@ -49,16 +49,16 @@ struct Link<'a> {
     label: &'a str,
 }
 
-impl Mail {
+impl EmailMessage {
     /// A mail of plain paragraphs.
     ///
     /// # Errors
-    /// [`SendFault::Refused`] where the template fails.
+    /// [`SendError::Refused`] where the template fails.
     pub fn of_paragraphs(
         subject: &str,
         paragraphs: &[String],
         language: Language,
-    ) -> Result<Self, SendFault> {
+    ) -> Result<Self, SendError> {
         let html = Html { language: language.tag(), subject, paragraphs, code: None, closing: None };
         Self::render(&html, paragraphs.join("\n\n"))
     }
@@ -66,14 +66,14 @@ impl Mail {
     /// A mail that carries a code and, where there is one, the link that does what the code does.
     ///
     /// # Errors
-    /// [`SendFault::Refused`] where the template fails.
+    /// [`SendError::Refused`] where the template fails.
     pub fn with_code(
         subject: &str,
         opening: &str,
         code: &str,
         link: Option<&str>,
         language: Language,
-    ) -> Result<Self, SendFault> {
+    ) -> Result<Self, SendError> {
         let label = message::MAIL_BUTTON.in_language(language);
         let closing = message::MAIL_CLOSING.in_language(language);
         let html = Html {
@@ -87,14 +87,14 @@ impl Mail {
         Self::render(&html, lines.join("\n\n"))
     }
 
-    fn render(html: &Html<'_>, text: String) -> Result<Self, SendFault> {
+    fn render(html: &Html<'_>, text: String) -> Result<Self, SendError> {
         let rendered =
-            html.render().map_err(|_| SendFault::Refused("the mail's template failed".to_owned()))?;
+            html.render().map_err(|_| SendError::Refused("the mail's template failed".to_owned()))?;
         Ok(Self { subject: html.subject.to_owned(), text, html: rendered })
     }
 }
 
-impl MailSender {
+impl EmailSender {
     /// A sender by that client, whose retries must be off: a retry after a lost answer is a second mail.
     #[must_use]
     pub(crate) fn new(client: Lazy<Client>, from: Option<String>) -> Self {
@@ -104,9 +104,9 @@ impl MailSender {
     /// Sends one mail.
     ///
     /// # Errors
-    /// [`SendFault`], which tells a refusal from an unknown outcome.
-    pub async fn send(&self, to: &Email, mail: &Mail) -> Result<(), SendFault> {
-        let refused = |why: &str| SendFault::Refused(why.to_owned());
+    /// [`SendError`], which tells a refusal from an unknown outcome.
+    pub async fn send(&self, to: &Email, mail: &EmailMessage) -> Result<(), SendError> {
+        let refused = |why: &str| SendError::Refused(why.to_owned());
         let from = self.from.as_deref().ok_or_else(|| refused("MAIL_FROM is not set"))?;
         // `build` fails without data alone.
         let content = |data: &str| {

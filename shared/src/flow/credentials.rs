@@ -1,0 +1,135 @@
+//! Passwords: accepting a new one, and verifying one that was typed. An attempt is counted before it is compared.
+
+use crate::{
+    app::App,
+    clock::Timestamp,
+    domain::{
+        counter::Counter,
+        member::Member,
+        password::{self, Password, PasswordHash},
+        pay_password,
+        proof::{Reauthenticated, VerifiedPassword, VerifiedPayPassword},
+        session::Session,
+    },
+    error::{Error, Field},
+    http::{parameter::Parameter, request::Request},
+    metrics,
+};
+
+impl App {
+    /// Accepts a new login password. An unacceptable one costs no attempt and no code.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`] if it is not acceptable.
+    pub fn accept_password(&self, typed: &str, member: Option<&Member>) -> Result<Password, Error> {
+        let contacts = member.map(Member::contacts).unwrap_or_default();
+        self.passwords.accept(typed, &contacts).ok_or(Error::NotValid(Field::NewPassword))
+    }
+
+    /// Accepts a new pay password.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`] if it is not acceptable.
+    pub fn accept_pay_password(&self, typed: &str, member: &Member) -> Result<Password, Error> {
+        pay_password::accept(typed, member.phone.as_ref()).ok_or(Error::NotValid(Field::PayPassword))
+    }
+
+    /// Hashes an accepted password.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub fn hash(&self, password: &Password) -> Result<PasswordHash, Error> {
+        self.passwords.hash(&self.keys, password)
+    }
+
+    /// Verifies the member's login password.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`] if it is wrong or the member has none, [`Error::TooManyAttempts`] during a lockout of this
+    /// login.
+    pub async fn verify_password(
+        &self,
+        session: &Session,
+        member: &Member,
+        typed: &str,
+    ) -> Result<VerifiedPassword, Error> {
+        let failures = Counter::of_passwords(
+            member.id,
+            &session.claims.auth_time.0.to_string(),
+            self.settings.password_max_failures,
+            self.settings.password_lock_seconds,
+        );
+        let stored = self.verify(&failures, member.password.as_ref(), typed).await?;
+        let outdated = self.passwords.is_outdated(&self.keys, stored);
+        let rehashed = outdated.then(|| self.hash(&Password::existing(typed))).transpose()?;
+        Ok(VerifiedPassword { credential_version: member.credential_version, failures, rehashed })
+    }
+
+    /// Verifies the member's pay password.
+    ///
+    /// # Errors
+    /// [`Error::PayPasswordNotSet`], [`Error::NotValid`] if it is wrong, [`Error::TooManyAttempts`] during a lockout.
+    pub async fn verify_pay_password(
+        &self,
+        member: &Member,
+        typed: &str,
+    ) -> Result<VerifiedPayPassword, Error> {
+        let stored = member.pay_password.as_ref().ok_or(Error::PayPasswordNotSet)?;
+        let failures = self.pay_password_failures(member);
+        let hash = self.verify(&failures, Some(stored), typed).await?.clone();
+        Ok(VerifiedPayPassword { hash, failures })
+    }
+
+    /// Requires a recent login, or the login `password` instead, before a phone or an email address is replaced. An
+    /// attacker with an open session could otherwise take the account over by a recovery.
+    ///
+    /// # Errors
+    /// [`Error::ReauthenticationRequired`], or as [`App::verify_password`].
+    pub async fn reauthenticate(
+        &self,
+        session: &Session,
+        member: &Member,
+        request: &Request,
+    ) -> Result<Reauthenticated, Error> {
+        if let Some(password) = request.optional(Parameter::Password) {
+            return self.verify_password(session, member, password).await.map(Reauthenticated::ByPassword);
+        }
+        let recent = session.claims.auth_time.plus(self.settings.reauthentication_seconds) > Timestamp::now();
+        if recent { Ok(Reauthenticated::ByLogin) } else { Err(Error::ReauthenticationRequired) }
+    }
+
+    /// Ends the row of failures of a verified password that allows no change.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn end_failures(&self, verified: VerifiedPassword) -> Result<(), Error> {
+        self.store.reset(&verified.failures).await
+    }
+
+    /// Returns the counter of wrong pay passwords in a row, which lock the pay password for
+    /// `PAY_PASSWORD_LOCK_SECONDS`.
+    #[must_use]
+    pub fn pay_password_failures(&self, member: &Member) -> Counter {
+        Counter::of_pay_passwords(
+            member.id,
+            self.settings.pay_password_max_failures,
+            self.settings.pay_password_lock_seconds,
+        )
+    }
+
+    async fn verify<'a>(
+        &self,
+        failures: &Counter,
+        stored: Option<&'a PasswordHash>,
+        typed: &str,
+    ) -> Result<&'a PasswordHash, Error> {
+        let left = self.store.count(failures).await?;
+        match stored {
+            Some(stored) if password::verify(&self.keys, typed, stored)? => Ok(stored),
+            Some(_) | None => {
+                metrics::wrong_attempt(left);
+                Err(Error::NotValid(Field::OldPassword))
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Sessions: authenticating a request, and renewing the session with the reply.
+
+use crate::{
+    ExposeSecret,
+    app::App,
+    clock::Timestamp,
+    domain::{
+        change::Change,
+        member::MemberId,
+        session::{self, Session},
+    },
+    error::Error,
+    http::request::Request,
+};
+
+impl App {
+    /// Authenticates the session of a request.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`] if the session is missing or invalid, or the credentials changed since it was issued.
+    pub async fn authenticate(&self, request: &Request) -> Result<Session, Error> {
+        let token = request.session_token.as_ref().ok_or(Error::InvalidToken)?;
+        let claims = session::verify(&self.keys, &self.settings, token.expose_secret())?;
+        let member = self.store.member(claims.member).await?;
+        match &member {
+            Some(member) if member.credential_version != claims.credential_version => {
+                Err(Error::InvalidToken)
+            }
+            _ => Ok(Session { claims, member }),
+        }
+    }
+
+    /// Authenticates the session of a request that does not need one. A session that was sent must be valid.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`] if an invalid session was sent.
+    pub async fn authenticate_if_sent(&self, request: &Request) -> Result<Option<Session>, Error> {
+        match &request.session_token {
+            Some(_) => self.authenticate(request).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Renews a session.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if signing fails.
+    pub fn renew(&self, session: &Session) -> Result<String, Error> {
+        self.issue(session.claims.member, session.claims.credential_version, session.claims.auth_time)
+    }
+
+    /// Renews the session of a request that does not need one, if it was sent.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if signing fails.
+    pub fn renew_if_sent(&self, session: Option<&Session>) -> Result<Option<String>, Error> {
+        session.map(|session| self.renew(session)).transpose()
+    }
+
+    /// Renews a session so that it remains valid after a change, which ends all others if it raises the credential
+    /// version.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if signing fails.
+    pub fn renew_after(&self, session: &Session, change: &Change) -> Result<String, Error> {
+        self.issue(session.claims.member, change.credential_version(), session.claims.auth_time)
+    }
+
+    /// Issues a session to a member who logged in at `auth_time`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if signing fails.
+    pub fn issue(
+        &self,
+        member: MemberId,
+        credential_version: u64,
+        auth_time: Timestamp,
+    ) -> Result<String, Error> {
+        session::issue(&self.keys, &self.settings, member, credential_version, auth_time)
+    }
+}
