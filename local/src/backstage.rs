@@ -6,10 +6,7 @@ use axum::{Json, Router, body::Bytes, extract::State, http::StatusCode, routing:
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::{
-    messages::{Inbox, Message},
-    runtime::Runtime,
-};
+use crate::{events::Message, messages::Inbox, runtime::Runtime};
 
 /// The event by which a schedule keeps a function warm.
 const PING: &[u8] = br#"{"source":"aws.scheduler"}"#;

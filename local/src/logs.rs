@@ -5,27 +5,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::events::{Event, Observer};
+use crate::events::{Event, LogLine, Observer};
 
 /// How many lines are kept; older ones are forgotten.
 const KEPT: usize = 50_000;
-
-/// A line that a function's process wrote to its output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
-    /// The function's binary.
-    pub function: String,
-    /// The line, without its end.
-    pub text: String,
-}
-
-impl LogLine {
-    /// Whether it is a document of CloudWatch's embedded metric format, which is for no reader of a log.
-    #[must_use]
-    pub fn is_metrics(&self) -> bool {
-        self.text.starts_with(r#"{"_aws":"#)
-    }
-}
 
 /// The latest lines of all functions.
 pub(crate) struct Logs {

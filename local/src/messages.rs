@@ -9,45 +9,14 @@ use std::{
 };
 
 use axum::{Router, extract::DefaultBodyLimit};
-use serde::Serialize;
 
 use crate::{
     aws, clock,
-    events::{Event, Observer},
+    events::{Channel, Event, Message, Observer},
 };
 
 /// How many messages are kept; older ones are forgotten.
 const KEPT: usize = 1_000;
-
-/// The way that a message takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Channel {
-    /// To a phone.
-    Sms,
-    /// To a mailbox.
-    Mail,
-}
-
-/// A message that a function sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Message {
-    /// The id that the sender got as answer.
-    pub id: String,
-    /// SMS or mail.
-    pub channel: Channel,
-    /// The phone number or mail address.
-    pub to: String,
-    /// The text; of a mail, its plain text.
-    pub text: String,
-    /// The first number of 6 to 10 digits in the text.
-    pub code: Option<String>,
-    /// The first link in the text.
-    pub link: Option<String>,
-    /// When it was sent: RFC 3339, UTC.
-    pub sent_at: String,
-}
 
 /// The caught messages.
 pub(crate) struct Inbox {

@@ -16,10 +16,7 @@ use axum::{Router, body::Bytes};
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::{
-    aws,
-    logs::{LogLine, Logs},
-};
+use crate::{aws, events::LogLine, logs::Logs};
 use mailbox::Mailboxes;
 use process::{Outcome, Process};
 

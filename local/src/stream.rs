@@ -17,7 +17,8 @@ use tokio::{
 
 use crate::{
     aws,
-    logs::{LogLine, Logs},
+    events::LogLine,
+    logs::Logs,
     runtime::{Invocation, Runtime},
     template::{Subscription, Template},
 };

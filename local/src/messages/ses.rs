@@ -13,7 +13,8 @@ use axum::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Channel, Inbox};
+use super::Inbox;
+use crate::events::Channel;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

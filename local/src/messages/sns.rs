@@ -11,8 +11,8 @@ use axum::{
     routing::post,
 };
 
-use super::{Channel, Inbox};
-use crate::aws;
+use super::Inbox;
+use crate::{aws, events::Channel};
 
 pub(super) fn routes() -> Router<Arc<Inbox>> {
     Router::new().route("/", post(call))

@@ -19,10 +19,7 @@ use super::{
     Function, Invocation,
     mailbox::{Delivery, Sender},
 };
-use crate::{
-    aws,
-    logs::{LogLine, Logs},
-};
+use crate::{aws, events::LogLine, logs::Logs};
 
 /// How long a process may take from its start to its first request for an event, as in Lambda.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
