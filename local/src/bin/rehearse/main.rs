@@ -7,6 +7,7 @@ mod cloud;
 mod deployment;
 mod dynamodb;
 mod emulator;
+mod failure;
 mod flows;
 mod moto;
 mod operator;
@@ -27,12 +28,7 @@ use clap::Parser;
 use local::Template;
 use reqwest::Client;
 
-use crate::{
-    cloud::{Cloud, Failure},
-    emulator::Emulator,
-    moto::Moto,
-    programs::Workshop,
-};
+use crate::{cloud::Cloud, emulator::Emulator, failure::Failure, moto::Moto, programs::Workshop};
 
 /// Rehearses a deployment on this machine: no AWS, no Docker.
 ///

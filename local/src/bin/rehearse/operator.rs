@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::{
-    cloud::Failure,
     deployment::STACK,
+    failure::Failure,
     programs::{Error, Workshop},
 };
 

@@ -1,10 +1,7 @@
 //! The member's mail address.
 
 use super::{Outcome, SEND_MAIL, VERIFY_MAIL, ensure, with_phone};
-use crate::{
-    cloud::{Cloud, Failure},
-    deployment::MAIL_LINK_BASE_URL,
-};
+use crate::{cloud::Cloud, deployment::MAIL_LINK_BASE_URL, failure::Failure};
 use local::members::Created;
 use shared::contact::Email;
 

@@ -12,7 +12,7 @@ use std::pin::Pin;
 
 use local::members::NewMember;
 
-use crate::cloud::{Cloud, Failure};
+use crate::{cloud::Cloud, failure::Failure};
 
 const SEND: &str = "/v1/user/sendChangePasswordMessage";
 const CHANGE_BY_MESSAGE: &str = "/v1/user/changePasswordByMessage";

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{NEW_PASSWORD, Outcome, PASSWORD, SECURITY, SEND, e164, ensure};
-use crate::cloud::{Cloud, Failure};
+use crate::{cloud::Cloud, failure::Failure};
 
 /// [`PASSWORD`] by bcrypt, as most systems keep it.
 const BCRYPT: &str = "$2a$04$x1mdGEW6GjhvyC81qw5urOy7c9JUUJf2y9.q3/aqTYK2N98v9iFpq";

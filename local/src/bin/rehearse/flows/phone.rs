@@ -1,7 +1,7 @@
 //! The member's phone.
 
 use super::{BIND_PHONE, Outcome, SECURITY, e164, ensure, with_mail, with_phone};
-use crate::cloud::{Cloud, Failure};
+use crate::{cloud::Cloud, failure::Failure};
 use local::members::{Created, NewMember};
 use shared::contact::Destination;
 

@@ -14,10 +14,7 @@ use super::{
     BIND_PHONE, CHANGE_BY_MESSAGE, NEW_PASSWORD, Outcome, PASSWORD, RESET_PAY_PASSWORD, SECURITY, SEND,
     SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, e164, ensure, with_phone,
 };
-use crate::{
-    cloud::{Cloud, Failure},
-    deployment::RESEND_AFTER_SECONDS,
-};
+use crate::{cloud::Cloud, deployment::RESEND_AFTER_SECONDS, failure::Failure};
 
 /// By the old password, from [`PASSWORD`].
 const CHANGE: [(&str, &str); 2] = [("oldPassword", PASSWORD), ("newPasswordFirst", NEW_PASSWORD)];
