@@ -7,10 +7,10 @@ use crate::{
     },
     proxy::{ANY, Fault, On, Proxy, STORE},
 };
-use local::Template;
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use template::Template;
 
 const ORIGIN: &str = "https://app.example.com";
 const SET: [(&str, &str); 1] = [("CORS_ORIGIN", ORIGIN)];

@@ -8,13 +8,13 @@ use crate::{
     changes::{Change, Kind, MANY},
     proxy::{ANY, Fault, MAIL, On, Proxy, REFUSED, Request, SMS, STORE},
 };
-use local::{
-    Template,
-    template::grants::{self, Grant},
-};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use template::{
+    Template,
+    grants::{self, Grant},
+};
 use tokio::sync::OnceCell;
 
 const PUBLISH: &str = "sns:Publish";

@@ -1,9 +1,9 @@
 //! The README's table of endpoints, the binaries, the template, the events and the settings are one.
 
 use crate::bundle::root;
-use local::Template;
 use shared::settings::Settings;
 use std::{collections::BTreeMap, fs};
+use template::Template;
 
 /// The function that the table's stream calls, and nobody else.
 const DELIVER: &str = "deliver-notices";

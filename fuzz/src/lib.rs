@@ -1,6 +1,5 @@
 //! What holds of any input, a function a fuzz target. `tests/fuzz.rs` replays the corpora through them.
 
-use local::Template;
 use serde_json::{Map, Value, json, value::RawValue};
 use shared::{
     App, Error, PageApi, Parameter, Reply, Request, UserApi,
@@ -16,6 +15,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::LazyLock,
 };
+use template::Template;
 use tokio::runtime::{Builder, Runtime};
 
 /// Holds true of an input, or panics.

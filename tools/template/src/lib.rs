@@ -1,5 +1,6 @@
 //! What `template.yaml` says about functions, routes and the table, so that the laptop runs what deploys.
 
+mod account;
 mod document;
 pub mod grants;
 mod intrinsics;
@@ -16,13 +17,13 @@ use std::{
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::aws;
 use document::{
     Document, FunctionProperties, Metadata, Resource, RouteProperties, ScheduleProperties, TableProperties,
 };
 use intrinsics::{Names, text_of};
 use stream::StreamProperties;
 
+pub use account::{ACCOUNT_ID, REGION, stream_arn};
 pub use stream::{Filter, Subscription};
 
 const FUNCTION: &str = "AWS::Serverless::Function";
@@ -243,12 +244,12 @@ impl Table {
     /// Its ARN.
     #[must_use]
     pub fn arn(&self) -> String {
-        aws::table_arn(&self.name)
+        account::table_arn(&self.name)
     }
 
     /// The ARN of its stream, if it has one.
     fn stream_arn(&self) -> Option<String> {
-        self.schema.contains_key("StreamSpecification").then(|| aws::stream_arn(&self.name))
+        self.schema.contains_key("StreamSpecification").then(|| stream_arn(&self.name))
     }
 
     fn of(resources: &BTreeMap<String, Resource>, names: &Names) -> Result<Self, Error> {

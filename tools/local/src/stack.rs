@@ -12,6 +12,7 @@ use std::{
 
 use axum::{Router, body::Bytes};
 use shared::settings::Settings;
+use template::Template;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
@@ -25,7 +26,6 @@ use crate::{
     newcomer::Demo,
     runtime::{Invocation, Program, Runtime, UnknownFunction},
     stream::Stream,
-    template::{self, Template},
 };
 
 /// How long open connections may take to end at a shutdown.

@@ -13,9 +13,10 @@ use dynoxide::{
 };
 use rusqlite::Connection;
 use serde_json::Value;
+use template::Table;
 use tokio::{net::TcpListener, task::spawn_blocking, time::interval};
 
-use crate::{aws::random_id, stream, template::Table};
+use crate::{aws::random_id, stream};
 
 /// How often expired items are removed; AWS takes up to days.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);

@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use dynoxide::{Database, actions::get_records::Record, errors::DynoxideError, types::AttributeValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use template::{Subscription, Template};
 use tokio::{
     sync::{Notify, watch},
     task::spawn_blocking,
@@ -20,7 +21,6 @@ use crate::{
     events::LogLine,
     logs::Logs,
     runtime::{Invocation, Runtime},
-    template::{Subscription, Template},
 };
 use shard::{Place, Shard};
 

@@ -1,15 +1,14 @@
 //! Drives the local stack with flows of many members at a rising rate, then reads the table past the functions:
 //! whether every change that was answered is there, whole, and no other in part. docs/load.md tells more.
 //!
-//! `cargo run --release -p local --example load -- --seconds 60 --rate 20`
+//! `cargo run --release -p bench --bin load -- --seconds 60 --rate 20`
 
 #![expect(clippy::indexing_slicing, reason = "a field that JSON lacks reads as null")]
 
 mod check;
 mod flow;
-#[path = "../stage/mod.rs"]
-mod stage;
 
+use bench::harness;
 use clap::Parser;
 use flow::{CODE_LIMIT, Member, Target};
 use reqwest::Client;
@@ -43,7 +42,7 @@ struct Arguments {
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments = Arguments::parse();
     let stack =
-        stage::start(&[("COOLING_OFF_SECONDS", "0"), ("CODE_TTL_SECONDS", "600")], flow::catch).await?;
+        harness::start(&[("COOLING_OFF_SECONDS", "0"), ("CODE_TTL_SECONDS", "600")], flow::catch).await?;
     let target = Arc::new(Target { http: Client::new(), url: stack.url().to_owned() });
     let mut idle = VecDeque::new();
     for number in 0..arguments.members {

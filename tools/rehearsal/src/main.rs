@@ -1,4 +1,4 @@
-//! `cargo run -p local --bin rehearse`: deploys the template into an emulated cloud with the commands that deploy it
+//! `cargo run -p rehearsal`: deploys the template into an emulated cloud with the commands that deploy it
 //! to AWS, and walks every flow of both documents over the deployed API; then once more with moto as the store.
 
 #![expect(clippy::indexing_slicing, reason = "a field that JSON lacks reads as null")]
@@ -25,8 +25,8 @@ use std::{
 };
 
 use clap::Parser;
-use local::Template;
 use reqwest::Client;
+use template::Template;
 
 use crate::{cloud::Cloud, emulator::Emulator, failure::Failure, moto::Moto, programs::Workshop};
 
@@ -45,7 +45,7 @@ enum Error {
     #[error("{}: {reason}", path.display())]
     Folder { path: std::path::PathBuf, reason: io::Error },
     #[error("template.yaml: {0}")]
-    Template(#[from] local::template::Error),
+    Template(#[from] template::Error),
     #[error(transparent)]
     Program(#[from] programs::Error),
     #[error(transparent)]
@@ -88,7 +88,7 @@ struct Walked {
 async fn main() -> ExitCode {
     Arguments::parse();
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = package.parent().unwrap_or(package);
+    let root = package.ancestors().nth(2).unwrap_or(package);
     let workshop = Workshop {
         root: root.to_owned(),
         folder: root.join("target/rehearsal"),

@@ -3,11 +3,7 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// The account's number: one that AWS gives to nobody.
-pub(crate) const ACCOUNT_ID: &str = "000000000000";
-
-/// The account's region.
-pub(crate) const REGION: &str = "us-east-1";
+pub(crate) use template::{ACCOUNT_ID, REGION, stream_arn};
 
 /// The version of every function.
 pub(crate) const FUNCTION_VERSION: &str = "$LATEST";
@@ -15,16 +11,6 @@ pub(crate) const FUNCTION_VERSION: &str = "$LATEST";
 /// The ARN of the Lambda function `name`.
 pub(crate) fn function_arn(name: &str) -> String {
     format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}")
-}
-
-/// The ARN of the DynamoDB table `table`.
-pub(crate) fn table_arn(table: &str) -> String {
-    format!("arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{table}")
-}
-
-/// The ARN of the stream of the DynamoDB table `table`; AWS would end it with the time of the stream's beginning.
-pub(crate) fn stream_arn(table: &str) -> String {
-    format!("{}/stream/local", table_arn(table))
 }
 
 /// A random id, as AWS gives one to requests and messages.

@@ -20,7 +20,6 @@ pub mod newcomer;
 mod runtime;
 mod stack;
 mod stream;
-pub mod template;
 
 pub use database::Error as DatabaseError;
 pub use end::end_of_work;
@@ -29,4 +28,3 @@ pub use events::{Channel, Event, LogLine, Message, Observer};
 pub use runtime::{Invocation, UnknownFunction};
 pub use stack::{Error, Options, Stack};
 pub use stream::Error as StreamError;
-pub use template::Template;

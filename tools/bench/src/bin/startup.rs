@@ -1,30 +1,29 @@
 //! How long a function takes from the start of its process to its first question for an event, and how
 //! much memory it then has, beside a bare `lambda_http` hello measured in turn. Linux only.
 //!
-//! `cargo run -p local --example startup` builds what it measures as it deploys.
+//! `cargo run -p bench --bin startup` builds what it measures as it deploys.
 
+use bench::harness;
 use std::{
-    env,
     error::Error,
     fs,
     io::{BufRead, BufReader},
     net::TcpListener,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
+use template::Template;
 
 /// Starts of each program, in turn, so that a machine that drifts does so for all of them.
 const ROUNDS: usize = 60;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    build(&["--package", "functions", "--bins"])?;
-    build(&["--package", "shared", "--example", "hello"])?;
-    // This program is target/debug/examples/startup.
-    let this = env::current_exe()?;
-    let binaries = this.ancestors().nth(3).ok_or("no target folder")?.join("release");
+    harness::build(&["--release", "--package", "functions", "--bins"])?;
+    harness::build(&["--release", "--package", "shared", "--example", "hello"])?;
+    let binaries = harness::programs()?.with_file_name("release");
     let mut programs = vec![binaries.join("examples/hello")];
-    let template = local::Template::load(&root().join("template.yaml"))?;
+    let template = Template::load(&harness::root().join("template.yaml"))?;
     programs.extend(template.functions.iter().map(|function| binaries.join(&function.binary)));
 
     let mut starts = vec![Vec::new(); programs.len()];
@@ -44,16 +43,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{name:<30} {milliseconds:>9.2} {ratio:>9.2} {resident:>9.1}");
     }
     Ok(())
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn build(what: &[&str]) -> Result<(), Box<dyn Error>> {
-    let built =
-        Command::new(env!("CARGO")).current_dir(root()).args(["build", "--release"]).args(what).status()?;
-    if built.success() { Ok(()) } else { Err("cargo build failed".into()) }
 }
 
 /// Starts `program` and ends it once it asks for an event: the time until then, and its resident KiB.

@@ -11,7 +11,8 @@ use std::{
 };
 
 use clap::Parser;
-use local::{KEYS_SECRET_ARN, Options, Stack, Template, Unquotable, keys, newcomer};
+use local::{KEYS_SECRET_ARN, Options, Stack, Unquotable, keys, newcomer};
+use template::Template;
 
 /// The phone of the first document's examples.
 const DEMO_PHONE: &str = "13627140483";
@@ -66,7 +67,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Error> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = package.parent().unwrap_or(package);
+    let root = package.ancestors().nth(2).unwrap_or(package);
     let template = root.join("template.yaml");
     let settings = settings(&template)?;
     let binaries = cargo::build(root, arguments.release)?;

@@ -1,12 +1,11 @@
 //! Whether the time of an answer tells who has an account: what somebody who is not logged in can ask, about
 //! destinations of members and destinations of nobody in turn, each asked once.
 //!
-//! `cargo run --release -p local --example enumeration -- --rounds 300`
+//! `cargo run --release -p bench --bin enumeration -- --rounds 300`
 
 #![expect(clippy::indexing_slicing, reason = "a field that JSON lacks reads as null")]
 
-mod stage;
-
+use bench::harness;
 use clap::Parser;
 use local::Stack;
 use reqwest::{Client, RequestBuilder};
@@ -35,7 +34,7 @@ const WAYS: [&str; 3] = ["send-code", "send-mail", "verify-recovery-code, wrong"
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let Arguments { rounds } = Arguments::parse();
-    let stack = stage::start(&[], |_| ()).await?;
+    let stack = harness::start(&[], |_| ()).await?;
     let http = Client::new();
     for round in 0..WARM_UP + rounds {
         let (phone, email) = destinations(2 * round);

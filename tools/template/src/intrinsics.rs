@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::aws;
+use crate::account::{ACCOUNT_ID, REGION};
 
 /// The names that a template may refer to, with their values; a resource's attribute is named `Resource.Attribute`.
 pub(super) struct Names(BTreeMap<String, Value>);
@@ -13,9 +13,9 @@ impl Names {
     /// `values` are parameters and resources; the pseudo parameters are added.
     pub(super) fn new(values: impl IntoIterator<Item = (String, Value)>) -> Self {
         let pseudo = [
-            ("AWS::AccountId", aws::ACCOUNT_ID),
+            ("AWS::AccountId", ACCOUNT_ID),
             ("AWS::Partition", "aws"),
-            ("AWS::Region", aws::REGION),
+            ("AWS::Region", REGION),
             ("AWS::StackName", "local"),
             ("AWS::URLSuffix", "amazonaws.com"),
         ];

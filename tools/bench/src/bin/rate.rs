@@ -1,19 +1,18 @@
 //! How many members a second `members import` writes to the local store, and in how much memory.
 //!
-//! `cargo build --release -p operator && cargo run --release -p operator --example rate -- 50000`, with `md5` behind it
+//! `cargo build --release --bin members && cargo run --release -p bench --bin rate -- 50000`, with `md5` behind it
 //! for hashes that are hashed once more on the way.
 
+use bench::harness;
+use local::{Options, Stack, keys};
 use std::{
     env,
     error::Error,
     fmt::Write as _,
     fs,
-    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
-
-use local::{Options, Stack, keys};
 
 /// A bcrypt hash, as most systems have them; it says of itself what it is.
 const BCRYPT: &str = "$2b$04$9PppdWUkpwCi6nqVyJwkkO2hB3D0O1ky1UQoxdWNJKF6v4eGA9lSW,";
@@ -24,19 +23,18 @@ const MD5: &str = "fdcf36394daaf47def0d41d181d1443c,md5";
 async fn main() -> Result<(), Box<dyn Error>> {
     let count: u32 = env::args().nth(1).unwrap_or_else(|| "20000".to_owned()).parse()?;
     let hash = if env::args().nth(2).as_deref() == Some("md5") { MD5 } else { BCRYPT };
-    let profile = env::current_exe()?.ancestors().nth(2).ok_or("no target folder")?.to_owned();
-    let folder = profile.join("rate");
+    let programs = harness::programs()?;
+    let folder = programs.join("rate");
     fs::create_dir_all(&folder)?;
     for file in ["members.csv.errors", "members.csv.progress"] {
         let _ = fs::remove_file(folder.join(file));
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let options = Options {
         port: 0,
         data: None,
         // No function is called.
-        binaries: profile.clone(),
-        template: root.join("template.yaml"),
+        binaries: programs.clone(),
+        template: harness::root().join("template.yaml"),
         settings: [].into(),
         keys: keys::fresh(),
         on_event: |_| (),
@@ -50,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     fs::write(folder.join("members.csv"), &text)?;
 
-    let mut command = Command::new(profile.join("members"));
+    let mut command = Command::new(programs.join("members"));
     command.current_dir(&folder).args(["--env", "env", "--json", "import", "members.csv"]);
     let begun = Instant::now();
     let mut child = command.stdout(Stdio::inherit()).spawn()?;

@@ -19,13 +19,10 @@ use axum::{
 };
 use serde_json::json;
 use shared::settings::web_origin::WebOrigin;
+use template::{Route, Template};
 use tokio::time::timeout;
 
-use crate::{
-    aws, clock,
-    runtime::Runtime,
-    template::{Route, Template},
-};
+use crate::{aws, clock, runtime::Runtime};
 
 /// The largest body that API Gateway takes, in bytes.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;

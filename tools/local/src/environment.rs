@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{aws, template::Function};
+use template::Function;
+
+use crate::aws;
 
 /// The variable that names the table.
 pub(crate) const TABLE_NAME: &str = "TABLE_NAME";

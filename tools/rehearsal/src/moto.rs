@@ -52,7 +52,7 @@ impl Moto {
 }
 
 /// Makes the template's table, under the name that it was deployed under.
-pub async fn create(table: &Table, template: &local::Template) -> Result<(), Error> {
+pub async fn create(table: &Table, template: &template::Template) -> Result<(), Error> {
     table.call("CreateTable", Value::Object(template.table.schema.clone())).await?;
     Ok(())
 }
