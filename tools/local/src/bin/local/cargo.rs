@@ -30,13 +30,21 @@ struct Message {
     executable: Option<PathBuf>,
 }
 
-/// Builds every binary of the workspace in `root` and returns their folder.
+/// Builds the binaries of these names in the workspace at `root` and returns their folder.
 ///
-/// The debug build takes the same packages as `cargo run`, so that nothing is compiled twice for other features.
-/// The release build takes the functions alone, as they deploy.
-pub fn build(root: &Path, release: bool) -> Result<PathBuf, Error> {
+/// The debug build selects no package, like `cargo run`: cargo then gives the dependencies the same features and
+/// compiles none of them twice. The names keep it from building the other programs of the workspace.
+/// The release build selects the functions' package, as a deployment does.
+pub fn build<'a>(
+    root: &Path,
+    binaries: impl IntoIterator<Item = &'a str>,
+    release: bool,
+) -> Result<PathBuf, Error> {
     let mut command = Command::new(cargo());
-    command.current_dir(root).args(["build", "--bins", "--message-format=json-render-diagnostics"]);
+    command.current_dir(root).args(["build", "--message-format=json-render-diagnostics"]);
+    for binary in binaries {
+        command.args(["--bin", binary]);
+    }
     if release {
         command.args(["--release", "--package", "functions"]);
     }

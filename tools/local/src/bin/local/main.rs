@@ -68,9 +68,12 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Error> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = package.ancestors().nth(2).unwrap_or(package);
-    let template = root.join("template.yaml");
-    let settings = settings(&template)?;
-    let binaries = cargo::build(root, arguments.release)?;
+    let path = root.join("template.yaml");
+    let template =
+        Template::load(&path).map_err(|reason| local::Error::Template { path: path.clone(), reason })?;
+    let settings = settings(&template);
+    let functions = template.functions.iter().map(|function| function.binary.as_str());
+    let binaries = cargo::build(root, functions, arguments.release)?;
     let keys = match &arguments.data {
         Some(data) => kept_keys(data)?,
         None => keys::fresh(),
@@ -79,7 +82,7 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
         port: arguments.port,
         data: arguments.data,
         binaries,
-        template,
+        template: path,
         settings,
         keys,
         on_event: terminal::show,
@@ -98,16 +101,14 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
 
 /// The settings that this process's environment overrides, among those that the template declares.
 #[expect(clippy::disallowed_methods, reason = "the command line's own settings come from its environment")]
-fn settings(template: &Path) -> Result<BTreeMap<String, String>, local::Error> {
-    let path = template.to_owned();
-    let template = Template::load(template).map_err(|reason| local::Error::Template { path, reason })?;
-    Ok(template
+fn settings(template: &Template) -> BTreeMap<String, String> {
+    template
         .variable_names()
         .into_iter()
         // The stack's keys are its own.
         .filter(|name| *name != KEYS_SECRET_ARN)
         .filter_map(|name| Some((name.to_owned(), env::var(name).ok()?)))
-        .collect())
+        .collect()
 }
 
 fn kept_keys(data: &Path) -> Result<String, Error> {
