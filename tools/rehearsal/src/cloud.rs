@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     deployment::{self, Deployment},
-    dynamodb::Table,
+    dynamodb,
     emulator::Emulator,
     failure::{Failure, MESSAGE_LIMIT},
     operator::Operator,
@@ -42,7 +42,7 @@ pub struct Cloud {
     pub emulator: Emulator,
     pub deployment: Deployment,
     pub operator: Operator,
-    pub table: Table,
+    table: String,
     /// The product's own library, on the deployed table and keys.
     pub app: App,
     /// What every path is added to.
@@ -51,33 +51,30 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// The stack that was deployed into `emulator`, with its table at `store`.
+    /// The stack that was deployed into `emulator`.
     pub async fn new(
         workshop: &Workshop,
         http: &Client,
         emulator: Emulator,
         deployment: Deployment,
-        store: &str,
     ) -> Result<Self, Error> {
-        let name = deployment.output("TableName")?.to_owned();
+        let table = deployment.output("TableName")?.to_owned();
         let environment = BTreeMap::from([
-            ("TABLE_NAME", name.as_str()),
+            ("TABLE_NAME", table.as_str()),
             ("KEYS_SECRET_ARN", deployment.output("KeysSecretArn")?),
             ("AWS_REGION", REGION),
             ("AWS_ACCESS_KEY_ID", KEY),
             ("AWS_SECRET_ACCESS_KEY", KEY),
             ("AWS_ENDPOINT_URL", &emulator.url),
-            ("AWS_ENDPOINT_URL_DYNAMODB", store),
         ]);
         let settings = Settings::read(|name| environment.get(name).map(|&value| value.to_owned()))?;
         let app = App::start(settings).await.map_err(Error::App)?;
-        let table = Table { http: http.clone(), url: store.to_owned(), name };
         // https://<api>.execute-api.<region>.amazonaws.com/<stage>, where the emulator has a path.
         let address = deployment.output("ApiUrl")?.trim_start_matches("https://");
         let (host, stage) = address.split_once('/').unwrap_or((address, ""));
         let api = host.split('.').next().unwrap_or_default();
         let url = format!("{}/restapis/{api}/{stage}/_user_request_", emulator.url);
-        let operator = Operator::new(workshop, &emulator.url, store);
+        let operator = Operator::new(workshop, &emulator.url);
         Ok(Self { emulator, deployment, operator, table, app, url, http: http.clone() })
     }
 
@@ -167,8 +164,13 @@ impl Cloud {
         answer.json().await.map_err(unreachable)
     }
 
+    /// Returns every item of the table.
+    pub async fn items(&self) -> Result<Vec<Value>, Failure> {
+        Ok(dynamodb::scan(&self.http, &self.emulator.url, &self.table).await?)
+    }
+
     /// Where a function is called directly.
-    pub fn invocations(&self, function: &str) -> String {
+    fn invocations(&self, function: &str) -> String {
         format!("{}/2015-03-31/functions/{function}/invocations", self.emulator.url)
     }
 }

@@ -60,8 +60,8 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts it. What its functions ask of DynamoDB goes to `store`, or else to itself.
-    pub async fn start(workshop: &Workshop, http: &Client, store: Option<&str>) -> Result<Self, Error> {
+    /// Starts it.
+    pub async fn start(workshop: &Workshop, http: &Client) -> Result<Self, Error> {
         let port = free_port()?;
         let url = format!("http://127.0.0.1:{port}");
         let mut command = workshop.sealed(workshop.tools.join("python3"), &url);
@@ -70,11 +70,7 @@ impl Emulator {
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
             .env("IOT_MTLS_ENABLED", "0");
-        if let Some(store) = store {
-            // The functions inherit the emulator's environment.
-            command.env("AWS_ENDPOINT_URL_DYNAMODB", store);
-        }
-        let (log, _) = workshop.log(if store.is_some() { "emulator-beside-moto" } else { "emulator" })?;
+        let (log, _) = workshop.log("emulator")?;
         let errors = log.try_clone().map_err(Error::Port)?;
         let mut process = programs::start(command.stdout(std::process::Stdio::piped()).stderr(errors))?;
         let notes = Arc::<Mutex<Notes>>::default();
@@ -116,13 +112,13 @@ async fn listen(mut lines: Lines<BufReader<ChildStdout>>, notes: Arc<Mutex<Notes
 }
 
 /// A port that was free just now.
-pub fn free_port() -> Result<u16, Error> {
+fn free_port() -> Result<u16, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::Port)?;
     Ok(listener.local_addr().map_err(Error::Port)?.port())
 }
 
 /// Waits until `url` answers.
-pub async fn answers(http: &Client, url: &str, what: &'static str) -> Result<(), Error> {
+async fn answers(http: &Client, url: &str, what: &'static str) -> Result<(), Error> {
     let asked = async {
         while http.get(url).send().await.is_err() {
             sleep(Duration::from_millis(100)).await;

@@ -21,19 +21,18 @@ pub async fn build(workshop: &Workshop) -> Result<(), Error> {
 pub struct Operator {
     workshop: Workshop,
     cloud: String,
-    store: String,
 }
 
 impl Operator {
-    /// One whose cloud is at that address, and its DynamoDB at `store`.
-    pub fn new(workshop: &Workshop, cloud: &str, store: &str) -> Self {
-        Self { workshop: workshop.clone(), cloud: cloud.to_owned(), store: store.to_owned() }
+    /// One whose cloud is at that address.
+    pub fn new(workshop: &Workshop, cloud: &str) -> Self {
+        Self { workshop: workshop.clone(), cloud: cloud.to_owned() }
     }
 
     /// Runs the command, and answers each line of what it says.
     pub async fn run(&self, arguments: &[&str]) -> Result<Vec<Value>, Failure> {
         let mut members = self.workshop.sealed(self.workshop.root.join("target/debug/members"), &self.cloud);
-        members.env("AWS_ENDPOINT_URL_DYNAMODB", &self.store).args(["--stack", STACK, "--json"]);
+        members.args(["--stack", STACK, "--json"]);
         let wrong = |reason: &dyn std::fmt::Display| {
             Failure::Wrong(format!("members {}: {reason}", arguments.first().copied().unwrap_or_default()))
         };

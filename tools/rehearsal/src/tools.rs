@@ -1,4 +1,4 @@
-//! The tools from PyPI: an emulated cloud, a second DynamoDB, and what builds and deploys.
+//! The tools from PyPI: an emulated cloud, and what builds and deploys.
 
 use std::fs;
 

@@ -122,7 +122,7 @@ pub async fn table(cloud: &Cloud) -> Outcome {
     ensure(recorded, "the change is not recorded")?;
     let now = Timestamp::now().0;
     let (mut temporary, mut kept) = (0, 0);
-    for item in cloud.table.items().await? {
+    for item in cloud.items().await? {
         match item["expires_at"]["N"].as_str().map(str::parse::<u64>) {
             Some(Ok(end)) if end > now.saturating_sub(3_600) => temporary += 1,
             None if item["sk"]["S"] == "member" || item["sk"]["S"] == "owner" => kept += 1,
