@@ -4,6 +4,7 @@
 //! outcomes are taken in the order of the file: the journal always says up to which byte all is done.
 
 mod cores;
+mod field_error;
 mod fields;
 mod journal;
 mod lines;
@@ -25,10 +26,11 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{error::Error, output, progress, table::Table};
 use cores::Cores;
+use field_error::FieldError;
 use fields::Format;
 use journal::{Counts, Journal, Subject};
 use lines::{Batch, Line, Lines};
-use newcomer::{Fault, Newcomer, Rules};
+use newcomer::{Newcomer, Rules};
 use refused::Refused;
 
 /// Lines of a batch. Each is at most three items, and a transaction takes 100.
@@ -84,7 +86,7 @@ pub enum Outcome {
     /// The member was there.
     Skipped,
     /// Nothing was written.
-    Refused(Fault),
+    Refused(FieldError),
 }
 
 /// What an import did.
@@ -280,7 +282,7 @@ impl Import {
         Ok((batch, outcomes.into_iter().zip(unverified).collect()))
     }
 
-    fn parse(&self, line: &Line, memory: &mut Memory) -> Result<Newcomer, Fault> {
+    fn parse(&self, line: &Line, memory: &mut Memory) -> Result<Newcomer, FieldError> {
         Newcomer::read(self.format.fields(line)?, &self.rules, &self.keys, memory)
     }
 }

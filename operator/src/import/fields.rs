@@ -6,8 +6,8 @@ use csv::{ReaderBuilder, StringRecord, WriterBuilder};
 use serde_json::{Map, Value, json};
 
 use super::{
+    field_error::FieldError,
     lines::{Line, Lines},
-    newcomer::Fault,
 };
 use crate::error::Error;
 
@@ -77,9 +77,9 @@ impl Format {
     }
 
     /// The fields of a line.
-    pub fn fields(&self, line: &Line) -> Result<Fields, Fault> {
+    pub fn fields(&self, line: &Line) -> Result<Fields, FieldError> {
         if line.is_cut {
-            return Err(Fault::of("line", "it is too long"));
+            return Err(FieldError::new("line", "it is too long"));
         }
         match self {
             Self::Csv(names) => csv_fields(names, line),
@@ -99,7 +99,7 @@ impl Format {
     }
 
     /// A refused line with its fault, in the same format.
-    pub fn refused(&self, line: &Line, fault: &Fault) -> Result<Vec<u8>, Error> {
+    pub fn refused(&self, line: &Line, fault: &FieldError) -> Result<Vec<u8>, Error> {
         let fault = fault.to_string();
         match self {
             Self::Csv(names) => {
@@ -142,20 +142,20 @@ fn trimmed<'a>(name: &str, value: &'a str) -> &'a str {
     if name.ends_with("_salt") { value } else { value.trim() }
 }
 
-fn csv_record(line: &Line) -> Result<StringRecord, Fault> {
-    let text = std::str::from_utf8(&line.bytes).map_err(|_| Fault::of("line", "it is not UTF-8"))?;
+fn csv_record(line: &Line) -> Result<StringRecord, FieldError> {
+    let text = std::str::from_utf8(&line.bytes).map_err(|_| FieldError::new("line", "it is not UTF-8"))?;
     if text.matches('"').count() % 2 == 1 {
-        return Err(Fault::of("line", "a quotation mark is not closed"));
+        return Err(FieldError::new("line", "a quotation mark is not closed"));
     }
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let mut record = StringRecord::new();
     match reader.read_record(&mut record) {
         Ok(true) => {}
-        Ok(false) | Err(_) => return Err(Fault::of("line", "it is no CSV")),
+        Ok(false) | Err(_) => return Err(FieldError::new("line", "it is no CSV")),
     }
     match reader.read_record(&mut StringRecord::new()) {
         Ok(false) => Ok(record),
-        Ok(true) | Err(_) => Err(Fault::of("line", "there is a line break in it")),
+        Ok(true) | Err(_) => Err(FieldError::new("line", "there is a line break in it")),
     }
 }
 
@@ -165,27 +165,30 @@ fn csv_line<'a>(fields: impl Iterator<Item = &'a [u8]>) -> Result<Vec<u8>, Error
     writer.into_inner().map_err(Error::internal)
 }
 
-fn csv_fields(names: &[String], line: &Line) -> Result<Fields, Fault> {
+fn csv_fields(names: &[String], line: &Line) -> Result<Fields, FieldError> {
     let record = csv_record(line)?;
     if record.len() != names.len() {
         let (has, wanted) = (record.len(), names.len());
-        return Err(Fault::of("line", format!("it has {has} fields where the first line names {wanted}")));
+        return Err(FieldError::new(
+            "line",
+            format!("it has {has} fields where the first line names {wanted}"),
+        ));
     }
     let fields =
         names.iter().zip(&record).filter_map(|(name, value)| Some((known(name)?, trimmed(name, value))));
     Ok(fields.filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, value.to_owned())).collect())
 }
 
-fn json_fields(line: &Line) -> Result<Fields, Fault> {
+fn json_fields(line: &Line) -> Result<Fields, FieldError> {
     let object: Map<String, Value> =
-        serde_json::from_slice(&line.bytes).map_err(|_| Fault::of("line", "it is no JSON object"))?;
+        serde_json::from_slice(&line.bytes).map_err(|_| FieldError::new("line", "it is no JSON object"))?;
     let mut fields = Fields::new();
     for (name, value) in object {
         let Some(known) = known(&name) else {
             if name == ERROR {
                 continue;
             }
-            return Err(Fault::of("line", unknown(&name)));
+            return Err(FieldError::new("line", unknown(&name)));
         };
         let text = match value {
             Value::Null => continue,
@@ -193,7 +196,7 @@ fn json_fields(line: &Line) -> Result<Fields, Fault> {
             Value::Bool(_) | Value::Number(_) => value.to_string(),
             // Keycloak's credentials.
             Value::Object(_) if known.ends_with("password") => value.to_string(),
-            Value::Object(_) | Value::Array(_) => return Err(Fault::of(known, "it is no text")),
+            Value::Object(_) | Value::Array(_) => return Err(FieldError::new(known, "it is no text")),
         };
         if !text.is_empty() {
             fields.insert(known, text);
@@ -215,7 +218,7 @@ mod tests {
         let names: Vec<_> = ["id", "phone", "password"].map(str::to_owned).into();
         let format = Format::Csv(names);
         let was = line("1,13627140483,\"a,\"\"b\"\"\"");
-        let refused = format.refused(&was, &Fault::of("phone", "not, good")).unwrap();
+        let refused = format.refused(&was, &FieldError::new("phone", "not, good")).unwrap();
         let head = String::from_utf8(format.head().unwrap()).unwrap();
         assert_eq!(head, "id,phone,password,error\n");
         let again = Format::Csv(head.trim().split(',').map(str::to_owned).collect());
@@ -223,7 +226,7 @@ mod tests {
         assert_eq!(again.fields(&refused).unwrap(), format.fields(&was).unwrap());
 
         let was = line(r#"{"id":"1","phone":13627140483}"#);
-        let refused = Format::JsonLines.refused(&was, &Fault::of("phone", "not good")).unwrap();
+        let refused = Format::JsonLines.refused(&was, &FieldError::new("phone", "not good")).unwrap();
         let refused = line(String::from_utf8(refused).unwrap().trim_end());
         assert_eq!(Format::JsonLines.fields(&refused).unwrap(), Format::JsonLines.fields(&was).unwrap());
     }

@@ -1,7 +1,5 @@
 //! Fields become a member, or the first field that cannot.
 
-use std::{borrow::Cow, fmt};
-
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use shared::{
     clock::Timestamp,
@@ -13,30 +11,8 @@ use shared::{
 };
 use uuid::Uuid;
 
-use super::fields::Fields;
+use super::{field_error::FieldError, fields::Fields};
 use crate::error::Error;
-
-/// What is wrong with a line. Shows nothing of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The field, or `line` for the line as a whole.
-    pub field: &'static str,
-    /// What is wrong with it.
-    pub reason: Cow<'static, str>,
-}
-
-impl Fault {
-    /// A fault of that field.
-    pub fn of(field: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { field, reason: reason.into() }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.reason)
-    }
-}
 
 /// How fields are read.
 pub struct Rules {
@@ -67,15 +43,14 @@ const PAY_PASSWORD: Names = ["pay_password", "pay_password_form", "pay_password_
 
 impl Newcomer {
     /// Reads fields.
-    pub fn read(fields: Fields, rules: &Rules, keys: &Keys, memory: &mut Memory) -> Result<Self, Fault> {
+    pub fn read(fields: Fields, rules: &Rules, keys: &Keys, memory: &mut Memory) -> Result<Self, FieldError> {
         let field = |name: &'static str| fields.get(name).map(String::as_str);
-        let id = field("id").ok_or_else(|| Fault::of("id", "it is missing"))?;
+        let id = field("id").ok_or_else(|| FieldError::new("id", "it is missing"))?;
         let email = field("email").map(str::parse::<Email>).transpose();
-        let email = email.map_err(|_| Fault::of("email", "it is no mail address"))?;
+        let email = email.map_err(|_| FieldError::new("email", "it is no mail address"))?;
         let is_verified = match field("email_verified") {
-            Some(text) => {
-                truth(text).ok_or_else(|| Fault::of("email_verified", "it is neither true nor false"))?
-            }
+            Some(text) => truth(text)
+                .ok_or_else(|| FieldError::new("email_verified", "it is neither true nor false"))?,
             None => rules.trust_mail,
         };
         let member = Member {
@@ -117,26 +92,30 @@ impl Newcomer {
     }
 }
 
-fn member_id(text: &str, namespace: Option<Uuid>) -> Result<MemberId, Fault> {
+fn member_id(text: &str, namespace: Option<Uuid>) -> Result<MemberId, FieldError> {
     match (text.parse(), namespace) {
         (Ok(id), _) => Ok(MemberId(id)),
         (Err(_), Some(namespace)) => Ok(MemberId(named(namespace, text)?)),
-        (Err(_), None) => Err(Fault::of("id", "it is no UUID; --namespace makes one of it")),
+        (Err(_), None) => Err(FieldError::new("id", "it is no UUID; --namespace makes one of it")),
     }
 }
 
 /// RFC 9562, 5.5.
-fn named(namespace: Uuid, name: &str) -> Result<Uuid, Fault> {
+fn named(namespace: Uuid, name: &str) -> Result<Uuid, FieldError> {
     let mut context = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
     context.update(namespace.as_bytes());
     context.update(name.as_bytes());
     let digest = context.finish();
-    let bytes = digest.as_ref().first_chunk().ok_or_else(|| Fault::of("id", "no UUID can be made of it"))?;
+    let bytes =
+        digest.as_ref().first_chunk().ok_or_else(|| FieldError::new("id", "no UUID can be made of it"))?;
     Ok(uuid::Builder::from_sha1_bytes(*bytes).into_uuid())
 }
 
-fn phone(typed: &str, rules: &Rules) -> Result<Phone, Fault> {
-    rules.phones.parse(typed).map_err(|_| Fault::of("phone", "it is no phone number that may be sent to"))
+fn phone(typed: &str, rules: &Rules) -> Result<Phone, FieldError> {
+    rules
+        .phones
+        .parse(typed)
+        .map_err(|_| FieldError::new("phone", "it is no phone number that may be sent to"))
 }
 
 fn truth(text: &str) -> Option<bool> {
@@ -147,18 +126,18 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-fn language(tag: &str) -> Result<Language, Fault> {
-    Language::of_tag(tag).ok_or_else(|| Fault::of("language", "it is neither Chinese nor English"))
+fn language(tag: &str) -> Result<Language, FieldError> {
+    Language::of_tag(tag).ok_or_else(|| FieldError::new("language", "it is neither Chinese nor English"))
 }
 
-fn moment(name: &'static str, text: &str) -> Result<Timestamp, Fault> {
-    text.parse().map(Timestamp).map_err(|_| Fault::of(name, "it is no number of seconds since 1970"))
+fn moment(name: &'static str, text: &str) -> Result<Timestamp, FieldError> {
+    text.parse().map(Timestamp).map_err(|_| FieldError::new(name, "it is no number of seconds since 1970"))
 }
 
 /// What the text of a hash does not say of itself. A salt that no form takes is a fault: it would be lost.
-fn form(fields: &Fields, [_, form_name, salt_name]: Names) -> Result<Option<Form<'_>>, Fault> {
+fn form(fields: &Fields, [_, form_name, salt_name]: Names) -> Result<Option<Form<'_>>, FieldError> {
     let salt = fields.get(salt_name).map(String::as_str);
-    let some = || salt.ok_or_else(|| Fault::of(salt_name, "it is missing"));
+    let some = || salt.ok_or_else(|| FieldError::new(salt_name, "it is missing"));
     let form = match fields.get(form_name).map(String::as_str) {
         Some("md5-salt-before") => return Ok(Some(Form::Md5(Salt::Before(some()?)))),
         Some("md5-salt-after") => return Ok(Some(Form::Md5(Salt::After(some()?)))),
@@ -167,10 +146,10 @@ fn form(fields: &Fields, [_, form_name, salt_name]: Names) -> Result<Option<Form
         Some("md5") => Some(Form::Md5(Salt::None)),
         Some("sha256") => Some(Form::Sha256(Salt::None)),
         Some("better-auth") => Some(Form::BetterAuth),
-        Some(_) => return Err(Fault::of(form_name, "no such form is known")),
+        Some(_) => return Err(FieldError::new(form_name, "no such form is known")),
         None => None,
     };
-    if salt.is_some() { Err(Fault::of(salt_name, "its form takes none")) } else { Ok(form) }
+    if salt.is_some() { Err(FieldError::new(salt_name, "its form takes none")) } else { Ok(form) }
 }
 
 fn hash(
@@ -179,11 +158,11 @@ fn hash(
     rules: &Rules,
     keys: &Keys,
     memory: &mut Memory,
-) -> Result<Option<PasswordHash>, Fault> {
+) -> Result<Option<PasswordHash>, FieldError> {
     let [name, form_name, salt_name] = names;
     let Some(text) = fields.get(name) else {
         let alone = [form_name, salt_name].into_iter().find(|name| fields.contains_key(name));
-        return alone.map_or(Ok(None), |alone| Err(Fault::of(alone, "there is no hash beside it")));
+        return alone.map_or(Ok(None), |alone| Err(FieldError::new(alone, "there is no hash beside it")));
     };
     let form = form(fields, names)?;
     if form.is_none()
@@ -192,7 +171,7 @@ fn hash(
         return Ok(Some(kept));
     }
     let imported = rules.passwords.import(keys, text, form, memory);
-    imported.map(Some).map_err(|reason| Fault::of(name, reason.to_string()))
+    imported.map(Some).map_err(|reason| FieldError::new(name, reason.to_string()))
 }
 
 #[cfg(test)]

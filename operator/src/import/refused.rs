@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{fields::Format, lines::Line, newcomer::Fault};
+use super::{field_error::FieldError, fields::Format, lines::Line};
 use crate::{error::Error, private};
 
 /// The file, which is there once a line was refused.
@@ -55,7 +55,7 @@ impl Refused {
     }
 
     /// Adds a line.
-    pub fn add(&mut self, line: &Line, fault: &Fault, format: &Format) -> Result<(), Error> {
+    pub fn add(&mut self, line: &Line, fault: &FieldError, format: &Format) -> Result<(), Error> {
         if self.is_dry {
             return Ok(());
         }

@@ -17,10 +17,7 @@ use shared::{
     store::{Item, ItemKey, member},
 };
 
-use super::{
-    Existing, Import, Outcome,
-    newcomer::{Fault, Newcomer},
-};
+use super::{Existing, Import, Outcome, field_error::FieldError, newcomer::Newcomer};
 use crate::{
     error::Error,
     table::{ATTEMPTS, Sent, Table, has_failed, number, text, yield_to_others},
@@ -30,7 +27,10 @@ use crate::{
 const UNCHANGED: &str = "revision = :revision";
 
 /// Writes a batch; an outcome for each.
-pub async fn write(import: &Arc<Import>, batch: Vec<Result<Newcomer, Fault>>) -> Result<Vec<Outcome>, Error> {
+pub async fn write(
+    import: &Arc<Import>,
+    batch: Vec<Result<Newcomer, FieldError>>,
+) -> Result<Vec<Outcome>, Error> {
     let (mut outcomes, mut waiting) = sorted(batch);
     let mut attempt = 0;
     while !waiting.is_empty() {
@@ -95,7 +95,7 @@ pub async fn write(import: &Arc<Import>, batch: Vec<Result<Newcomer, Fault>>) ->
 /// What [`write()`] would do, as far as the table and the lines of the batch tell.
 pub async fn foresee(
     import: &Arc<Import>,
-    batch: Vec<Result<Newcomer, Fault>>,
+    batch: Vec<Result<Newcomer, FieldError>>,
 ) -> Result<Vec<Outcome>, Error> {
     let (mut outcomes, waiting) = sorted(batch);
     let mut keys = HashMap::new();
@@ -136,7 +136,7 @@ pub async fn foresee(
 type Indexed<T> = Vec<(usize, T)>;
 
 /// The outcomes that are known already, and those who are still to be written.
-fn sorted(batch: Vec<Result<Newcomer, Fault>>) -> (Indexed<Outcome>, Indexed<Newcomer>) {
+fn sorted(batch: Vec<Result<Newcomer, FieldError>>) -> (Indexed<Outcome>, Indexed<Newcomer>) {
     let (mut outcomes, mut waiting) = (Vec::new(), Vec::new());
     for (index, parsed) in batch.into_iter().enumerate() {
         match parsed {
@@ -177,12 +177,12 @@ fn partition(item: &Item) -> String {
 }
 
 /// The fault of a line whose phone or mail address is another's.
-fn taken(destination: &Destination) -> Fault {
+fn taken(destination: &Destination) -> FieldError {
     let field = match destination {
         Destination::Phone(_) => "phone",
         Destination::Email(_) => "email",
     };
-    Fault::of(field, "it belongs to another member")
+    FieldError::new(field, "it belongs to another member")
 }
 
 /// Gives a member who exists what their line has, and leaves alone what it has not.

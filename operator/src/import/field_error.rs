@@ -1,0 +1,25 @@
+//! Why a line is rejected.
+
+use std::{borrow::Cow, fmt};
+
+/// The problem with one field of a line. Never contains input data, which may be a hash or a contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// The field's name, or `line` if the whole line is malformed.
+    pub field: &'static str,
+    /// The problem.
+    pub reason: Cow<'static, str>,
+}
+
+impl FieldError {
+    /// Returns the error of a field.
+    pub fn new(field: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { field, reason: reason.into() }
+    }
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.reason)
+    }
+}
