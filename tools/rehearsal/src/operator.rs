@@ -13,7 +13,7 @@ use crate::{
 /// Builds the command, as whoever develops it does.
 pub async fn build(workshop: &Workshop) -> Result<(), Error> {
     let mut cargo = workshop.open("cargo");
-    cargo.args(["build", "--package", "operator", "--bin", "members"]);
+    cargo.args(["build", "--package", "members", "--bin", "members"]);
     workshop.run(cargo, "members").await
 }
 

@@ -12,12 +12,12 @@ const OLD_PASSWORD: &str = "the-old-password";
 fn commands() -> Vec<Vec<String>> {
     let text = fs::read_to_string(root().join("docs/members.md")).unwrap();
     let namespace = text.lines().find_map(|line| line.strip_prefix("NAMESPACE=")).unwrap().to_owned();
-    let lines = text.lines().filter_map(|line| line.strip_prefix("members import operator/examples/"));
+    let lines = text.lines().filter_map(|line| line.strip_prefix("members import tools/members/examples/"));
     lines
         .map(|line| {
             let line = line.replace("$NAMESPACE", &namespace);
             let (file, rest) = line.split_once(' ').unwrap_or((&line, ""));
-            let path = root().join("operator/examples").join(file);
+            let path = root().join("tools/members/examples").join(file);
             let words = rest.split_whitespace().map(str::to_owned);
             ["import".to_owned(), path.to_str().unwrap().to_owned()].into_iter().chain(words).collect()
         })
@@ -47,7 +47,7 @@ async fn every_example_is_imported_and_its_members_change_the_old_password_which
 
 #[test]
 fn every_example_file_stands_in_the_document() {
-    let files = fs::read_dir(root().join("operator/examples")).unwrap().map(|file| file.unwrap().path());
+    let files = fs::read_dir(root().join("tools/members/examples")).unwrap().map(|file| file.unwrap().path());
     let mut files: Vec<_> =
         files.filter(|path| path.extension().is_some_and(|extension| extension != "rs")).collect();
     files.sort();

@@ -16,7 +16,7 @@ pub const PHONE: &str = "13627140483";
 pub const OTHER_PHONE: &str = "13800138000";
 
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// The folder of the functions, which cargo builds for all tests once.
