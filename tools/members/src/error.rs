@@ -1,4 +1,4 @@
-//! Why a command did not do what it was asked to; one line each.
+//! Why a command failed, in one line.
 
 use std::{error::Error as _, io, path::PathBuf};
 
@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkErro
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The command line asks for what cannot be.
+    /// The command line, or a file that it names, cannot be used.
     #[error("{0}")]
     Usage(String),
     /// A file cannot be read or written.
@@ -15,46 +15,46 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// The operating system's error.
         reason: io::Error,
     },
     /// The output cannot be written.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
-    /// AWS refuses or does not answer.
+    /// A call to AWS failed.
     #[error("{call}: {reason}")]
     Aws {
-        /// What was called.
+        /// The service that was called.
         call: &'static str,
-        /// AWS's words.
+        /// The service's error code and message.
         reason: String,
     },
-    /// The store refuses or does not answer.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] shared::Error),
-    /// The settings are not those of the functions.
+    /// The functions would not accept the settings.
     #[error("{0}")]
     Settings(#[from] shared::settings::Faults),
     /// The keys cannot be used.
     #[error("{0}")]
     Keys(#[from] shared::keys::Fault),
-    /// Something was asked for that is not there.
+    /// Something that the command needs does not exist.
     #[error("{0}")]
-    Absent(String),
-    /// It is to be asked for once more, knowingly.
+    NotFound(String),
+    /// The command must be confirmed with `--yes`.
     #[error("{0}")]
-    Unconfirmed(String),
-    /// It was ended by Ctrl-C.
+    ConfirmationRequired(String),
+    /// Ctrl-C stopped the command.
     #[error("{0}")]
     Interrupted(String),
-    /// A fault of this program.
+    /// A bug in this program.
     #[error("internal: {0}")]
     Internal(String),
 }
 
 impl Error {
-    /// Turns what a call of an AWS client says into an error, without the request.
-    pub fn of_call<E, R>(call: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
+    /// Returns a function that converts the error of a call to AWS, without the request.
+    pub fn from_call<E, R>(call: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
         R: std::fmt::Debug + 'static,
@@ -68,19 +68,19 @@ impl Error {
                     None => error.to_string(),
                 },
             };
-            // Its last part is the error as Rust sees it.
+            // The rest is the error's `Debug` output.
             let reason = reason.lines().next().unwrap_or_default().to_owned();
             let reason = reason.split(" (").next().unwrap_or_default().to_owned();
             Self::Aws { call, reason }
         }
     }
 
-    /// Others write what this would write.
-    pub fn contended() -> Self {
+    /// Returns the error of a write that kept conflicting with other writers.
+    pub fn conflict() -> Self {
         Self::Aws { call: "DynamoDB", reason: "others are in the way for too long".to_owned() }
     }
 
-    /// A fault of this program.
+    /// Returns the error of a bug in this program.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         Self::Internal(cause.to_string())
     }

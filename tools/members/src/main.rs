@@ -1,31 +1,26 @@
 //! `members`: what an operator does with members, from a first import to the rotation of keys.
 
 mod actor;
+mod attribute;
+mod audit_log;
+mod commands;
 mod environment;
 mod error;
-mod export;
-mod import;
-mod keys;
+mod failures;
+mod keys_secret;
 mod output;
-mod private;
+mod private_file;
 mod progress;
-mod revoke;
 mod scan;
-mod session;
-mod show;
 mod table;
 mod target;
-mod trail;
-mod unlock;
+mod transaction;
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::{io, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
-use clap_complete::Shell;
 
+use commands::{audit, completions, export, import, keys, revoke, show, sign_session, unlock};
 use error::Error;
 use target::Target;
 
@@ -50,36 +45,21 @@ enum Command {
     /// Bring members along from another system
     Import(import::Arguments),
     /// Show what is kept of a member, but no hash
-    Show {
-        /// Id, phone or mail address
-        who: String,
-    },
+    Show(show::Arguments),
     /// Forget a member's wrong tries of passwords and codes
-    Unlock {
-        /// Id, phone or mail address
-        who: String,
-    },
+    Unlock(unlock::Arguments),
     /// End the sessions of a member, or of everybody
     Revoke(revoke::Arguments),
     /// Sign a session of a member, for a test
-    Session {
-        /// Id, phone or mail address
-        who: String,
-        /// Sign it though the table is marked as production
-        #[arg(long)]
-        yes: bool,
-    },
+    Session(sign_session::Arguments),
     /// Print what was done, to a member or on a day
-    Audit(trail::Arguments),
+    Audit(audit::Arguments),
     /// Write all members as JSON lines, as `import` reads them
     Export(export::Arguments),
     /// Make, rotate, retire and count keys
     Keys(keys::Arguments),
     /// Print completions for a shell
-    Completions {
-        /// Which shell
-        shell: Shell,
-    },
+    Completions(completions::Arguments),
 }
 
 #[tokio::main]
@@ -87,12 +67,12 @@ async fn main() -> ExitCode {
     match Box::pin(run(Arguments::parse())).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        // Whoever read the output has enough of it.
+        // The reader of standard output, such as `head`, has closed it.
         Err(Error::Output(reason)) if reason.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             output::note(format_args!("error: {error}"));
             match error {
-                // As a shell has it for SIGINT.
+                // The shell's convention for SIGINT: 128 + 2.
                 Error::Interrupted(_) => ExitCode::from(130),
                 Error::Usage(_) => ExitCode::from(2),
                 _ => ExitCode::FAILURE,
@@ -101,22 +81,18 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether all that was asked for was done.
+/// Runs the command. Returns whether it did everything that was requested.
 async fn run(Arguments { target, json, command }: Arguments) -> Result<bool, Error> {
     match command {
         Command::Import(arguments) => return import::run(arguments, target.open().await?, json).await,
-        Command::Show { who } => show::run(&target.open().await?, &who, json).await?,
-        Command::Unlock { who } => unlock::run(&target.open().await?, &who, json).await?,
+        Command::Show(arguments) => show::run(&target.open().await?, arguments, json).await?,
+        Command::Unlock(arguments) => unlock::run(&target.open().await?, arguments, json).await?,
         Command::Revoke(arguments) => revoke::run(&target.open().await?, arguments, json).await?,
-        Command::Session { who, yes } => session::run(&target.open().await?, &who, yes, json).await?,
-        Command::Audit(arguments) => trail::run(&target.open().await?, arguments, json).await?,
+        Command::Session(arguments) => sign_session::run(&target.open().await?, arguments, json).await?,
+        Command::Audit(arguments) => audit::run(&target.open().await?, arguments, json).await?,
         Command::Export(arguments) => export::run(&target.open().await?, arguments).await?,
         Command::Keys(arguments) => keys::run(&target, arguments, json).await?,
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "members", &mut script);
-            io::stdout().write_all(&script)?;
-        }
+        Command::Completions(arguments) => completions::run(&arguments, &mut Arguments::command())?,
     }
     Ok(true)
 }

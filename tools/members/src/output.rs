@@ -1,4 +1,4 @@
-//! How a command answers.
+//! What a command prints: results to standard output, notes to standard error.
 
 use std::{
     fmt::Display,
@@ -11,7 +11,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::error::Error;
 
-/// Prints a line, unless whoever read the output has enough of it: what is done goes on.
+/// Prints a line. A closed standard output is ignored, so that the command finishes its work.
 pub fn line(text: impl Display) -> Result<(), Error> {
     match writeln!(io::stdout(), "{text}") {
         Err(reason) if reason.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -19,18 +19,23 @@ pub fn line(text: impl Display) -> Result<(), Error> {
     }
 }
 
-/// Tells whoever watches.
+/// Prints a line to standard error.
 pub fn note(text: impl Display) {
-    // Nobody is left to read it where it fails.
+    // A failure could only be reported to the same place.
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Prints a line of JSON.
+/// Prints a value as a line of JSON.
 pub fn json(value: &impl Serialize) -> Result<(), Error> {
     line(serde_json::to_string(value).map_err(Error::internal)?)
 }
 
-/// A moment as a person reads it.
+/// Prints a result: as JSON for programs, else as text.
+pub fn result(json: bool, value: &impl Serialize, text: impl Display) -> Result<(), Error> {
+    if json { self::json(value) } else { line(text) }
+}
+
+/// Formats a moment by RFC 3339.
 pub fn moment(at: Timestamp) -> String {
     let moment =
         i64::try_from(at.0).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());

@@ -1,4 +1,4 @@
-//! How far a command came, in a file, so that the same command goes on from there.
+//! Progress files, from which an interrupted command resumes.
 
 use std::{fs, io::ErrorKind, path::Path};
 
@@ -6,14 +6,15 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::Error;
 
-/// What an earlier run kept, if there is anything; it must be of the same work.
-pub fn read<T: DeserializeOwned>(path: &Path, is_of_this: impl Fn(&T) -> bool) -> Result<Option<T>, Error> {
+/// Reads the progress of an interrupted run. Returns `None` if there is no such file, and fails unless `is_same_run`
+/// confirms that the run did the same work.
+pub fn read<T: DeserializeOwned>(path: &Path, is_same_run: impl Fn(&T) -> bool) -> Result<Option<T>, Error> {
     let text = match fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         read => read.map_err(|reason| Error::File { path: path.to_owned(), reason })?,
     };
-    let kept = serde_json::from_slice(&text).ok().filter(is_of_this);
-    kept.map(Some).ok_or_else(|| {
+    let progress = serde_json::from_slice(&text).ok().filter(is_same_run);
+    progress.map(Some).ok_or_else(|| {
         let path = path.display();
         Error::Usage(format!(
             "{path} is of another file, table or command line than this; delete it to begin anew"
@@ -21,15 +22,15 @@ pub fn read<T: DeserializeOwned>(path: &Path, is_of_this: impl Fn(&T) -> bool) -
     })
 }
 
-/// Keeps it, wholly or not at all.
-pub fn keep(path: &Path, progress: &impl Serialize) -> Result<(), Error> {
+/// Replaces the progress file atomically.
+pub fn write(path: &Path, progress: &impl Serialize) -> Result<(), Error> {
     let text = serde_json::to_vec(progress).map_err(Error::internal)?;
     let new = path.with_added_extension("new");
-    let kept = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
-    kept.map_err(|reason| Error::File { path: path.to_owned(), reason })
+    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
+    written.map_err(|reason| Error::File { path: path.to_owned(), reason })
 }
 
-/// All is done.
+/// Removes the progress file of a completed run.
 pub fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

@@ -1,4 +1,4 @@
-//! Which table: a stack's, one by its name, or that of a local stack.
+//! The options that choose a table: a CloudFormation stack's, one by its name, or a local stack's.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -9,11 +9,7 @@ use aws_smithy_http_client::{Builder, tls};
 use aws_types::SdkConfig;
 use shared::{ExposeSecret, settings::Settings};
 
-use crate::{
-    actor, environment,
-    error::Error,
-    table::{Table, UNUSED},
-};
+use crate::{actor, environment, error::Error, keys_secret::UNUSED, table::MemberTable};
 
 /// Which table a command works on.
 #[derive(Debug, clap::Args)]
@@ -43,27 +39,27 @@ pub struct Target {
 }
 
 impl Target {
-    /// Whether a table is named.
+    /// Whether the command line names a table.
     pub fn is_named(&self) -> bool {
         self.stack.is_some() || self.table.is_some() || self.env.is_some()
     }
 
-    /// Finds the table.
-    pub async fn open(&self) -> Result<Table, Error> {
-        // What clap would ask for before it has seen the options behind the command.
+    /// Finds the table, and reads its settings.
+    pub async fn open(&self) -> Result<MemberTable, Error> {
+        // clap's `requires` does not see global options that follow the subcommand.
         if self.table.is_none() && (self.keys_secret.is_some() || self.endpoint_url.is_some()) {
             return Err(Error::Usage("--keys-secret and --endpoint-url go with --table NAME".to_owned()));
         }
         match (&self.stack, &self.table, &self.env) {
-            (Some(stack), None, None) => self.of_stack(stack).await,
-            (None, Some(table), None) => self.of_name(table).await,
-            (None, None, Some(path)) => of_local(&environment::file(path)?),
+            (Some(stack), None, None) => self.open_stack(stack).await,
+            (None, Some(table), None) => self.open_table(table).await,
+            (None, None, Some(path)) => open_local(&environment::file(path)?),
             _ => Err(Error::Usage("say which table: --stack NAME, --table NAME, or --env FILE".to_owned())),
         }
     }
 
-    /// Region and credentials by the ordinary chain: environment, profile, single sign-on, role.
-    async fn aws(&self) -> SdkConfig {
+    /// Loads region and credentials by AWS's default chain: environment, profile, single sign-on, role.
+    async fn load_config(&self) -> SdkConfig {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http_client())
             .timeout_config(timeouts());
@@ -76,18 +72,18 @@ impl Target {
         loader.load().await
     }
 
-    async fn of_stack(&self, name: &str) -> Result<Table, Error> {
-        let config = self.aws().await;
+    async fn open_stack(&self, name: &str) -> Result<MemberTable, Error> {
+        let config = self.load_config().await;
         let client = aws_sdk_cloudformation::Client::new(&config);
-        let answer = client.describe_stacks().stack_name(name).send().await;
-        let answer = answer.map_err(Error::of_call("CloudFormation"))?;
-        let stack = answer.stacks().first().ok_or_else(|| Error::Absent(format!("no stack {name}")))?;
+        let response = client.describe_stacks().stack_name(name).send().await;
+        let response = response.map_err(Error::from_call("CloudFormation"))?;
+        let stack = response.stacks().first().ok_or_else(|| Error::NotFound(format!("no stack {name}")))?;
         let output = |key: &str| {
             let output = stack.outputs().iter().find(|output| output.output_key() == Some(key));
             let value = output.and_then(|output| output.output_value());
             value
                 .map(str::to_owned)
-                .ok_or_else(|| Error::Absent(format!("the stack {name} has no output {key}")))
+                .ok_or_else(|| Error::NotFound(format!("the stack {name} has no output {key}")))
         };
         let (table, secret) = (output("TableName")?, output("KeysSecretArn")?);
         let parameters: BTreeMap<_, _> = stack
@@ -95,27 +91,44 @@ impl Target {
             .iter()
             .filter_map(|parameter| Some((parameter.parameter_key()?, parameter.parameter_value()?)))
             .collect();
-        let settings = settings(&table, Some(&secret), |name| {
-            parameters.get(camel(name).as_str()).map(|&value| value.to_owned())
+        let settings = read_settings(&table, Some(&secret), |name| {
+            parameters.get(parameter_name(name).as_str()).map(|&value| value.to_owned())
         })?;
-        let actor = actor::of_account(&config).await?;
-        Ok(Table::new(config, None, settings, actor))
+        let actor = actor::aws_identity(&config).await?;
+        Ok(MemberTable::new(config, None, settings, actor))
     }
 
-    async fn of_name(&self, table: &str) -> Result<Table, Error> {
-        let config = self.aws().await;
-        let settings = settings(table, self.keys_secret.as_deref(), environment::variable)?;
-        // A database on this machine knows no identities.
-        let actor = match self.endpoint_url.as_deref().map(is_of_machine) {
-            Some(true) => actor::of_machine(),
-            Some(false) | None => actor::of_account(&config).await?,
+    async fn open_table(&self, table: &str) -> Result<MemberTable, Error> {
+        let config = self.load_config().await;
+        let settings = read_settings(table, self.keys_secret.as_deref(), environment::variable)?;
+        // A database on this machine has no identities.
+        let actor = match self.endpoint_url.as_deref().map(is_local_url) {
+            Some(true) => actor::local_user(),
+            Some(false) | None => actor::aws_identity(&config).await?,
         };
-        Ok(Table::new(config, self.endpoint_url.clone(), settings, actor))
+        Ok(MemberTable::new(config, self.endpoint_url.clone(), settings, actor))
     }
 }
 
-/// The functions' settings, of which the template's parameters have the names.
-fn settings(
+fn open_local(variables: &BTreeMap<String, String>) -> Result<MemberTable, Error> {
+    let settings = Settings::read(|name| variables.get(name).cloned())?;
+    let aws = &settings.aws;
+    let secret = aws.secret_access_key.expose_secret();
+    // The access key id distinguishes this command's requests from those of the stack's functions.
+    let credentials = Credentials::new("members", secret, None, None, "environment file");
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(aws.region.clone()))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(http_client())
+        .timeout_config(timeouts())
+        .build();
+    let endpoint = aws.dynamodb_endpoint.clone();
+    Ok(MemberTable::new(config, endpoint, settings, actor::local_user()))
+}
+
+/// Reads the functions' settings by `lookup`, with placeholders for those that only a function needs.
+fn read_settings(
     table: &str,
     secret: Option<&str>,
     lookup: impl Fn(&str) -> Option<String>,
@@ -130,38 +143,23 @@ fn settings(
     Ok(settings?)
 }
 
-fn camel(name: &str) -> String {
-    let word = |word: &str| {
+/// Returns the name of the template parameter for a setting.
+fn parameter_name(setting: &str) -> String {
+    let camel_case = |word: &str| {
         let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
         first.to_owned() + &rest.to_lowercase()
     };
-    name.split('_').map(word).collect()
+    setting.split('_').map(camel_case).collect()
 }
 
-fn of_local(variables: &BTreeMap<String, String>) -> Result<Table, Error> {
-    let settings = Settings::read(|name| variables.get(name).cloned())?;
-    let aws = &settings.aws;
-    let secret = aws.secret_access_key.expose_secret();
-    // So the stack's own requests can be told from a command's.
-    let credentials = Credentials::new("members", secret, None, None, "environment file");
-    let config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new(aws.region.clone()))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(http_client())
-        .timeout_config(timeouts())
-        .build();
-    let endpoint = aws.dynamodb_endpoint.clone();
-    Ok(Table::new(config, endpoint, settings, actor::of_machine()))
-}
-
-fn is_of_machine(url: &str) -> bool {
+/// Whether a URL points to this machine.
+fn is_local_url(url: &str) -> bool {
     let authority = url.split("://").nth(1).unwrap_or_default().split('/').next().unwrap_or_default();
     let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
     ["localhost", "127.0.0.1", "[::1]"].contains(&host)
 }
 
-/// What hangs ends, and is told.
+/// The SDK has no overall timeout by default: a lost connection would hang the command.
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .operation_attempt_timeout(Duration::from_secs(10))
@@ -178,15 +176,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_settings_parameter_has_its_name_in_camel_case() {
-        assert_eq!(camel("ALLOWED_CALLING_CODES"), "AllowedCallingCodes");
-        assert_eq!(camel("ARGON2_MEMORY_KIB"), "Argon2MemoryKib");
+    fn setting_name_becomes_a_camel_case_parameter() {
+        assert_eq!(parameter_name("ALLOWED_CALLING_CODES"), "AllowedCallingCodes");
+        assert_eq!(parameter_name("ARGON2_MEMORY_KIB"), "Argon2MemoryKib");
     }
 
     #[test]
-    fn a_stacks_parameters_are_its_settings() {
+    fn stack_parameters_become_settings() {
         let lookup = |name: &str| (name == "ALLOWED_CALLING_CODES").then(|| "86,49".to_owned());
-        let settings = settings("accounts", None, lookup).unwrap();
+        let settings = read_settings("accounts", None, lookup).unwrap();
         assert!(settings.phones.parse("+4915112345678").is_ok());
     }
 }

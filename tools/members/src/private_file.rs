@@ -1,4 +1,4 @@
-//! Files with hashes or keys: for their owner alone.
+//! Files that contain hashes, contacts or keys. Only their owner can read them.
 
 use std::{
     fs::{File, OpenOptions},
@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-/// To write one.
+/// Returns options for writing a file. Only its owner can read a file that they create.
 pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);
@@ -15,7 +15,7 @@ pub fn options() -> OpenOptions {
     options
 }
 
-/// One that must not be there yet.
-pub fn new_file(path: &Path) -> io::Result<File> {
+/// Creates a file. Fails if it exists.
+pub fn create_new(path: &Path) -> io::Result<File> {
     options().create_new(true).open(path)
 }

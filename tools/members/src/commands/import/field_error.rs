@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt};
 
+use shared::contact::Destination;
+
 /// The problem with one field of a line. Never contains input data, which may be a hash or a contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
@@ -15,6 +17,15 @@ impl FieldError {
     /// Returns the error of a field.
     pub fn new(field: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { field, reason: reason.into() }
+    }
+
+    /// Returns the error of a phone or email address that belongs to another member.
+    pub fn taken(destination: &Destination) -> Self {
+        let field = match destination {
+            Destination::Phone(_) => "phone",
+            Destination::Email(_) => "email",
+        };
+        Self::new(field, "it belongs to another member")
     }
 }
 

@@ -1,4 +1,4 @@
-//! The file of refused lines, each with its error, in the format that they came in.
+//! The rejects file: the lines that were rejected, each with its error, in the format of the input.
 
 use std::{
     fs::{self, File},
@@ -6,18 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{field_error::FieldError, fields::Format, lines::Line};
-use crate::{error::Error, private};
+use super::{field_error::FieldError, format::Format, lines::Line};
+use crate::{error::Error, private_file};
 
-/// The file, which is there once a line was refused.
-pub struct Refused {
+/// The rejects file. It is created when the first line is rejected.
+pub struct RejectsFile {
     path: PathBuf,
     is_dry: bool,
     file: Option<BufWriter<File>>,
 }
 
-impl Refused {
-    /// A new file, which must not be there: it may have lines that somebody corrects.
+impl RejectsFile {
+    /// Prepares a new file. Fails if it exists, since it may contain corrections.
     pub fn new(path: PathBuf, is_dry: bool) -> Result<Self, Error> {
         if !is_dry && path.exists() {
             let path = path.display();
@@ -28,61 +28,61 @@ impl Refused {
         Ok(Self { path, is_dry, file: None })
     }
 
-    /// The file of an earlier run, which goes on at `length`, where nobody touched it since.
-    pub fn resumed(path: PathBuf, format: &Format, length: u64) -> Result<Self, Error> {
-        let mut refused = Self { path, is_dry: false, file: None };
-        match fs::metadata(&refused.path) {
+    /// Continues the file of an interrupted run at `length`. Fails if the file was modified since.
+    pub fn resume(path: PathBuf, format: &Format, length: u64) -> Result<Self, Error> {
+        let mut rejects = Self { path, is_dry: false, file: None };
+        match fs::metadata(&rejects.path) {
             Ok(file) if length > 0 && file.len() == length => {
-                refused.begin(format, length)?;
+                rejects.open(format, length)?;
             }
             Ok(_) if length > 0 => {
-                let path = refused.path.display();
+                let path = rejects.path.display();
                 return Err(Error::Usage(format!(
                     "{path} was changed since the run that is gone on with: move it away first"
                 )));
             }
-            // What a run wrote before its first journal is written again.
+            // The run had written rejected lines but no checkpoint: they are rejected and written again.
             Ok(_) => {}
             Err(reason) if reason.kind() == ErrorKind::NotFound => {}
-            Err(reason) => return Err(Error::File { path: refused.path, reason }),
+            Err(reason) => return Err(Error::File { path: rejects.path, reason }),
         }
-        Ok(refused)
+        Ok(rejects)
     }
 
-    /// The file, if there is one.
+    /// Returns the path, if the file was created.
     pub fn path(&self) -> Option<&Path> {
         self.file.is_some().then_some(&*self.path)
     }
 
-    /// Adds a line.
-    pub fn add(&mut self, line: &Line, fault: &FieldError, format: &Format) -> Result<(), Error> {
+    /// Adds a rejected line. Does nothing in a dry run.
+    pub fn add(&mut self, line: &Line, error: &FieldError, format: &Format) -> Result<(), Error> {
         if self.is_dry {
             return Ok(());
         }
-        let text = format.refused(line, fault)?;
+        let text = format.rejected_line(line, error)?;
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.begin(format, 0)?,
+            None => self.open(format, 0)?,
         };
         let written = file.write_all(&text);
         written.map_err(|reason| Error::File { path: self.path.clone(), reason })
     }
 
-    /// Writes out what is buffered, and answers the file's length.
+    /// Flushes the buffer. Returns the file's length.
     pub fn flush(&mut self) -> Result<u64, Error> {
         let Some(file) = &mut self.file else { return Ok(0) };
         let length = file.flush().and_then(|()| file.stream_position());
         length.map_err(|reason| Error::File { path: self.path.clone(), reason })
     }
 
-    /// The lines have hashes and contacts: they are for their owner alone.
-    fn begin(&mut self, format: &Format, length: u64) -> Result<&mut BufWriter<File>, Error> {
-        let mut options = private::options();
+    /// Opens the file for writing at `length`, and writes the header at 0.
+    fn open(&mut self, format: &Format, length: u64) -> Result<&mut BufWriter<File>, Error> {
+        let mut options = private_file::options();
         options.create(true).truncate(length == 0);
-        let head = if length == 0 { format.head()? } else { Vec::new() };
+        let header = if length == 0 { format.rejects_header()? } else { Vec::new() };
         let opened = options.open(&self.path).and_then(|mut file| {
             file.seek(SeekFrom::Start(length))?;
-            file.write_all(&head)?;
+            file.write_all(&header)?;
             Ok(file)
         });
         let file = opened.map_err(|reason| Error::File { path: self.path.clone(), reason })?;

@@ -1,4 +1,4 @@
-//! `members revoke`: a member's sessions are ended, or everybody's.
+//! `members revoke`: ends the sessions of a member, or of all members.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -18,16 +18,17 @@ use shared::{
 };
 
 use crate::{
+    attribute::{number, text},
     error::Error,
     output, progress,
-    scan::{self, Page, SEGMENTS, Wanted},
-    table::{Table, number, text},
+    scan::{self, Filter, SEGMENTS, ScanPage},
+    table::MemberTable,
 };
 
-/// Whose sessions.
+/// Whose sessions end.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
-pub struct Whose {
+struct Scope {
     /// A member, by id, phone or mail address
     who: Option<String>,
     /// Everybody's
@@ -35,11 +36,11 @@ pub struct Whose {
     all: bool,
 }
 
-/// Whose sessions, and how.
+/// The command line.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
-    whose: Whose,
+    scope: Scope,
     /// With --all: do it, though everybody must log in again
     #[arg(long)]
     yes: bool,
@@ -51,80 +52,77 @@ pub struct Arguments {
     progress: PathBuf,
 }
 
-/// A session with another version is over.
-const RAISE: &str = "ADD credential_version :one, revision :one";
+/// A session is valid only under the `credential_version` that it was issued under.
+const REVOKE: &str = "ADD credential_version :one, revision :one";
 const EXISTS: &str = "attribute_exists(pk)";
 
-/// Members of a page who are written at once.
-const WRITES: usize = 16;
+/// Members of a page that are written concurrently.
+const CONCURRENT_WRITES: usize = 16;
 
-/// How far it came in each segment of the table.
+/// How far a run over all members has come.
 #[derive(Serialize, Deserialize)]
-struct Journal {
-    /// Of which table.
+struct RevokeCheckpoint {
+    /// The identity of the table.
     table: String,
-    /// When it began.
+    /// When the run began.
     began: Timestamp,
-    /// How many members it was.
+    /// Members whose sessions have ended.
     count: u64,
-    /// By segment the key to go on after, or none where all is done.
+    /// By segment, the key after which to resume. `None` if the segment is complete.
     segments: BTreeMap<i32, Option<BTreeMap<String, String>>>,
 }
 
 /// Ends sessions.
-pub async fn run(table: &Table, arguments: Arguments, json: bool) -> Result<(), Error> {
-    let Some(who) = arguments.whose.who else {
+pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Result<(), Error> {
+    let Some(who) = arguments.scope.who else {
         if !arguments.yes {
-            let told = "everybody would have to log in again; --yes does it";
-            return Err(Error::Unconfirmed(told.to_owned()));
+            let reason = "everybody would have to log in again; --yes does it";
+            return Err(Error::ConfirmationRequired(reason.to_owned()));
         }
-        return all(table, arguments.progress, arguments.resume, json).await;
+        return revoke_all(table, arguments.progress, arguments.resume, json).await;
     };
     let member = table.find(&who).await?;
     let update = Update::builder()
         .table_name(&table.name)
         .set_key(Some(member::key(member.id).into_item()))
-        .update_expression(RAISE)
+        .update_expression(REVOKE)
         .condition_expression(EXISTS)
         .expression_attribute_values(":one", number(1));
     let writes = vec![
         TransactWriteItem::builder().update(update.build().map_err(Error::internal)?).build(),
-        table.record_of(member.id, Operation::Revoked)?,
+        table.record_write(member.id, Operation::Revoked)?,
     ];
-    table.write(writes).await?;
-    if json {
-        return output::json(&json!({ "id": member.id, "revoked": 1 }));
-    }
-    output::line(format_args!("every session of {} is over", member.id))?;
-    Ok(())
+    table.transact_with_retry(writes).await?;
+    let text = format!("every session of {} is over", member.id);
+    output::result(json, &json!({ "id": member.id, "revoked": 1 }), text)
 }
 
-async fn all(table: &Table, path: PathBuf, resume: bool, json: bool) -> Result<(), Error> {
+async fn revoke_all(table: &MemberTable, path: PathBuf, resume: bool, json: bool) -> Result<(), Error> {
     let identity = table.identity().await?;
-    let mut journal = if resume {
-        let kept = progress::read(&path, |journal: &Journal| journal.table == identity)?;
-        kept.ok_or_else(|| Error::Usage(format!("there is no {} to go on with", path.display())))?
+    let mut checkpoint = if resume {
+        let read = progress::read(&path, |checkpoint: &RevokeCheckpoint| checkpoint.table == identity)?;
+        read.ok_or_else(|| Error::Usage(format!("there is no {} to go on with", path.display())))?
     } else {
-        Journal { table: identity, began: Timestamp::now(), count: 0, segments: BTreeMap::new() }
+        RevokeCheckpoint { table: identity, began: Timestamp::now(), count: 0, segments: BTreeMap::new() }
     };
     if resume {
-        output::note(format_args!("going on with the run of {}", output::moment(journal.began)));
+        output::note(format_args!("going on with the run of {}", output::moment(checkpoint.began)));
     }
     table.record(None, Operation::Revoked).await?;
-    // From here on it is this run that is gone on with, and no earlier one.
-    progress::keep(&path, &journal)?;
+    // From here on `--resume` resumes this run, not an earlier one.
+    progress::write(&path, &checkpoint)?;
     let bar = if json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
-    let segments: Vec<_> = (0..SEGMENTS)
-        .filter_map(|segment| match journal.segments.get(&segment) {
+    let incomplete: Vec<_> = (0..SEGMENTS)
+        .filter_map(|segment| match checkpoint.segments.get(&segment) {
             None => Some((segment, None)),
-            Some(Some(key)) => Some((segment, Some(item(key)))),
+            Some(Some(key)) => Some((segment, Some(to_item(key)))),
             Some(None) => None,
         })
         .collect();
-    let pages = segments.into_iter().map(|(segment, from)| {
+    let pages = incomplete.into_iter().map(|(segment, from)| {
         stream::try_unfold(Some(from), move |from| async move {
             let Some(from) = from else { return Ok(None) };
-            let (count, next) = page(table, segment, from).await?;
+            let (count, next) = revoke_page(table, segment, from).await?;
             Ok::<_, Error>(Some(((segment, count, next.clone()), next.map(Some))))
         })
         .boxed()
@@ -140,41 +138,42 @@ async fn all(table: &Table, path: PathBuf, resume: bool, json: bool) -> Result<(
             }
         };
         let Some((segment, count, next)) = page else { break };
-        journal.count += count;
-        journal.segments.insert(segment, next.as_ref().map(key));
-        progress::keep(&path, &journal)?;
-        bar.set_message(format!("{} members", HumanCount(journal.count)));
+        checkpoint.count += count;
+        checkpoint.segments.insert(segment, next.as_ref().map(from_item));
+        progress::write(&path, &checkpoint)?;
+        bar.set_message(format!("{} members", HumanCount(checkpoint.count)));
         bar.tick();
     }
     bar.finish_and_clear();
     progress::remove(&path)?;
-    if json {
-        return output::json(&json!({ "revoked": journal.count }));
-    }
-    output::line(format_args!("every session of {} members is over", journal.count))?;
-    Ok(())
+    let text = format!("every session of {} members is over", checkpoint.count);
+    output::result(json, &json!({ "revoked": checkpoint.count }), text)
 }
 
-/// Ends the sessions of those on a page, and answers how many they are and where the next page begins.
-async fn page(table: &Table, segment: i32, from: Option<Item>) -> Result<(u64, Option<Item>), Error> {
-    let Page { items, next } = scan::page(table, &Wanted::members(), segment, from).await?;
+/// Ends the sessions of the members on a page. Returns their number and the key after which the next page begins.
+async fn revoke_page(
+    table: &MemberTable,
+    segment: i32,
+    from: Option<Item>,
+) -> Result<(u64, Option<Item>), Error> {
+    let ScanPage { items, next } = scan::page(table, &Filter::members(), segment, from).await?;
     let count = items.len() as u64;
     let ids = items.into_iter().filter_map(|item| item.get("id")?.as_s().ok()?.parse().ok().map(MemberId));
-    stream::iter(ids.map(Ok)).try_for_each_concurrent(WRITES, |id| raise(table, id)).await?;
+    stream::iter(ids.map(Ok)).try_for_each_concurrent(CONCURRENT_WRITES, |id| revoke(table, id)).await?;
     Ok((count, next))
 }
 
-async fn raise(table: &Table, id: MemberId) -> Result<(), Error> {
+async fn revoke(table: &MemberTable, id: MemberId) -> Result<(), Error> {
     let update = table
         .client
         .update_item()
         .table_name(&table.name)
         .set_key(Some(member::key(id).into_item()))
-        .update_expression(RAISE)
+        .update_expression(REVOKE)
         .condition_expression(EXISTS)
         .expression_attribute_values(":one", number(1));
     match update.send().await {
-        // Whoever went has no session.
+        // The member was deleted since the scan, and has no sessions.
         Err(error)
             if error
                 .as_service_error()
@@ -182,15 +181,17 @@ async fn raise(table: &Table, id: MemberId) -> Result<(), Error> {
         {
             Ok(())
         }
-        sent => sent.map(drop).map_err(Error::of_call("DynamoDB")),
+        sent => sent.map(drop).map_err(Error::from_call("DynamoDB")),
     }
 }
 
-fn key(item: &Item) -> BTreeMap<String, String> {
+/// Converts a table key for the checkpoint.
+fn from_item(item: &Item) -> BTreeMap<String, String> {
     let texts = item.iter().filter_map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone())));
     texts.collect()
 }
 
-fn item(key: &BTreeMap<String, String>) -> Item {
+/// Converts a table key from the checkpoint.
+fn to_item(key: &BTreeMap<String, String>) -> Item {
     key.iter().map(|(name, value)| (name.clone(), text(value))).collect()
 }

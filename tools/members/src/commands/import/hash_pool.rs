@@ -1,4 +1,4 @@
-//! No more hashes are made at once than there are cores, and none in new memory.
+//! Hashing on as many threads as there are cores, with memory that is reused.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,32 +10,32 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use crate::error::Error;
 
-/// The cores of this machine. A hash can take one for 20 ms, and 19 MiB.
-pub struct Cores {
-    free: Semaphore,
-    /// What those who wait for a core will hash in.
+/// Runs hashes, at most one per core. A hash takes about 20 ms and 19 MiB.
+pub struct HashPool {
+    cores: Semaphore,
+    /// Argon2 memory that no thread is using.
     memories: Mutex<Vec<Memory>>,
 }
 
-impl Default for Cores {
+impl Default for HashPool {
     fn default() -> Self {
-        let free = Semaphore::new(available_parallelism().map_or(1, usize::from));
-        Self { free, memories: Mutex::default() }
+        let cores = Semaphore::new(available_parallelism().map_or(1, usize::from));
+        Self { cores, memories: Mutex::default() }
     }
 }
 
-impl Cores {
-    /// Does what takes a core once one is free.
+impl HashPool {
+    /// Runs CPU-bound work on a thread of its own, as soon as a core is free.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let _core = self.free.acquire().await.map_err(Error::internal)?;
+        let _core = self.cores.acquire().await.map_err(Error::internal)?;
         let mut memory = self.memories().pop().unwrap_or_default();
         let work = spawn_blocking(move || (work(&mut memory), memory));
-        let (done, memory) = work.await.map_err(Error::internal)?;
+        let (result, memory) = work.await.map_err(Error::internal)?;
         self.memories().push(memory);
-        Ok(done)
+        Ok(result)
     }
 
     fn memories(&self) -> MutexGuard<'_, Vec<Memory>> {

@@ -1,4 +1,4 @@
-//! Fields become a member, or the first field that cannot.
+//! Parsing the fields of a line into a member.
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use shared::{
@@ -11,54 +11,59 @@ use shared::{
 };
 use uuid::Uuid;
 
-use super::{field_error::FieldError, fields::Fields};
+use super::{field_error::FieldError, format::Fields};
 use crate::error::Error;
 
-/// How fields are read.
+/// The rules for fields.
 pub struct Rules {
-    /// The functions' own.
+    /// The phone numbers that the functions accept.
     pub phones: PhoneRules,
-    /// The functions' own.
+    /// The functions' password policy, which limits the cost of an imported hash.
     pub passwords: PasswordPolicy,
-    /// A mail address is verified where its line does not say.
+    /// Whether an email address is verified if its line has no `email_verified`.
     pub trust_mail: bool,
-    /// Ids that are no UUIDs become some of this namespace.
+    /// The namespace in which ids that are not UUIDs become UUIDs.
     pub namespace: Option<Uuid>,
 }
 
-/// Somebody who comes along, as their line has them.
+/// A member parsed from one input line.
 #[derive(Clone, Debug)]
-pub struct Newcomer {
-    /// The member that they become.
+pub struct ImportedMember {
+    /// The member to write.
     pub member: Member,
-    /// Whether a mail address was left out, since nobody has proven to hold it.
+    /// Whether the line's email address is left out because it is not verified.
     pub unverified: bool,
     fields: Fields,
 }
 
-/// The fields of a hash: itself, its form, and its salt.
-type Names = [&'static str; 3];
-const PASSWORD: Names = ["password", "password_form", "password_salt"];
-const PAY_PASSWORD: Names = ["pay_password", "pay_password_form", "pay_password_salt"];
+/// The names of a hash's fields: the hash, its form and its salt.
+type HashFields = [&'static str; 3];
+const PASSWORD: HashFields = ["password", "password_form", "password_salt"];
+const PAY_PASSWORD: HashFields = ["pay_password", "pay_password_form", "pay_password_salt"];
 
-impl Newcomer {
-    /// Reads fields.
-    pub fn read(fields: Fields, rules: &Rules, keys: &Keys, memory: &mut Memory) -> Result<Self, FieldError> {
+impl ImportedMember {
+    /// Parses fields. Fails on the first field that is invalid.
+    pub fn parse(
+        fields: Fields,
+        rules: &Rules,
+        keys: &Keys,
+        memory: &mut Memory,
+    ) -> Result<Self, FieldError> {
         let field = |name: &'static str| fields.get(name).map(String::as_str);
         let id = field("id").ok_or_else(|| FieldError::new("id", "it is missing"))?;
         let email = field("email").map(str::parse::<Email>).transpose();
         let email = email.map_err(|_| FieldError::new("email", "it is no mail address"))?;
         let is_verified = match field("email_verified") {
-            Some(text) => truth(text)
+            Some(text) => boolean(text)
                 .ok_or_else(|| FieldError::new("email_verified", "it is neither true nor false"))?,
             None => rules.trust_mail,
         };
         let member = Member {
             id: member_id(id, rules.namespace)?,
-            // No session names it that was issued to this member before, wherever they were then.
+            // The second of the import, so that no session that was issued to this id before is valid.
             credential_version: Timestamp::now().0,
             revision: 1,
-            phone: field("phone").map(|typed| phone(typed, rules)).transpose()?,
+            phone: field("phone").map(|text| phone(text, rules)).transpose()?,
             email: email.clone().filter(|_| is_verified),
             password: hash(&fields, PASSWORD, rules, keys, memory)?,
             pay_password: hash(&fields, PAY_PASSWORD, rules, keys, memory)?,
@@ -72,17 +77,23 @@ impl Newcomer {
         Ok(Self { unverified: email.is_some() && member.email.is_none(), member, fields })
     }
 
-    /// Leaves a hash as it is kept where it is the same but for the salt and the key that it was wrapped with.
-    pub fn leave_same(&mut self, kept: &Member, keys: &Keys, memory: &mut Memory) -> Result<(), Error> {
+    /// Replaces each hash by the stored one if both wrap the same imported hash. Their texts differ even then, since
+    /// each wrapping has its own salt and may use another key.
+    pub fn keep_same_hashes(
+        &mut self,
+        stored: &Member,
+        keys: &Keys,
+        memory: &mut Memory,
+    ) -> Result<(), Error> {
         let Self { member, fields, .. } = self;
-        for (new, kept, names) in [
-            (&mut member.password, &kept.password, PASSWORD),
-            (&mut member.pay_password, &kept.pay_password, PAY_PASSWORD),
+        for (new, stored, names) in [
+            (&mut member.password, &stored.password, PASSWORD),
+            (&mut member.pay_password, &stored.pay_password, PAY_PASSWORD),
         ] {
-            if let (Some(text), Some(hash), Ok(form)) = (fields.get(names[0]), kept, form(fields, names)) {
+            if let (Some(text), Some(hash), Ok(form)) = (fields.get(names[0]), stored, form(fields, names)) {
                 match hash.is_import_of(keys, text, form, memory) {
-                    Ok(true) => new.clone_from(kept),
-                    // A hash that was kept here is none of another system.
+                    Ok(true) => new.clone_from(stored),
+                    // The line has a hash of this system, from an export: it is not wrapped, so it compares as text.
                     Ok(false) | Err(NotTaken::Unknown | NotTaken::TooCostly) => {}
                     Err(NotTaken::Failed(error)) => return Err(error.into()),
                 }
@@ -95,13 +106,13 @@ impl Newcomer {
 fn member_id(text: &str, namespace: Option<Uuid>) -> Result<MemberId, FieldError> {
     match (text.parse(), namespace) {
         (Ok(id), _) => Ok(MemberId(id)),
-        (Err(_), Some(namespace)) => Ok(MemberId(named(namespace, text)?)),
+        (Err(_), Some(namespace)) => Ok(MemberId(uuid_v5(namespace, text)?)),
         (Err(_), None) => Err(FieldError::new("id", "it is no UUID; --namespace makes one of it")),
     }
 }
 
-/// RFC 9562, 5.5.
-fn named(namespace: Uuid, name: &str) -> Result<Uuid, FieldError> {
+/// Returns the version 5 UUID of a name (RFC 9562, 5.5).
+fn uuid_v5(namespace: Uuid, name: &str) -> Result<Uuid, FieldError> {
     let mut context = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
     context.update(namespace.as_bytes());
     context.update(name.as_bytes());
@@ -111,14 +122,14 @@ fn named(namespace: Uuid, name: &str) -> Result<Uuid, FieldError> {
     Ok(uuid::Builder::from_sha1_bytes(*bytes).into_uuid())
 }
 
-fn phone(typed: &str, rules: &Rules) -> Result<Phone, FieldError> {
+fn phone(text: &str, rules: &Rules) -> Result<Phone, FieldError> {
     rules
         .phones
-        .parse(typed)
+        .parse(text)
         .map_err(|_| FieldError::new("phone", "it is no phone number that may be sent to"))
 }
 
-fn truth(text: &str) -> Option<bool> {
+fn boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "t" | "yes" | "y" | "1" => Some(true),
         "false" | "f" | "no" | "n" | "0" => Some(false),
@@ -134,15 +145,16 @@ fn moment(name: &'static str, text: &str) -> Result<Timestamp, FieldError> {
     text.parse().map(Timestamp).map_err(|_| FieldError::new(name, "it is no number of seconds since 1970"))
 }
 
-/// What the text of a hash does not say of itself. A salt that no form takes is a fault: it would be lost.
-fn form(fields: &Fields, [_, form_name, salt_name]: Names) -> Result<Option<Form<'_>>, FieldError> {
+/// Returns the form of a hash that does not identify itself. A salt beside any other hash is an error, since it would
+/// be ignored.
+fn form(fields: &Fields, [_, form_name, salt_name]: HashFields) -> Result<Option<Form<'_>>, FieldError> {
     let salt = fields.get(salt_name).map(String::as_str);
-    let some = || salt.ok_or_else(|| FieldError::new(salt_name, "it is missing"));
+    let required = || salt.ok_or_else(|| FieldError::new(salt_name, "it is missing"));
     let form = match fields.get(form_name).map(String::as_str) {
-        Some("md5-salt-before") => return Ok(Some(Form::Md5(Salt::Before(some()?)))),
-        Some("md5-salt-after") => return Ok(Some(Form::Md5(Salt::After(some()?)))),
-        Some("sha256-salt-before") => return Ok(Some(Form::Sha256(Salt::Before(some()?)))),
-        Some("sha256-salt-after") => return Ok(Some(Form::Sha256(Salt::After(some()?)))),
+        Some("md5-salt-before") => return Ok(Some(Form::Md5(Salt::Before(required()?)))),
+        Some("md5-salt-after") => return Ok(Some(Form::Md5(Salt::After(required()?)))),
+        Some("sha256-salt-before") => return Ok(Some(Form::Sha256(Salt::Before(required()?)))),
+        Some("sha256-salt-after") => return Ok(Some(Form::Sha256(Salt::After(required()?)))),
         Some("md5") => Some(Form::Md5(Salt::None)),
         Some("sha256") => Some(Form::Sha256(Salt::None)),
         Some("better-auth") => Some(Form::BetterAuth),
@@ -154,21 +166,21 @@ fn form(fields: &Fields, [_, form_name, salt_name]: Names) -> Result<Option<Form
 
 fn hash(
     fields: &Fields,
-    names: Names,
+    names: HashFields,
     rules: &Rules,
     keys: &Keys,
     memory: &mut Memory,
 ) -> Result<Option<PasswordHash>, FieldError> {
     let [name, form_name, salt_name] = names;
     let Some(text) = fields.get(name) else {
-        let alone = [form_name, salt_name].into_iter().find(|name| fields.contains_key(name));
-        return alone.map_or(Ok(None), |alone| Err(FieldError::new(alone, "there is no hash beside it")));
+        let orphan = [form_name, salt_name].into_iter().find(|name| fields.contains_key(name));
+        return orphan.map_or(Ok(None), |orphan| Err(FieldError::new(orphan, "there is no hash beside it")));
     };
     let form = form(fields, names)?;
     if form.is_none()
-        && let Some(kept) = PasswordHash::kept(keys, text)
+        && let Some(hash) = PasswordHash::kept(keys, text)
     {
-        return Ok(Some(kept));
+        return Ok(Some(hash));
     }
     let imported = rules.passwords.import(keys, text, form, memory);
     imported.map(Some).map_err(|reason| FieldError::new(name, reason.to_string()))
@@ -179,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_of_another_system_is_the_same_uuid_every_time() {
+    fn foreign_id_maps_to_a_stable_uuid() {
         // RFC 9562, A.4.
         let dns = uuid::uuid!("6ba7b810-9dad-11d1-80b4-00c04fd430c8");
         let expected = uuid::uuid!("2ed6657d-e927-568b-95e1-2665a8aea6a2");

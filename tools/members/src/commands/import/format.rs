@@ -1,4 +1,4 @@
-//! The two formats: a line becomes fields by their names.
+//! The two input formats, CSV and JSON lines: how a line is split into named fields.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::error::Error;
 
-/// The fields that a line may have.
+/// The names of all fields.
 const NAMES: [&str; 13] = [
     "id",
     "phone",
@@ -28,33 +28,33 @@ const NAMES: [&str; 13] = [
     "created_at",
 ];
 
-/// What a refused line says besides; when it is fed back it is ignored.
+/// The field that the rejects file adds. It is ignored in the input, so that a corrected rejects file can be imported.
 const ERROR: &str = "error";
 
-/// The fields of a line that are not empty.
+/// The non-empty fields of a line by name.
 pub type Fields = BTreeMap<&'static str, String>;
 
-/// How a line is written.
+/// The format of a file.
 pub enum Format {
-    /// With the names of the first line.
+    /// CSV, with the names of its header.
     Csv(Vec<String>),
-    /// An object each.
+    /// A JSON object per line.
     JsonLines,
 }
 
-fn known(name: &str) -> Option<&'static str> {
-    NAMES.into_iter().find(|known| *known == name)
+fn field_name(name: &str) -> Option<&'static str> {
+    NAMES.into_iter().find(|field| *field == name)
 }
 
-/// What is wrong with a name. Where the names are missing a hash may stand in their place, which is not told.
-fn unknown(name: &str) -> String {
+/// Describes an unknown name. If a file has no header, the name may be a member's data, which is not repeated.
+fn unknown_name(name: &str) -> String {
     let is_name = name.len() <= 40 && name.chars().all(|c| c.is_alphabetic() || matches!(c, '_' | '-' | ' '));
     if is_name { format!("no field is named {name:?}") } else { "a name of a field is missing".to_owned() }
 }
 
 impl Format {
-    /// The format of a file, by its name or how it begins, and, of CSV, its first line.
-    pub fn of(path: &Path, lines: &mut Lines) -> Result<Self, Error> {
+    /// Detects the format of a file by its name or its first byte. Reads the header of CSV.
+    pub fn detect(path: &Path, lines: &mut Lines) -> Result<Self, Error> {
         let Some(first) = lines.line()? else {
             return Err(Error::Usage(format!("{} is empty", path.display())));
         };
@@ -62,12 +62,12 @@ impl Format {
             lines.skip_to(0, 0)?;
             return Ok(Self::JsonLines);
         }
-        let record = csv_record(&first).map_err(|fault| Error::Usage(format!("line 1, {fault}")))?;
+        let record = csv_record(&first).map_err(|error| Error::Usage(format!("line 1, {error}")))?;
         let names: Vec<_> = record.iter().map(|name| name.trim().to_owned()).collect();
         for (at, name) in names.iter().enumerate() {
-            if known(name).is_none() && name != ERROR {
-                let (fault, names) = (unknown(name), NAMES.join(", "));
-                return Err(Error::Usage(format!("line 1: {fault}; there are {names}")));
+            if field_name(name).is_none() && name != ERROR {
+                let (problem, names) = (unknown_name(name), NAMES.join(", "));
+                return Err(Error::Usage(format!("line 1: {problem}; there are {names}")));
             }
             if names.iter().take(at).any(|before| before == name) {
                 return Err(Error::Usage(format!("line 1: {name:?} stands there twice")));
@@ -76,9 +76,9 @@ impl Format {
         Ok(Self::Csv(names))
     }
 
-    /// The fields of a line.
+    /// Splits a line into its fields.
     pub fn fields(&self, line: &Line) -> Result<Fields, FieldError> {
-        if line.is_cut {
+        if line.is_truncated {
             return Err(FieldError::new("line", "it is too long"));
         }
         match self {
@@ -87,8 +87,8 @@ impl Format {
         }
     }
 
-    /// What stands before the refused lines.
-    pub fn head(&self) -> Result<Vec<u8>, Error> {
+    /// Returns the header of a rejects file.
+    pub fn rejects_header(&self) -> Result<Vec<u8>, Error> {
         match self {
             Self::Csv(names) => {
                 let names = names.iter().map(String::as_str).filter(|name| *name != ERROR);
@@ -98,27 +98,27 @@ impl Format {
         }
     }
 
-    /// A refused line with its fault, in the same format.
-    pub fn refused(&self, line: &Line, fault: &FieldError) -> Result<Vec<u8>, Error> {
-        let fault = fault.to_string();
+    /// Returns a rejected line with its error added, in the same format.
+    pub fn rejected_line(&self, line: &Line, error: &FieldError) -> Result<Vec<u8>, Error> {
+        let error = error.to_string();
         match self {
             Self::Csv(names) => {
                 let Some(record) = csv_record(line).ok().filter(|record| record.len() >= names.len()) else {
-                    // What cannot be told apart stays as it is, to be corrected by hand.
-                    return Ok([&line.bytes, &b","[..], fault.as_bytes(), &b"\n"[..]].concat());
+                    // Its fields cannot be separated: the line is left as it is, to be corrected by hand.
+                    return Ok([&line.bytes, &b","[..], error.as_bytes(), &b"\n"[..]].concat());
                 };
                 let surplus = record.iter().skip(names.len());
                 let kept = names.iter().enumerate().filter(|(_, name)| *name != ERROR);
                 let kept = kept.map(|(at, _)| record.get(at).unwrap_or_default());
-                csv_line(kept.chain([fault.as_str()]).chain(surplus).map(str::as_bytes))
+                csv_line(kept.chain([error.as_str()]).chain(surplus).map(str::as_bytes))
             }
             Self::JsonLines => {
                 let mut object = match serde_json::from_slice(&line.bytes) {
                     Ok(Value::Object(object)) => object,
-                    // To be corrected by hand.
+                    // It is not an object: its text is kept in a field, to be corrected by hand.
                     _ => Map::from_iter([("line".to_owned(), json!(String::from_utf8_lossy(&line.bytes)))]),
                 };
-                object.insert(ERROR.to_owned(), fault.into());
+                object.insert(ERROR.to_owned(), error.into());
                 let mut text = serde_json::to_vec(&object).map_err(Error::internal)?;
                 text.push(b'\n');
                 Ok(text)
@@ -127,7 +127,7 @@ impl Format {
     }
 }
 
-/// `FILE.jsonl.errors` is as `FILE.jsonl`.
+/// Whether the name is that of a JSON lines file. A rejects file, such as `FILE.jsonl.errors`, has its input's format.
 fn is_json(path: &Path) -> bool {
     let extension = path.extension().map(|text| text.to_string_lossy().to_lowercase()).unwrap_or_default();
     match (extension.as_str(), path.file_stem()) {
@@ -137,7 +137,7 @@ fn is_json(path: &Path) -> bool {
     }
 }
 
-/// A salt is what it is to the last space.
+/// Removes surrounding whitespace, except from a salt, where it is significant.
 fn trimmed<'a>(name: &str, value: &'a str) -> &'a str {
     if name.ends_with("_salt") { value } else { value.trim() }
 }
@@ -168,14 +168,14 @@ fn csv_line<'a>(fields: impl Iterator<Item = &'a [u8]>) -> Result<Vec<u8>, Error
 fn csv_fields(names: &[String], line: &Line) -> Result<Fields, FieldError> {
     let record = csv_record(line)?;
     if record.len() != names.len() {
-        let (has, wanted) = (record.len(), names.len());
+        let (has, expected) = (record.len(), names.len());
         return Err(FieldError::new(
             "line",
-            format!("it has {has} fields where the first line names {wanted}"),
+            format!("it has {has} fields where the first line names {expected}"),
         ));
     }
     let fields =
-        names.iter().zip(&record).filter_map(|(name, value)| Some((known(name)?, trimmed(name, value))));
+        names.iter().zip(&record).filter_map(|(name, value)| Some((field_name(name)?, trimmed(name, value))));
     Ok(fields.filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, value.to_owned())).collect())
 }
 
@@ -184,22 +184,22 @@ fn json_fields(line: &Line) -> Result<Fields, FieldError> {
         serde_json::from_slice(&line.bytes).map_err(|_| FieldError::new("line", "it is no JSON object"))?;
     let mut fields = Fields::new();
     for (name, value) in object {
-        let Some(known) = known(&name) else {
+        let Some(field) = field_name(&name) else {
             if name == ERROR {
                 continue;
             }
-            return Err(FieldError::new("line", unknown(&name)));
+            return Err(FieldError::new("line", unknown_name(&name)));
         };
         let text = match value {
             Value::Null => continue,
-            Value::String(text) => trimmed(known, &text).to_owned(),
+            Value::String(text) => trimmed(field, &text).to_owned(),
             Value::Bool(_) | Value::Number(_) => value.to_string(),
-            // Keycloak's credentials.
-            Value::Object(_) if known.ends_with("password") => value.to_string(),
-            Value::Object(_) | Value::Array(_) => return Err(FieldError::new(known, "it is no text")),
+            // A credential of Keycloak.
+            Value::Object(_) if field.ends_with("password") => value.to_string(),
+            Value::Object(_) | Value::Array(_) => return Err(FieldError::new(field, "it is no text")),
         };
         if !text.is_empty() {
-            fields.insert(known, text);
+            fields.insert(field, text);
         }
     }
     Ok(fields)
@@ -210,29 +210,33 @@ mod tests {
     use super::*;
 
     fn line(text: &str) -> Line {
-        Line { number: 2, bytes: text.as_bytes().to_vec(), is_cut: false }
+        Line { number: 2, bytes: text.as_bytes().to_vec(), is_truncated: false }
     }
 
     #[test]
-    fn a_refused_line_reads_as_it_was_once_its_error_is_ignored() {
+    fn rejected_line_parses_the_same_without_its_error() {
         let names: Vec<_> = ["id", "phone", "password"].map(str::to_owned).into();
         let format = Format::Csv(names);
-        let was = line("1,13627140483,\"a,\"\"b\"\"\"");
-        let refused = format.refused(&was, &FieldError::new("phone", "not, good")).unwrap();
-        let head = String::from_utf8(format.head().unwrap()).unwrap();
-        assert_eq!(head, "id,phone,password,error\n");
-        let again = Format::Csv(head.trim().split(',').map(str::to_owned).collect());
-        let refused = line(String::from_utf8(refused).unwrap().trim_end());
-        assert_eq!(again.fields(&refused).unwrap(), format.fields(&was).unwrap());
+        let original = line("1,13627140483,\"a,\"\"b\"\"\"");
+        let rejected = format.rejected_line(&original, &FieldError::new("phone", "not, good")).unwrap();
+        let header = String::from_utf8(format.rejects_header().unwrap()).unwrap();
+        assert_eq!(header, "id,phone,password,error\n");
+        let again = Format::Csv(header.trim().split(',').map(str::to_owned).collect());
+        let rejected = line(String::from_utf8(rejected).unwrap().trim_end());
+        assert_eq!(again.fields(&rejected).unwrap(), format.fields(&original).unwrap());
 
-        let was = line(r#"{"id":"1","phone":13627140483}"#);
-        let refused = Format::JsonLines.refused(&was, &FieldError::new("phone", "not good")).unwrap();
-        let refused = line(String::from_utf8(refused).unwrap().trim_end());
-        assert_eq!(Format::JsonLines.fields(&refused).unwrap(), Format::JsonLines.fields(&was).unwrap());
+        let original = line(r#"{"id":"1","phone":13627140483}"#);
+        let rejected =
+            Format::JsonLines.rejected_line(&original, &FieldError::new("phone", "not good")).unwrap();
+        let rejected = line(String::from_utf8(rejected).unwrap().trim_end());
+        assert_eq!(
+            Format::JsonLines.fields(&rejected).unwrap(),
+            Format::JsonLines.fields(&original).unwrap()
+        );
     }
 
     #[test]
-    fn a_malformed_line_is_told_and_never_read_into_the_next() {
+    fn malformed_line_is_rejected_with_a_reason() {
         let format = Format::Csv(vec!["id".to_owned(), "phone".to_owned()]);
         for (text, expected) in [
             ("1", "line: it has 1 fields where the first line names 2"),
@@ -253,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn the_errors_of_a_file_have_its_format() {
+    fn rejects_file_has_the_format_of_its_input() {
         for json in ["members.jsonl", "members.jsonl.errors", "members.ndjson.errors.errors", "MEMBERS.JSON"]
         {
             assert!(is_json(Path::new(json)), "{json}");

@@ -1,4 +1,4 @@
-//! `members export`: all members, as `members import` reads them.
+//! `members export`: all members, in the format that `members import` reads.
 
 use std::{
     io::{self, BufWriter, Write},
@@ -18,12 +18,12 @@ use shared::{
 
 use crate::{
     error::Error,
-    output, private,
-    scan::{self, Wanted},
-    table::Table,
+    output, private_file,
+    scan::{self, Filter},
+    table::MemberTable,
 };
 
-/// Where to, and what.
+/// The command line.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The file to write, for its owner alone, instead of the output
@@ -34,9 +34,9 @@ pub struct Arguments {
     with_hashes: bool,
 }
 
-/// A line.
+/// A member as one line of the export.
 #[derive(Serialize)]
-struct Exported<'a> {
+struct ExportedMember<'a> {
     id: MemberId,
     #[serde(skip_serializing_if = "Option::is_none")]
     phone: Option<&'a Phone>,
@@ -55,24 +55,9 @@ struct Exported<'a> {
     created_at: Timestamp,
 }
 
-/// Writes every member, a line each.
-pub async fn run(table: &Table, arguments: Arguments) -> Result<(), Error> {
-    let Arguments { output, with_hashes } = arguments;
-    table.record(None, Operation::Exported).await?;
-    let mut out: Box<dyn Write> = match output {
-        None => Box::new(io::stdout().lock()),
-        Some(path) => {
-            let opened = private::new_file(&path);
-            Box::new(opened.map_err(|reason| Error::File { path, reason })?)
-        }
-    };
-    let mut out = BufWriter::new(&mut *out);
-    let wanted = Wanted::members();
-    let mut count = 0_u64;
-    let mut items = std::pin::pin!(scan::items(table, &wanted));
-    while let Some(item) = items.try_next().await? {
-        let member: Member = serde_dynamo::from_item(item).map_err(Error::internal)?;
-        let exported = Exported {
+impl<'a> ExportedMember<'a> {
+    fn new(member: &'a Member, with_hashes: bool) -> Self {
+        Self {
             id: member.id,
             phone: member.phone.as_ref(),
             email: member.email.as_ref(),
@@ -82,7 +67,27 @@ pub async fn run(table: &Table, arguments: Arguments) -> Result<(), Error> {
             language: member.language,
             cooling_since: member.cooling_since,
             created_at: member.created_at,
-        };
+        }
+    }
+}
+
+/// Writes every member, one per line.
+pub async fn run(table: &MemberTable, Arguments { output, with_hashes }: Arguments) -> Result<(), Error> {
+    table.record(None, Operation::Exported).await?;
+    let mut out: Box<dyn Write> = match output {
+        None => Box::new(io::stdout().lock()),
+        Some(path) => {
+            let created = private_file::create_new(&path);
+            Box::new(created.map_err(|reason| Error::File { path, reason })?)
+        }
+    };
+    let mut out = BufWriter::new(&mut *out);
+    let filter = Filter::members();
+    let mut count = 0_u64;
+    let mut items = std::pin::pin!(scan::items(table, &filter));
+    while let Some(item) = items.try_next().await? {
+        let member: Member = serde_dynamo::from_item(item).map_err(Error::internal)?;
+        let exported = ExportedMember::new(&member, with_hashes);
         serde_json::to_writer(&mut out, &exported).map_err(io::Error::from)?;
         out.write_all(b"\n")?;
         count += 1;

@@ -1,5 +1,5 @@
-//! A file as batches of lines, with their numbers and places. A record is one line, so that nothing that is wrong
-//! with one reaches another.
+//! A file as batches of lines, with their numbers and offsets. Every record is one line, so that a malformed record
+//! cannot affect the next one.
 
 use std::{
     fs::File,
@@ -10,30 +10,30 @@ use std::{
 
 use crate::error::Error;
 
-/// The longest line that is looked at; a member's has some hundred bytes.
+/// The longest line that is parsed. The line of a member has a few hundred bytes.
 pub const MAX_LINE_BYTES: u64 = 64 * 1024;
 
-/// A line.
+/// A line of the file.
 pub struct Line {
-    /// Its number, from 1.
+    /// Its number, beginning with 1.
     pub number: u64,
-    /// What it says, without its end; cut to [`MAX_LINE_BYTES`].
+    /// Its content without the line ending, truncated to [`MAX_LINE_BYTES`].
     pub bytes: Vec<u8>,
-    /// Whether it was cut.
-    pub is_cut: bool,
+    /// Whether it was truncated.
+    pub is_truncated: bool,
 }
 
-/// Lines that are handled together.
+/// Lines that are parsed and written together.
 pub struct Batch {
     /// The lines that are not blank.
     pub lines: Vec<Line>,
-    /// Where the next batch begins.
+    /// The offset at which the next batch begins.
     pub end: u64,
-    /// The number of the last line before that, blank or not.
+    /// The number of the last line before that offset. Blank lines are counted.
     pub last_number: u64,
 }
 
-/// The lines of a file that are still to be read.
+/// Reads a file line by line.
 pub struct Lines {
     path: PathBuf,
     reader: BufReader<File>,
@@ -44,11 +44,11 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Opens a file.
+    /// Opens a file. Fails for a pipe, which an interrupted import could not read again.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let fault = |reason| Error::File { path: path.to_owned(), reason };
-        let file = File::open(path).map_err(fault)?;
-        let metadata = file.metadata().map_err(fault)?;
+        let error = |reason| Error::File { path: path.to_owned(), reason };
+        let file = File::open(path).map_err(error)?;
+        let metadata = file.metadata().map_err(error)?;
         if !metadata.is_file() {
             let path = path.display();
             return Err(Error::Usage(format!("{path} is no file that can be gone on with after Ctrl-C")));
@@ -64,48 +64,48 @@ impl Lines {
         })
     }
 
-    /// The file's length in bytes.
+    /// Returns the file's length in bytes.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// When the file was last written, since 1970, where the system tells.
+    /// Returns when the file was last modified, since 1970, if the operating system records it.
     pub fn modified(&self) -> Option<Duration> {
         self.modified
     }
 
-    /// Where the next line begins.
+    /// Returns the offset at which the next line begins.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The number of the last line that was read.
+    /// Returns the number of the last line that was read.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Goes on at a place.
+    /// Continues at an offset, after the line with that number.
     pub fn skip_to(&mut self, offset: u64, number: u64) -> Result<(), Error> {
         let sought = self.reader.seek(SeekFrom::Start(offset));
-        sought.map_err(|reason| self.fault(reason))?;
+        sought.map_err(|reason| self.error(reason))?;
         (self.offset, self.number) = (offset, number);
         Ok(())
     }
 
-    /// The next line, blank or not.
+    /// Reads the next line, which may be blank. Returns `None` at the end of the file.
     pub fn line(&mut self) -> Result<Option<Line>, Error> {
         let mut bytes = Vec::new();
         let read = self.reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut bytes);
-        let mut length = read.map_err(|reason| self.fault(reason))? as u64;
+        let mut length = read.map_err(|reason| self.error(reason))? as u64;
         if length == 0 {
             return Ok(None);
         }
-        let is_cut = length == MAX_LINE_BYTES && bytes.last() != Some(&b'\n');
-        if is_cut {
+        let is_truncated = length == MAX_LINE_BYTES && bytes.last() != Some(&b'\n');
+        if is_truncated {
             let rest = self.reader.skip_until(b'\n');
-            length += rest.map_err(|reason| self.fault(reason))? as u64;
+            length += rest.map_err(|reason| self.error(reason))? as u64;
         }
-        // The mark that some programs begin UTF-8 with.
+        // Some programs begin UTF-8 with a byte order mark.
         if self.offset == 0 && bytes.starts_with(b"\xef\xbb\xbf") {
             bytes.drain(..3);
         }
@@ -114,10 +114,10 @@ impl Lines {
         }
         self.offset += length;
         self.number += 1;
-        Ok(Some(Line { number: self.number, bytes, is_cut }))
+        Ok(Some(Line { number: self.number, bytes, is_truncated }))
     }
 
-    /// The next batch of up to `size` lines that are not blank.
+    /// Reads a batch of up to `size` lines, without the blank ones. Returns `None` at the end of the file.
     pub fn batch(&mut self, size: usize) -> Result<Option<Batch>, Error> {
         let begin = self.offset;
         let mut lines = Vec::with_capacity(size);
@@ -131,7 +131,7 @@ impl Lines {
         Ok((batch.end > begin).then_some(batch))
     }
 
-    fn fault(&self, reason: std::io::Error) -> Error {
+    fn error(&self, reason: std::io::Error) -> Error {
         Error::File { path: self.path.clone(), reason }
     }
 }

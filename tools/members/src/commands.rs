@@ -1,0 +1,11 @@
+//! The subcommands, one file each.
+
+pub mod audit;
+pub mod completions;
+pub mod export;
+pub mod import;
+pub mod keys;
+pub mod revoke;
+pub mod show;
+pub mod sign_session;
+pub mod unlock;

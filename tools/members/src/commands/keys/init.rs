@@ -1,0 +1,34 @@
+//! `members keys init`: the first key.
+
+use serde_json::json;
+use shared::audit::Operation;
+
+use super::{
+    key_set::KeySet,
+    storage::{KeyStorage, create_file},
+};
+use crate::{audit_log::record_if_named, error::Error, output, table::MemberTable};
+
+/// Creates the first key. Fails if there are keys already.
+pub async fn run(storage: &KeyStorage<'_>, table: Option<&MemberTable>, json: bool) -> Result<(), Error> {
+    let keys = KeySet::generate("first")?;
+    match storage {
+        KeyStorage::File(path) => {
+            let text = keys.to_text()?;
+            record_if_named(table, Operation::KeysMade).await?;
+            create_file(path, &text)?;
+        }
+        KeyStorage::Secret(secret) => match secret.read().await {
+            Ok(_) => {
+                return Err(Error::Usage("the secret has a value already; see `keys rotate`".to_owned()));
+            }
+            Err(Error::Aws { reason, .. }) if reason.starts_with("ResourceNotFoundException") => {
+                record_if_named(table, Operation::KeysMade).await?;
+                storage.write(&keys).await?;
+            }
+            Err(error) => return Err(error),
+        },
+    }
+    let text = "there is a key `first`, and it is the current one";
+    output::result(json, &json!({ "current": "first" }), text)
+}

@@ -1,0 +1,36 @@
+//! `members keys list`: the keys, and how many password hashes use each.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use shared::audit::Operation;
+
+use super::{key_set::KeySet, storage::KeyStorage, usage};
+use crate::{error::Error, output, table::MemberTable};
+
+/// Prints the keys.
+pub async fn run(storage: &KeyStorage<'_>, table: Option<&MemberTable>, json: bool) -> Result<(), Error> {
+    let Some(table) = table else { return Err(Error::Usage("say in which table".to_owned())) };
+    table.record(None, Operation::KeysCounted).await?;
+    let keys = storage.read().await?;
+    let mut counts = usage::hashes_by_key(table).await?;
+    for id in keys.ids() {
+        counts.entry(id.clone()).or_default();
+    }
+    print_result(&keys, &counts, json)
+}
+
+fn print_result(keys: &KeySet, counts: &BTreeMap<String, u64>, json: bool) -> Result<(), Error> {
+    if json {
+        return output::json(&json!({ "current": keys.current(), "passwords": counts }));
+    }
+    for (id, count) in counts {
+        let state = match (id == keys.current(), keys.contains(id)) {
+            (true, _) => ", current",
+            (false, true) => "",
+            (false, false) => ", and there is no such key: they are no passwords any more",
+        };
+        output::line(format_args!("{id}: {count} passwords{state}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! `members show`: a member's data, without hashes.
+
+use serde::Serialize;
+use shared::{
+    audit::Operation,
+    clock::Timestamp,
+    contact::{Email, Phone},
+    language::Language,
+    password::PasswordHash,
+    store::member::{Member, MemberId},
+};
+
+use crate::{
+    error::Error,
+    failures::{self, FailedAttempts},
+    output,
+    table::MemberTable,
+};
+
+/// The command line.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Id, phone or mail address
+    who: String,
+}
+
+/// A member as it is printed.
+#[derive(Serialize)]
+struct MemberView {
+    id: MemberId,
+    phone: Option<Phone>,
+    email: Option<Email>,
+    password: Option<&'static str>,
+    pay_password: Option<&'static str>,
+    language: Option<Language>,
+    credential_version: u64,
+    cooling_since: Option<Timestamp>,
+    created_at: Timestamp,
+    failures: Vec<FailedAttempts>,
+}
+
+impl MemberView {
+    fn new(member: Member, failures: Vec<FailedAttempts>) -> Self {
+        Self {
+            password: member.password.as_ref().map(state),
+            pay_password: member.pay_password.as_ref().map(state),
+            id: member.id,
+            phone: member.phone,
+            email: member.email,
+            language: member.language,
+            credential_version: member.credential_version,
+            cooling_since: member.cooling_since,
+            created_at: member.created_at,
+            failures,
+        }
+    }
+
+    fn print(&self) -> Result<(), Error> {
+        let or_none = |text: Option<&str>| text.unwrap_or("none").to_owned();
+        let mut rows = vec![
+            ("id", self.id.to_string()),
+            ("phone", or_none(self.phone.as_ref().map(Phone::as_str))),
+            ("mail address", or_none(self.email.as_ref().map(Email::as_str))),
+            ("password", or_none(self.password)),
+            ("pay password", or_none(self.pay_password)),
+            ("language", or_none(self.language.map(Language::tag))),
+            ("credential version", self.credential_version.to_string()),
+            ("created", output::moment(self.created_at)),
+        ];
+        rows.extend(self.cooling_since.map(|since| ("cooling off since", output::moment(since))));
+        rows.extend(self.failures.iter().map(|FailedAttempts { of, count, until }| {
+            ("wrong tries", format!("{count} of {of}, until {}", output::moment(*until)))
+        }));
+        for (name, value) in rows {
+            output::line(format_args!("{name:<20}{value}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints a member.
+pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Result<(), Error> {
+    let member = table.find(&arguments.who).await?;
+    table.record(Some(member.id), Operation::Shown).await?;
+    let failures = current_failures(table, &member).await?;
+    let view = MemberView::new(member, failures);
+    if json { output::json(&view) } else { view.print() }
+}
+
+/// Reads the failed attempts whose counters have not expired. DynamoDB deletes expired items with a delay.
+async fn current_failures(table: &MemberTable, member: &Member) -> Result<Vec<FailedAttempts>, Error> {
+    let counters = failures::counters(table, member).await?;
+    let failures = counters.into_iter().map(FailedAttempts::from_item).collect::<Result<Vec<_>, _>>()?;
+    let now = Timestamp::now();
+    Ok(failures.into_iter().filter(|failures| failures.count > 0 && failures.until > now).collect())
+}
+
+/// Whether the password is still the imported hash, or was used here since.
+fn state(hash: &PasswordHash) -> &'static str {
+    if hash.as_str().starts_with("$foreign$") { "as it was imported" } else { "set" }
+}

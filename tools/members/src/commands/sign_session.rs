@@ -1,0 +1,30 @@
+//! `members sign-session`: a session of a member, for a test.
+
+use serde_json::json;
+use shared::{audit::Operation, clock::Timestamp, session};
+
+use crate::{error::Error, output, table::MemberTable};
+
+/// The command line.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Id, phone or mail address
+    who: String,
+    /// Sign it though the table is marked as production
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Signs a session and prints its token.
+pub async fn run(table: &MemberTable, Arguments { who, yes }: Arguments, json: bool) -> Result<(), Error> {
+    if !yes && table.is_production().await? {
+        let reason = "the table is marked as production: a session there is a member's own; --yes signs one";
+        return Err(Error::ConfirmationRequired(reason.to_owned()));
+    }
+    let member = table.find(&who).await?;
+    let keys = table.keys_secret.keys().await?;
+    table.record(Some(member.id), Operation::SessionSigned).await?;
+    let version = member.credential_version;
+    let token = session::issue(&keys, &table.settings, member.id, version, Timestamp::now())?;
+    output::result(json, &json!({ "id": member.id, "token": token }), token)
+}
