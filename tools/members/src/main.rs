@@ -51,7 +51,7 @@ enum Command {
     /// End the sessions of a member, or of everybody
     Revoke(revoke::Arguments),
     /// Sign a session of a member, for a test
-    Session(sign_session::Arguments),
+    SignSession(sign_session::Arguments),
     /// Print what was done, to a member or on a day
     Audit(audit::Arguments),
     /// Write all members as JSON lines, as `import` reads them
@@ -88,7 +88,7 @@ async fn run(Arguments { target, json, command }: Arguments) -> Result<bool, Err
         Command::Show(arguments) => show::run(&target.open().await?, arguments, json).await?,
         Command::Unlock(arguments) => unlock::run(&target.open().await?, arguments, json).await?,
         Command::Revoke(arguments) => revoke::run(&target.open().await?, arguments, json).await?,
-        Command::Session(arguments) => sign_session::run(&target.open().await?, arguments, json).await?,
+        Command::SignSession(arguments) => sign_session::run(&target.open().await?, arguments, json).await?,
         Command::Audit(arguments) => audit::run(&target.open().await?, arguments, json).await?,
         Command::Export(arguments) => export::run(&target.open().await?, arguments).await?,
         Command::Keys(arguments) => keys::run(&target, arguments, json).await?,

@@ -284,7 +284,7 @@ async fn a_mail_address_that_nobody_has_proven_is_not_bound() {
     assert_eq!((&summary["imported"], &summary["unverified"]), (&json!(3), &json!(2)));
     assert_eq!(operator.json(&["show", ID]).await["email"], Value::Null);
     assert_eq!(operator.json(&["show", THIRD_ID]).await["email"], "yu@example.com");
-    let trusting = ["import", "--trust-mail", "--existing", "update", "members.csv"];
+    let trusting = ["import", "--trust-email", "--existing", "update", "members.csv"];
     assert_eq!(operator.json(&trusting).await["updated"], 1);
     assert_eq!(operator.json(&["show", OTHER_ID]).await["email"], "wu@example.com");
     assert_eq!(operator.json(&["show", ID]).await["email"], Value::Null, "its line says that it is not");
@@ -332,7 +332,7 @@ async fn after_ctrl_c_the_same_command_goes_on_and_loses_and_doubles_nothing() {
     assert!(ended.err.contains("the same command goes on from there"), "{}", ended.err);
 
     // It is no journal of another import, table or file.
-    let refused = operator.run(&["import", "members.csv", "--trust-mail"]).await;
+    let refused = operator.run(&["import", "members.csv", "--trust-email"]).await;
     assert!(refused.code == 2 && refused.err.contains("another file, table or command"), "{}", refused.err);
     let kept = operator.text("members.csv.progress");
     let mut elsewhere: Value = serde_json::from_str(&kept).unwrap();

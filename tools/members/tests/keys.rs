@@ -44,7 +44,7 @@ async fn a_key_on_which_passwords_hang_is_not_retired_without_a_yes() {
     secret["current"] = json!("second");
     operator.file("keys.json", &secret.to_string());
 
-    let used = operator.json(&["keys", "--file", "keys.json", "used"]).await;
+    let used = operator.json(&["keys", "--file", "keys.json", "list"]).await;
     assert_eq!(
         (&used["current"], &used["passwords"]),
         (&json!("second"), &json!({ id.as_str(): 2, "second": 0 }))

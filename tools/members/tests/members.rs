@@ -109,15 +109,15 @@ async fn revoke_of_everybody_goes_on_where_it_was_ended() {
 async fn a_session_on_a_table_that_is_marked_as_production_takes_a_yes() {
     let operator = Operator::start("production").await;
     let id = operator.member(json!({ "phone": PHONE })).await;
-    operator.run(&["session", &id]).await.ok();
+    operator.run(&["sign-session", &id]).await.ok();
     let table = operator.dynamodb("DescribeTable", json!({ "TableName": operator.stack.table() })).await;
     let tags = json!([{ "Key": "environment", "Value": "production" }]);
     operator
         .dynamodb("TagResource", json!({ "ResourceArn": table["Table"]["TableArn"], "Tags": tags }))
         .await;
-    let refused = operator.run(&["session", &id]).await;
+    let refused = operator.run(&["sign-session", &id]).await;
     assert!(refused.code == 1 && refused.out.is_empty() && refused.err.contains("--yes"), "{}", refused.err);
-    operator.run(&["session", &id, "--yes"]).await.ok();
+    operator.run(&["sign-session", &id, "--yes"]).await.ok();
 }
 
 #[tokio::test]
@@ -254,7 +254,7 @@ async fn completions_name_every_command() {
     let operator = Operator::start("completions").await;
     for shell in ["bash", "zsh", "fish"] {
         let script = operator.run(&["completions", shell]).await.ok().out;
-        for command in ["import", "show", "unlock", "revoke", "session", "audit", "export", "keys"] {
+        for command in ["import", "show", "unlock", "revoke", "sign-session", "audit", "export", "keys"] {
             assert!(script.contains(command), "{shell} {command}");
         }
     }

@@ -132,7 +132,7 @@ impl Operator {
     }
 
     pub async fn session(&self, who: &str) -> String {
-        self.json(&["session", who]).await["token"].as_str().unwrap().to_owned()
+        self.json(&["sign-session", who]).await["token"].as_str().unwrap().to_owned()
     }
 
     /// Changes the password by the old one, as the member does.

@@ -24,7 +24,7 @@ use crate::{
 #[group(required = true, multiple = false)]
 pub struct Arguments {
     /// A member, by id, phone or mail address
-    who: Option<String>,
+    member: Option<String>,
     /// Everything of a day (UTC), by reading the whole table
     #[arg(long, value_name = "YYYY-MM-DD")]
     day: Option<String>,
@@ -41,10 +41,10 @@ struct AuditEntry {
 const MILLIS_PER_DAY: i128 = 86_400_000;
 
 /// Prints the records, oldest first.
-pub async fn run(table: &MemberTable, Arguments { who, day }: Arguments, json: bool) -> Result<(), Error> {
-    let items = match (who, day) {
-        (Some(who), _) => {
-            let member = table.find(&who).await?;
+pub async fn run(table: &MemberTable, Arguments { member, day }: Arguments, json: bool) -> Result<(), Error> {
+    let items = match (member, day) {
+        (Some(member), _) => {
+            let member = table.find(&member).await?;
             table.record(Some(member.id), Operation::AuditRead).await?;
             table.partition(format!("{PREFIX}{}", member.id)).await?
         }

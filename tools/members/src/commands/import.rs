@@ -46,7 +46,7 @@ pub struct Arguments {
     existing: Existing,
     /// Take a mail address as verified where its line does not say
     #[arg(long)]
-    trust_mail: bool,
+    trust_email: bool,
     /// Make ids that are no UUIDs into UUIDs of this namespace (RFC 9562, version 5)
     #[arg(long, value_name = "UUID")]
     namespace: Option<uuid::Uuid>,
@@ -60,7 +60,7 @@ pub struct Arguments {
 
 /// Imports a file, or resumes its import. Returns whether every line was imported.
 pub async fn run(arguments: Arguments, table: MemberTable, json: bool) -> Result<bool, Error> {
-    let Arguments { file, existing, trust_mail, namespace, dry_run, errors } = arguments;
+    let Arguments { file, existing, trust_email, namespace, dry_run, errors } = arguments;
     let mut lines = Lines::open(&file)?;
     let format = Format::detect(&file, &mut lines)?;
     let errors = errors.unwrap_or_else(|| file.with_added_extension("errors"));
@@ -71,7 +71,7 @@ pub async fn run(arguments: Arguments, table: MemberTable, json: bool) -> Result
         table: table.identity().await?,
         errors: errors.display().to_string(),
         existing,
-        trust_mail,
+        trust_email,
         namespace,
     };
     let interrupted = if dry_run { None } else { Checkpoint::read(&progress, &subject)? };
@@ -88,7 +88,7 @@ pub async fn run(arguments: Arguments, table: MemberTable, json: bool) -> Result
     let rules = Rules {
         phones: table.settings.phones.clone(),
         passwords: (&table.settings).into(),
-        trust_mail,
+        trust_email,
         namespace,
     };
     if !dry_run {

@@ -23,7 +23,7 @@ enum Command {
     /// Remove a key, and with it what hangs on it
     Retire(retire::Arguments),
     /// Count the passwords that hang on each key
-    Used,
+    List,
 }
 
 /// The command line.
@@ -53,6 +53,6 @@ pub async fn run(target: &Target, Arguments { command, file }: Arguments, json: 
         Command::Init => init::run(&storage, table, json).await,
         Command::Rotate(arguments) => rotate::run(&storage, table, arguments, json).await,
         Command::Retire(arguments) => retire::run(&storage, table, arguments, json).await,
-        Command::Used => list::run(&storage, table, json).await,
+        Command::List => list::run(&storage, table, json).await,
     }
 }

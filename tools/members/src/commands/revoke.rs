@@ -30,7 +30,7 @@ use crate::{
 #[group(required = true, multiple = false)]
 struct Scope {
     /// A member, by id, phone or mail address
-    who: Option<String>,
+    member: Option<String>,
     /// Everybody's
     #[arg(long)]
     all: bool,
@@ -74,14 +74,14 @@ struct RevokeCheckpoint {
 
 /// Ends sessions.
 pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Result<(), Error> {
-    let Some(who) = arguments.scope.who else {
+    let Some(member) = arguments.scope.member else {
         if !arguments.yes {
             let reason = "everybody would have to log in again; --yes does it";
             return Err(Error::ConfirmationRequired(reason.to_owned()));
         }
         return revoke_all(table, arguments.progress, arguments.resume, json).await;
     };
-    let member = table.find(&who).await?;
+    let member = table.find(&member).await?;
     let update = Update::builder()
         .table_name(&table.name)
         .set_key(Some(member::key(member.id).into_item()))

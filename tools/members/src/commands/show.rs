@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Id, phone or mail address
-    who: String,
+    member: String,
 }
 
 /// A member as it is printed.
@@ -80,7 +80,7 @@ impl MemberView {
 
 /// Prints a member.
 pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Result<(), Error> {
-    let member = table.find(&arguments.who).await?;
+    let member = table.find(&arguments.member).await?;
     table.record(Some(member.id), Operation::Shown).await?;
     let failures = current_failures(table, &member).await?;
     let view = MemberView::new(member, failures);

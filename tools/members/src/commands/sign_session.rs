@@ -9,19 +9,19 @@ use crate::{error::Error, output, table::MemberTable};
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Id, phone or mail address
-    who: String,
+    member: String,
     /// Sign it though the table is marked as production
     #[arg(long)]
     yes: bool,
 }
 
 /// Signs a session and prints its token.
-pub async fn run(table: &MemberTable, Arguments { who, yes }: Arguments, json: bool) -> Result<(), Error> {
-    if !yes && table.is_production().await? {
+pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Result<(), Error> {
+    if !arguments.yes && table.is_production().await? {
         let reason = "the table is marked as production: a session there is a member's own; --yes signs one";
         return Err(Error::ConfirmationRequired(reason.to_owned()));
     }
-    let member = table.find(&who).await?;
+    let member = table.find(&arguments.member).await?;
     let keys = table.keys_secret.keys().await?;
     table.record(Some(member.id), Operation::SessionSigned).await?;
     let version = member.credential_version;

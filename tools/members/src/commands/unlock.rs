@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Id, phone or mail address
-    who: String,
+    member: String,
 }
 
 /// A transaction takes 100 writes, of which one is the audit record.
@@ -22,7 +22,7 @@ const MAX_COUNTERS: usize = 99;
 
 /// Deletes the member's counters of failed attempts and prints them.
 pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Result<(), Error> {
-    let member = table.find(&arguments.who).await?;
+    let member = table.find(&arguments.member).await?;
     let counters = failures::counters(table, &member).await?;
     let mut chunks: Vec<_> = counters.chunks(MAX_COUNTERS).collect();
     if chunks.is_empty() {

@@ -16,7 +16,7 @@ pub async fn members_come_along(cloud: &Cloud) -> Outcome {
     let imported = one(cloud, &["import", &file.display().to_string()]).await?;
     ensure(imported["imported"] == 1, "the member was not imported")?;
 
-    let session = one(cloud, &["session", phone]).await?["token"].as_str().map(str::to_owned);
+    let session = one(cloud, &["sign-session", phone]).await?["token"].as_str().map(str::to_owned);
     let mut app = cloud.app_of_nobody();
     app.session = session;
     let wrong = [("oldPassword", "not-the-old-one"), ("newPasswordFirst", NEW_PASSWORD)];
@@ -42,12 +42,12 @@ pub async fn members_come_along(cloud: &Cloud) -> Outcome {
 
 /// A key is added and taken away again; the one that all else hangs on stays.
 pub async fn keys_rotate(cloud: &Cloud) -> Outcome {
-    let before = one(cloud, &["keys", "used"]).await?;
+    let before = one(cloud, &["keys", "list"]).await?;
     one(cloud, &["keys", "rotate", "--id", "second"]).await?;
-    let used = one(cloud, &["keys", "used"]).await?;
+    let used = one(cloud, &["keys", "list"]).await?;
     ensure(used["passwords"]["second"] == 0 && used["current"] == before["current"], "the key is not there")?;
     one(cloud, &["keys", "retire", "second"]).await?;
-    let after = one(cloud, &["keys", "used"]).await?;
+    let after = one(cloud, &["keys", "list"]).await?;
     ensure(after["passwords"]["second"].is_null(), "the key is still there")?;
     Ok(None)
 }

@@ -25,8 +25,8 @@ pub struct ImportId {
     pub errors: String,
     /// The handling of members who exist.
     pub existing: Existing,
-    /// Whether `--trust-mail` was given.
-    pub trust_mail: bool,
+    /// Whether `--trust-email` was given.
+    pub trust_email: bool,
     /// The namespace of ids that are not UUIDs.
     pub namespace: Option<Uuid>,
 }

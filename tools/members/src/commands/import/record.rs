@@ -21,7 +21,7 @@ pub struct Rules {
     /// The functions' password policy, which limits the cost of an imported hash.
     pub passwords: PasswordPolicy,
     /// Whether an email address is verified if its line has no `email_verified`.
-    pub trust_mail: bool,
+    pub trust_email: bool,
     /// The namespace in which ids that are not UUIDs become UUIDs.
     pub namespace: Option<Uuid>,
 }
@@ -56,7 +56,7 @@ impl ImportedMember {
         let is_verified = match field("email_verified") {
             Some(text) => boolean(text)
                 .ok_or_else(|| FieldError::new("email_verified", "it is neither true nor false"))?,
-            None => rules.trust_mail,
+            None => rules.trust_email,
         };
         let member = Member {
             id: member_id(id, rules.namespace)?,

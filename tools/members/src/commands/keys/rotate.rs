@@ -69,7 +69,7 @@ async fn set_current(
     let steps = format!(
         "`{id}` is the current key once this is deployed with another Release\n\
          keep `{before}`: sessions hang on it for SessionTtlSeconds, passwords until they are changed\n\
-         (members keys used); then: members keys retire {before}"
+         (members keys list); then: members keys retire {before}"
     );
     output::result(json, &json!({ "current": id, "before": before }), steps)
 }
