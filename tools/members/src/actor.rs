@@ -8,7 +8,7 @@ use crate::{environment, error::Error};
 pub async fn aws_identity(config: &SdkConfig) -> Result<String, Error> {
     let response = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
     let arn = response.map_err(Error::from_call("STS"))?.arn;
-    arn.ok_or_else(|| Error::NotFound("STS does not say who runs this".to_owned()))
+    arn.ok_or_else(|| Error::NotFound("STS returned no identity; check the credentials".to_owned()))
 }
 
 /// Returns the name of this machine's user.

@@ -19,7 +19,7 @@ pub enum Error {
         reason: io::Error,
     },
     /// The output cannot be written.
-    #[error("the output cannot be written: {0}")]
+    #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
     /// A call to AWS failed.
     #[error("{call}: {reason}")]
@@ -77,7 +77,8 @@ impl Error {
 
     /// Returns the error of a write that kept conflicting with other writers.
     pub fn conflict() -> Self {
-        Self::Aws { call: "DynamoDB", reason: "others are in the way for too long".to_owned() }
+        let reason = "gave up: the item is being modified by other writers (transaction conflict)";
+        Self::Aws { call: "DynamoDB", reason: reason.to_owned() }
     }
 
     /// Returns the error of a bug in this program.

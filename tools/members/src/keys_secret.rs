@@ -33,7 +33,9 @@ impl KeysSecret {
         }
         let response = self.client().get_secret_value().secret_id(self.id()?).send().await;
         let text = response.map_err(Error::from_call("Secrets Manager"))?.secret_string;
-        text.map(Into::into).ok_or_else(|| Error::NotFound("the secret holds no text".to_owned()))
+        text.map(Into::into).ok_or_else(|| {
+            Error::NotFound("the secret has no text value; it must contain the keys as JSON".to_owned())
+        })
     }
 
     /// Replaces the secret's text.
@@ -46,12 +48,12 @@ impl KeysSecret {
     fn id(&self) -> Result<&str, Error> {
         match &self.source {
             KeysSource::SecretsManager(id) if id != UNUSED => Ok(id),
-            KeysSource::SecretsManager(_) => {
-                Err(Error::Usage("with --table the keys are needed as well: --keys-secret ID".to_owned()))
-            }
-            KeysSource::Inline(_) => Err(Error::Usage(
-                "the keys of a local stack are in its FILE.keys: --file FILE.keys".to_owned(),
+            KeysSource::SecretsManager(_) => Err(Error::Usage(
+                "this command needs the keys; with --table, pass --keys-secret ID".to_owned(),
             )),
+            KeysSource::Inline(_) => {
+                Err(Error::Usage("the keys of a local stack are in a file; pass --file FILE.keys".to_owned()))
+            }
         }
     }
 

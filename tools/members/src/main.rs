@@ -1,4 +1,4 @@
-//! `members`: what an operator does with members, from a first import to the rotation of keys.
+//! `members`: the operator's command, from a first import to the rotation of keys.
 
 mod actor;
 mod attribute;
@@ -24,16 +24,16 @@ use commands::{audit, completions, export, import, keys, revoke, show, sign_sess
 use error::Error;
 use target::Target;
 
-/// What an operator does with members.
+/// Manage the members of a deployment, their sessions, and its keys.
 ///
-/// Credentials of AWS come from the ordinary places: environment, profile, single sign-on, role. What a command
-/// does to members, or reads of them, is recorded with who ran it.
+/// AWS credentials are found by the default chain: environment, profile, single sign-on, role. Every command that
+/// reads or changes members leaves an audit record with the identity that ran it.
 #[derive(Debug, Parser)]
 #[command(name = "members", version)]
-struct Arguments {
+struct Cli {
     #[command(flatten)]
     target: Target,
-    /// Answer in JSON, for programs
+    /// Print results as JSON
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -42,29 +42,29 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Bring members along from another system
+    /// Import members from another system
     Import(import::Arguments),
-    /// Show what is kept of a member, but no hash
+    /// Show a member's data, without hashes
     Show(show::Arguments),
-    /// Forget a member's wrong tries of passwords and codes
+    /// Clear a member's failed password and code attempts
     Unlock(unlock::Arguments),
-    /// End the sessions of a member, or of everybody
+    /// End the sessions of a member, or of all members
     Revoke(revoke::Arguments),
-    /// Sign a session of a member, for a test
+    /// Sign a session of a member for a test
     SignSession(sign_session::Arguments),
-    /// Print what was done, to a member or on a day
+    /// Print the audit records of a member or of a day
     Audit(audit::Arguments),
-    /// Write all members as JSON lines, as `import` reads them
+    /// Export all members as JSON lines that `import` can read
     Export(export::Arguments),
-    /// Make, rotate, retire and count keys
+    /// Create, rotate, retire and list keys
     Keys(keys::Arguments),
-    /// Print completions for a shell
+    /// Print shell completions
     Completions(completions::Arguments),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match Box::pin(run(Arguments::parse())).await {
+    match Box::pin(run(Cli::parse())).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         // The reader of standard output, such as `head`, has closed it.
@@ -82,7 +82,7 @@ async fn main() -> ExitCode {
 }
 
 /// Runs the command. Returns whether it did everything that was requested.
-async fn run(Arguments { target, json, command }: Arguments) -> Result<bool, Error> {
+async fn run(Cli { target, json, command }: Cli) -> Result<bool, Error> {
     match command {
         Command::Import(arguments) => return import::run(arguments, target.open().await?, json).await,
         Command::Show(arguments) => show::run(&target.open().await?, arguments, json).await?,
@@ -92,7 +92,7 @@ async fn run(Arguments { target, json, command }: Arguments) -> Result<bool, Err
         Command::Audit(arguments) => audit::run(&target.open().await?, arguments, json).await?,
         Command::Export(arguments) => export::run(&target.open().await?, arguments).await?,
         Command::Keys(arguments) => keys::run(&target, arguments, json).await?,
-        Command::Completions(arguments) => completions::run(&arguments, &mut Arguments::command())?,
+        Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command())?,
     }
     Ok(true)
 }

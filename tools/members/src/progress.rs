@@ -17,7 +17,7 @@ pub fn read<T: DeserializeOwned>(path: &Path, is_same_run: impl Fn(&T) -> bool) 
     progress.map(Some).ok_or_else(|| {
         let path = path.display();
         Error::Usage(format!(
-            "{path} is of another file, table or command line than this; delete it to begin anew"
+            "{path} belongs to a different file, table or set of options; delete it to start over"
         ))
     })
 }

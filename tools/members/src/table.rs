@@ -45,14 +45,16 @@ impl MemberTable {
 
     /// Finds a member by id, phone or email address.
     pub async fn find(&self, member: &str) -> Result<Member, Error> {
-        let not_found = || Error::NotFound("there is no such member".to_owned());
+        let not_found = || Error::NotFound("no such member".to_owned());
         let id = if let Ok(id) = member.parse() {
             MemberId(id)
         } else {
             let destination = match member.parse::<Email>() {
                 Ok(email) => Destination::Email(email),
                 Err(_) => Destination::Phone(self.settings.phones.parse(member).map_err(|_| {
-                    Error::Usage("it is no id, no phone that is sent to, and no mail address".to_owned())
+                    Error::Usage(
+                        "expected a member id, an allowed phone number or an email address".to_owned(),
+                    )
                 })?),
             };
             self.store.owner(&destination).await?.ok_or_else(not_found)?
@@ -96,6 +98,6 @@ impl MemberTable {
     async fn describe(&self) -> Result<TableDescription, Error> {
         let described = self.client.describe_table().table_name(&self.name).send().await;
         let table = described.map_err(Error::from_call("DynamoDB"))?.table;
-        table.ok_or_else(|| Error::NotFound(format!("there is no table {}", self.name)))
+        table.ok_or_else(|| Error::NotFound(format!("DynamoDB did not describe table {}", self.name)))
     }
 }

@@ -13,27 +13,27 @@ use crate::{actor, environment, error::Error, keys_secret::UNUSED, table::Member
 
 /// Which table a command works on.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Which table")]
+#[command(next_help_heading = "Target")]
 pub struct Target {
-    /// The table, the keys and the settings of a CloudFormation stack
+    /// Use the table, the keys and the settings of a CloudFormation stack
     #[arg(long, global = true, value_name = "NAME", conflicts_with_all = ["table", "env"])]
     stack: Option<String>,
-    /// A table by its name; settings come from environment variables of their names
+    /// Use a table by its name; the settings are read from environment variables of the same names
     #[arg(long, global = true, value_name = "NAME", conflicts_with = "env")]
     table: Option<String>,
-    /// The table, the keys and the settings of a local stack, as `cargo run -- --env FILE` wrote them
+    /// Use the table, the keys and the settings of a local stack, as written by `cargo run -- --env FILE`
     #[arg(long, global = true, value_name = "FILE")]
     env: Option<PathBuf>,
-    /// With --table: the secret that holds the keys, by its name or ARN
+    /// With --table: the name or ARN of the secret that contains the keys
     #[arg(long, global = true, value_name = "ID")]
     keys_secret: Option<String>,
-    /// With --table: another endpoint of DynamoDB than AWS's own
+    /// With --table: a DynamoDB endpoint other than AWS's own
     #[arg(long, global = true, value_name = "URL")]
     endpoint_url: Option<String>,
-    /// The region, in the place of the profile's
+    /// The AWS region, instead of the profile's
     #[arg(long, global = true, value_name = "REGION")]
     region: Option<String>,
-    /// The profile whose credentials are used
+    /// The AWS profile that provides the credentials
     #[arg(long, global = true, value_name = "NAME")]
     profile: Option<String>,
 }
@@ -48,13 +48,15 @@ impl Target {
     pub async fn open(&self) -> Result<MemberTable, Error> {
         // clap's `requires` does not see global options that follow the subcommand.
         if self.table.is_none() && (self.keys_secret.is_some() || self.endpoint_url.is_some()) {
-            return Err(Error::Usage("--keys-secret and --endpoint-url go with --table NAME".to_owned()));
+            return Err(Error::Usage("--keys-secret and --endpoint-url require --table NAME".to_owned()));
         }
         match (&self.stack, &self.table, &self.env) {
             (Some(stack), None, None) => self.open_stack(stack).await,
             (None, Some(table), None) => self.open_table(table).await,
             (None, None, Some(path)) => open_local(&environment::file(path)?),
-            _ => Err(Error::Usage("say which table: --stack NAME, --table NAME, or --env FILE".to_owned())),
+            _ => Err(Error::Usage(
+                "no table is named; pass --stack NAME, --table NAME or --env FILE".to_owned(),
+            )),
         }
     }
 
@@ -77,13 +79,16 @@ impl Target {
         let client = aws_sdk_cloudformation::Client::new(&config);
         let response = client.describe_stacks().stack_name(name).send().await;
         let response = response.map_err(Error::from_call("CloudFormation"))?;
-        let stack = response.stacks().first().ok_or_else(|| Error::NotFound(format!("no stack {name}")))?;
+        let stack =
+            response.stacks().first().ok_or_else(|| Error::NotFound(format!("no such stack: {name}")))?;
         let output = |key: &str| {
             let output = stack.outputs().iter().find(|output| output.output_key() == Some(key));
             let value = output.and_then(|output| output.output_value());
-            value
-                .map(str::to_owned)
-                .ok_or_else(|| Error::NotFound(format!("the stack {name} has no output {key}")))
+            value.map(str::to_owned).ok_or_else(|| {
+                Error::NotFound(format!(
+                    "stack {name} has no output {key}; deploy it from this version's template"
+                ))
+            })
         };
         let (table, secret) = (output("TableName")?, output("KeysSecretArn")?);
         let parameters: BTreeMap<_, _> = stack

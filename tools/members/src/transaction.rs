@@ -59,7 +59,7 @@ impl MemberTable {
             match self.transact(writes.clone()).await? {
                 TransactionResult::Committed => return Ok(()),
                 TransactionResult::Canceled(reasons) if reasons.iter().any(condition_failed) => {
-                    return Err(Error::NotFound("there is no such member any more".to_owned()));
+                    return Err(Error::NotFound("no such member: it was deleted meanwhile".to_owned()));
                 }
                 TransactionResult::Canceled(_) => back_off(attempt).await,
             }

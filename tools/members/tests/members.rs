@@ -94,7 +94,7 @@ async fn revoke_of_everybody_goes_on_where_it_was_ended() {
 
     operator.file("members-revoke.progress", &ended(&identity));
     let told = operator.run(&resume).await.ok();
-    assert!(told.err.contains("going on with the run of 2023-11-14T22:13:20Z"), "{}", told.err);
+    assert!(told.err.contains("resuming the run of 2023-11-14T22:13:20Z"), "{}", told.err);
     let now = revoked().await;
     assert!((1..64).contains(&now), "{now}: what was done before is not done again");
     assert_eq!(told.json()["revoked"], 20 + now);

@@ -23,9 +23,9 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct Arguments {
-    /// A member, by id, phone or mail address
+    /// The member's id, phone or email address
     member: Option<String>,
-    /// Everything of a day (UTC), by reading the whole table
+    /// All records of a day (UTC); scans the whole table
     #[arg(long, value_name = "YYYY-MM-DD")]
     day: Option<String>,
 }
@@ -52,7 +52,7 @@ pub async fn run(table: &MemberTable, Arguments { member, day }: Arguments, json
             table.record(None, Operation::AuditRead).await?;
             items_of_day(table, &day).await?
         }
-        (None, None) => return Err(Error::Usage("say of whom, or of which --day".to_owned())),
+        (None, None) => return Err(Error::Usage("pass a member or --day YYYY-MM-DD".to_owned())),
     };
     for item in items {
         print_entry(&AuditEntry::from_item(item)?, json)?;
@@ -63,7 +63,7 @@ pub async fn run(table: &MemberTable, Arguments { member, day }: Arguments, json
 /// Reads the records of a day. The sort key of a record begins with its milliseconds since 1970.
 async fn items_of_day(table: &MemberTable, day: &str) -> Result<Vec<Item>, Error> {
     let date = Date::parse(day, format_description!("[year]-[month]-[day]"));
-    let date = date.map_err(|_| Error::Usage("a day is written as 2026-11-21".to_owned()))?;
+    let date = date.map_err(|_| Error::Usage(format!("{day:?} is not a day; write it as YYYY-MM-DD")))?;
     let begin = i128::from(date.midnight().assume_utc().unix_timestamp()) * 1_000;
     let moment = |millis: i128| text(format!("{millis:013}"));
     let filter = Filter {

@@ -1,4 +1,4 @@
-//! `members completions`: completions for a shell.
+//! `members completions`: shell completions.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use crate::error::Error;
 /// The command line.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Which shell
+    /// The shell to complete in
     shell: Shell,
 }
 

@@ -26,10 +26,10 @@ use crate::{
 /// The command line.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The file to write, for its owner alone, instead of the output
+    /// Write to a new file that only its owner can read, instead of standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// With the password hashes; they are good under the same keys alone
+    /// Include password hashes, which are valid only under the same keys
     #[arg(long)]
     with_hashes: bool,
 }
@@ -93,6 +93,6 @@ pub async fn run(table: &MemberTable, Arguments { output, with_hashes }: Argumen
         count += 1;
     }
     out.flush()?;
-    output::note(format_args!("{count} members"));
+    output::note(format_args!("exported {count} members"));
     Ok(())
 }

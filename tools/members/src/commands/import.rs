@@ -39,21 +39,21 @@ use run::ImportRun;
 /// The command line.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// CSV with a line of names, or JSON lines where the name ends in .jsonl, .ndjson or .json
+    /// CSV with a header, or JSON lines if the name ends in .jsonl, .ndjson or .json
     file: PathBuf,
-    /// What is done with a member who exists
+    /// What to do with members who already exist
     #[arg(long, value_enum, default_value_t = Existing::Skip)]
     existing: Existing,
-    /// Take a mail address as verified where its line does not say
+    /// Treat an email address as verified if its line has no email_verified
     #[arg(long)]
     trust_email: bool,
-    /// Make ids that are no UUIDs into UUIDs of this namespace (RFC 9562, version 5)
+    /// Convert ids that are not UUIDs to UUIDs in this namespace (RFC 9562, version 5)
     #[arg(long, value_name = "UUID")]
     namespace: Option<uuid::Uuid>,
-    /// Read and check everything, and write nothing
+    /// Check every line, but write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Where refused lines go [default: FILE.errors]
+    /// The file for rejected lines [default: FILE.errors]
     #[arg(long, value_name = "FILE")]
     errors: Option<PathBuf>,
 }
@@ -78,7 +78,7 @@ pub async fn run(arguments: Arguments, table: MemberTable, json: bool) -> Result
     let (checkpoint, rejects) = match interrupted {
         Some(checkpoint) => {
             lines.skip_to(checkpoint.offset, checkpoint.line)?;
-            output::note(format_args!("going on at line {}", checkpoint.line + 1));
+            output::note(format_args!("resuming at line {}", checkpoint.line + 1));
             let rejects = RejectsFile::resume(errors, &format, checkpoint.errors_length)?;
             (checkpoint, rejects)
         }

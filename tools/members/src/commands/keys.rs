@@ -13,16 +13,16 @@ use std::path::PathBuf;
 use crate::{error::Error, target::Target};
 use storage::KeyStorage;
 
-/// What is done with the keys.
+/// A subcommand.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Make the first key
+    /// Create the first key
     Init,
-    /// Add a key; with --use, let a key that was added and deployed be the current one
+    /// Add a key, or make a key that was added and deployed the current one
     Rotate(rotate::Arguments),
-    /// Remove a key, and with it what hangs on it
+    /// Remove a key; whatever was signed or hashed under it becomes invalid
     Retire(retire::Arguments),
-    /// Count the passwords that hang on each key
+    /// List the keys, and how many password hashes use each
     List,
 }
 
@@ -31,7 +31,7 @@ enum Command {
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// The file that has the keys of a local stack, `FILE.keys` of `cargo run -- --data FILE`
+    /// The file that contains the keys of a local stack: `FILE.keys` of `cargo run -- --data FILE`
     #[arg(long, global = true, value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -47,7 +47,11 @@ pub async fn run(target: &Target, Arguments { command, file }: Arguments, json: 
     let storage = match (file, table) {
         (Some(path), _) => KeyStorage::File(path),
         (None, Some(table)) => KeyStorage::Secret(&table.keys_secret),
-        (None, None) => return Err(Error::Usage("say where the keys are".to_owned())),
+        (None, None) => {
+            return Err(Error::Usage(
+                "the keys are not named; pass --file FILE, --stack NAME or --table NAME".to_owned(),
+            ));
+        }
     };
     match command {
         Command::Init => init::run(&storage, table, json).await,

@@ -29,9 +29,9 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct Scope {
-    /// A member, by id, phone or mail address
+    /// The member's id, phone or email address
     member: Option<String>,
-    /// Everybody's
+    /// End the sessions of all members
     #[arg(long)]
     all: bool,
 }
@@ -41,13 +41,13 @@ struct Scope {
 pub struct Arguments {
     #[command(flatten)]
     scope: Scope,
-    /// With --all: do it, though everybody must log in again
+    /// With --all: confirm that all members have to log in again
     #[arg(long)]
     yes: bool,
-    /// With --all: go on where an earlier run was ended; who logged in since stays so where that run was done
+    /// With --all: resume an interrupted run; members it already covered keep newer sessions
     #[arg(long, requires = "all")]
     resume: bool,
-    /// With --all: where it is kept how far it came
+    /// With --all: the file that stores the progress of the run
     #[arg(long, value_name = "FILE", default_value = "members-revoke.progress")]
     progress: PathBuf,
 }
@@ -76,7 +76,7 @@ struct RevokeCheckpoint {
 pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Result<(), Error> {
     let Some(member) = arguments.scope.member else {
         if !arguments.yes {
-            let reason = "everybody would have to log in again; --yes does it";
+            let reason = "all members would have to log in again; pass --yes to confirm";
             return Err(Error::ConfirmationRequired(reason.to_owned()));
         }
         return revoke_all(table, arguments.progress, arguments.resume, json).await;
@@ -93,7 +93,7 @@ pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Resul
         table.record_write(member.id, Operation::Revoked)?,
     ];
     table.transact_with_retry(writes).await?;
-    let text = format!("every session of {} is over", member.id);
+    let text = format!("ended all sessions of member {}", member.id);
     output::result(json, &json!({ "id": member.id, "revoked": 1 }), text)
 }
 
@@ -101,12 +101,14 @@ async fn revoke_all(table: &MemberTable, path: PathBuf, resume: bool, json: bool
     let identity = table.identity().await?;
     let mut checkpoint = if resume {
         let read = progress::read(&path, |checkpoint: &RevokeCheckpoint| checkpoint.table == identity)?;
-        read.ok_or_else(|| Error::Usage(format!("there is no {} to go on with", path.display())))?
+        read.ok_or_else(|| {
+            Error::Usage(format!("{} does not exist, so there is no run to resume", path.display()))
+        })?
     } else {
         RevokeCheckpoint { table: identity, began: Timestamp::now(), count: 0, segments: BTreeMap::new() }
     };
     if resume {
-        output::note(format_args!("going on with the run of {}", output::moment(checkpoint.began)));
+        output::note(format_args!("resuming the run of {}", output::moment(checkpoint.began)));
     }
     table.record(None, Operation::Revoked).await?;
     // From here on `--resume` resumes this run, not an earlier one.
@@ -134,7 +136,8 @@ async fn revoke_all(table: &MemberTable, path: PathBuf, resume: bool, json: bool
             page = pages.try_next() => page?,
             _ = &mut interrupt => {
                 let path = path.display();
-                return Err(Error::Interrupted(format!("{path} tells how far it came; the same command goes on with --resume")));
+                let reason = format!("interrupted; progress is saved in {path}, rerun with --resume to continue");
+                return Err(Error::Interrupted(reason));
             }
         };
         let Some((segment, count, next)) = page else { break };
@@ -146,7 +149,7 @@ async fn revoke_all(table: &MemberTable, path: PathBuf, resume: bool, json: bool
     }
     bar.finish_and_clear();
     progress::remove(&path)?;
-    let text = format!("every session of {} members is over", checkpoint.count);
+    let text = format!("ended all sessions of {} members", checkpoint.count);
     output::result(json, &json!({ "revoked": checkpoint.count }), text)
 }
 

@@ -20,7 +20,7 @@ use crate::{
 /// The command line.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Id, phone or mail address
+    /// The member's id, phone or email address
     member: String,
 }
 
@@ -60,7 +60,7 @@ impl MemberView {
         let mut rows = vec![
             ("id", self.id.to_string()),
             ("phone", or_none(self.phone.as_ref().map(Phone::as_str))),
-            ("mail address", or_none(self.email.as_ref().map(Email::as_str))),
+            ("email", or_none(self.email.as_ref().map(Email::as_str))),
             ("password", or_none(self.password)),
             ("pay password", or_none(self.pay_password)),
             ("language", or_none(self.language.map(Language::tag))),
@@ -69,7 +69,7 @@ impl MemberView {
         ];
         rows.extend(self.cooling_since.map(|since| ("cooling off since", output::moment(since))));
         rows.extend(self.failures.iter().map(|FailedAttempts { of, count, until }| {
-            ("wrong tries", format!("{count} of {of}, until {}", output::moment(*until)))
+            ("failed attempts", format!("{count} {of}, until {}", output::moment(*until)))
         }));
         for (name, value) in rows {
             output::line(format_args!("{name:<20}{value}"))?;

@@ -1,4 +1,4 @@
-//! `members sign-session`: a session of a member, for a test.
+//! `members sign-session`: signs a session of a member, for a test.
 
 use serde_json::json;
 use shared::{audit::Operation, clock::Timestamp, session};
@@ -8,9 +8,9 @@ use crate::{error::Error, output, table::MemberTable};
 /// The command line.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Id, phone or mail address
+    /// The member's id, phone or email address
     member: String,
-    /// Sign it though the table is marked as production
+    /// Sign it even if the table is tagged environment=production
     #[arg(long)]
     yes: bool,
 }
@@ -18,7 +18,8 @@ pub struct Arguments {
 /// Signs a session and prints its token.
 pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Result<(), Error> {
     if !arguments.yes && table.is_production().await? {
-        let reason = "the table is marked as production: a session there is a member's own; --yes signs one";
+        let reason = "the table is tagged environment=production, where the session is that of a real member; \
+                      pass --yes to sign it anyway";
         return Err(Error::ConfirmationRequired(reason.to_owned()));
     }
     let member = table.find(&arguments.member).await?;

@@ -13,7 +13,7 @@ use crate::{
 /// The command line.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Id, phone or mail address
+    /// The member's id, phone or email address
     member: String,
 }
 
@@ -51,10 +51,10 @@ fn print_result(cleared: &[FailedAttempts], json: bool) -> Result<(), Error> {
         return output::json(&cleared);
     }
     for FailedAttempts { of, count, .. } in cleared {
-        output::line(format_args!("{count} of {of} forgotten"))?;
+        output::line(format_args!("cleared {count} {of}"))?;
     }
     if cleared.is_empty() {
-        output::line("there was nothing to forget")?;
+        output::line("there were no failed attempts to clear")?;
     }
     Ok(())
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 /// What an import does with a line whose member exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 pub enum Existing {
-    /// They stay as they are
+    /// Leave them unchanged
     Skip,
-    /// They get what their line has
+    /// Update them with the fields of their line
     Update,
 }

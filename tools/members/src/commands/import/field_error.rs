@@ -25,7 +25,7 @@ impl FieldError {
             Destination::Phone(_) => "phone",
             Destination::Email(_) => "email",
         };
-        Self::new(field, "it belongs to another member")
+        Self::new(field, "belongs to another member")
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     field_error::FieldError,
-    lines::{Line, Lines},
+    lines::{Line, Lines, MAX_LINE_BYTES},
 };
 use crate::error::Error;
 
@@ -49,7 +49,7 @@ fn field_name(name: &str) -> Option<&'static str> {
 /// Describes an unknown name. If a file has no header, the name may be a member's data, which is not repeated.
 fn unknown_name(name: &str) -> String {
     let is_name = name.len() <= 40 && name.chars().all(|c| c.is_alphabetic() || matches!(c, '_' | '-' | ' '));
-    if is_name { format!("no field is named {name:?}") } else { "a name of a field is missing".to_owned() }
+    if is_name { format!("unknown field {name:?}") } else { "a field name is missing".to_owned() }
 }
 
 impl Format {
@@ -67,10 +67,10 @@ impl Format {
         for (at, name) in names.iter().enumerate() {
             if field_name(name).is_none() && name != ERROR {
                 let (problem, names) = (unknown_name(name), NAMES.join(", "));
-                return Err(Error::Usage(format!("line 1: {problem}; there are {names}")));
+                return Err(Error::Usage(format!("line 1: {problem}; the fields are {names}")));
             }
             if names.iter().take(at).any(|before| before == name) {
-                return Err(Error::Usage(format!("line 1: {name:?} stands there twice")));
+                return Err(Error::Usage(format!("line 1: field {name:?} occurs twice")));
             }
         }
         Ok(Self::Csv(names))
@@ -79,7 +79,7 @@ impl Format {
     /// Splits a line into its fields.
     pub fn fields(&self, line: &Line) -> Result<Fields, FieldError> {
         if line.is_truncated {
-            return Err(FieldError::new("line", "it is too long"));
+            return Err(FieldError::new("line", format!("longer than {MAX_LINE_BYTES} bytes")));
         }
         match self {
             Self::Csv(names) => csv_fields(names, line),
@@ -143,19 +143,19 @@ fn trimmed<'a>(name: &str, value: &'a str) -> &'a str {
 }
 
 fn csv_record(line: &Line) -> Result<StringRecord, FieldError> {
-    let text = std::str::from_utf8(&line.bytes).map_err(|_| FieldError::new("line", "it is not UTF-8"))?;
+    let text = std::str::from_utf8(&line.bytes).map_err(|_| FieldError::new("line", "not UTF-8"))?;
     if text.matches('"').count() % 2 == 1 {
-        return Err(FieldError::new("line", "a quotation mark is not closed"));
+        return Err(FieldError::new("line", "unclosed quotation mark"));
     }
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let mut record = StringRecord::new();
     match reader.read_record(&mut record) {
         Ok(true) => {}
-        Ok(false) | Err(_) => return Err(FieldError::new("line", "it is no CSV")),
+        Ok(false) | Err(_) => return Err(FieldError::new("line", "not CSV")),
     }
     match reader.read_record(&mut StringRecord::new()) {
         Ok(false) => Ok(record),
-        Ok(true) | Err(_) => Err(FieldError::new("line", "there is a line break in it")),
+        Ok(true) | Err(_) => Err(FieldError::new("line", "contains a line break")),
     }
 }
 
@@ -169,10 +169,7 @@ fn csv_fields(names: &[String], line: &Line) -> Result<Fields, FieldError> {
     let record = csv_record(line)?;
     if record.len() != names.len() {
         let (has, expected) = (record.len(), names.len());
-        return Err(FieldError::new(
-            "line",
-            format!("it has {has} fields where the first line names {expected}"),
-        ));
+        return Err(FieldError::new("line", format!("{has} fields, but the header names {expected}")));
     }
     let fields =
         names.iter().zip(&record).filter_map(|(name, value)| Some((field_name(name)?, trimmed(name, value))));
@@ -181,7 +178,7 @@ fn csv_fields(names: &[String], line: &Line) -> Result<Fields, FieldError> {
 
 fn json_fields(line: &Line) -> Result<Fields, FieldError> {
     let object: Map<String, Value> =
-        serde_json::from_slice(&line.bytes).map_err(|_| FieldError::new("line", "it is no JSON object"))?;
+        serde_json::from_slice(&line.bytes).map_err(|_| FieldError::new("line", "not a JSON object"))?;
     let mut fields = Fields::new();
     for (name, value) in object {
         let Some(field) = field_name(&name) else {
@@ -196,7 +193,9 @@ fn json_fields(line: &Line) -> Result<Fields, FieldError> {
             Value::Bool(_) | Value::Number(_) => value.to_string(),
             // A credential of Keycloak.
             Value::Object(_) if field.ends_with("password") => value.to_string(),
-            Value::Object(_) | Value::Array(_) => return Err(FieldError::new(field, "it is no text")),
+            Value::Object(_) | Value::Array(_) => {
+                return Err(FieldError::new(field, "not a string, number or boolean"));
+            }
         };
         if !text.is_empty() {
             fields.insert(field, text);
@@ -239,18 +238,18 @@ mod tests {
     fn malformed_line_is_rejected_with_a_reason() {
         let format = Format::Csv(vec!["id".to_owned(), "phone".to_owned()]);
         for (text, expected) in [
-            ("1", "line: it has 1 fields where the first line names 2"),
-            ("1,2,3", "line: it has 3 fields where the first line names 2"),
-            ("\"1,2", "line: a quotation mark is not closed"),
-            ("1,2\r3,4", "line: there is a line break in it"),
+            ("1", "line: 1 fields, but the header names 2"),
+            ("1,2,3", "line: 3 fields, but the header names 2"),
+            ("\"1,2", "line: unclosed quotation mark"),
+            ("1,2\r3,4", "line: contains a line break"),
         ] {
             assert_eq!(format.fields(&line(text)).unwrap_err().to_string(), expected);
         }
         for (text, expected) in [
-            ("{", "line: it is no JSON object"),
-            ("[]", "line: it is no JSON object"),
-            (r#"{"id":"1","mail":"x"}"#, "line: no field is named \"mail\""),
-            (r#"{"id":["1"]}"#, "id: it is no text"),
+            ("{", "line: not a JSON object"),
+            ("[]", "line: not a JSON object"),
+            (r#"{"id":"1","mail":"x"}"#, "line: unknown field \"mail\""),
+            (r#"{"id":["1"]}"#, "id: not a string, number or boolean"),
         ] {
             assert_eq!(Format::JsonLines.fields(&line(text)).unwrap_err().to_string(), expected);
         }

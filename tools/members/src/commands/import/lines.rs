@@ -51,7 +51,9 @@ impl Lines {
         let metadata = file.metadata().map_err(error)?;
         if !metadata.is_file() {
             let path = path.display();
-            return Err(Error::Usage(format!("{path} is no file that can be gone on with after Ctrl-C")));
+            return Err(Error::Usage(format!(
+                "{path} is not a regular file, so the import could not be resumed"
+            )));
         }
         let since_1970 = |modified: SystemTime| modified.duration_since(UNIX_EPOCH).ok();
         Ok(Self {

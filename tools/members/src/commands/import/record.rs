@@ -50,12 +50,13 @@ impl ImportedMember {
         memory: &mut Memory,
     ) -> Result<Self, FieldError> {
         let field = |name: &'static str| fields.get(name).map(String::as_str);
-        let id = field("id").ok_or_else(|| FieldError::new("id", "it is missing"))?;
+        let id = field("id").ok_or_else(|| FieldError::new("id", "missing"))?;
         let email = field("email").map(str::parse::<Email>).transpose();
-        let email = email.map_err(|_| FieldError::new("email", "it is no mail address"))?;
+        let email = email.map_err(|_| FieldError::new("email", "not an email address"))?;
         let is_verified = match field("email_verified") {
-            Some(text) => boolean(text)
-                .ok_or_else(|| FieldError::new("email_verified", "it is neither true nor false"))?,
+            Some(text) => {
+                boolean(text).ok_or_else(|| FieldError::new("email_verified", "neither true nor false"))?
+            }
             None => rules.trust_email,
         };
         let member = Member {
@@ -107,7 +108,7 @@ fn member_id(text: &str, namespace: Option<Uuid>) -> Result<MemberId, FieldError
     match (text.parse(), namespace) {
         (Ok(id), _) => Ok(MemberId(id)),
         (Err(_), Some(namespace)) => Ok(MemberId(uuid_v5(namespace, text)?)),
-        (Err(_), None) => Err(FieldError::new("id", "it is no UUID; --namespace makes one of it")),
+        (Err(_), None) => Err(FieldError::new("id", "not a UUID; convert such ids with --namespace")),
     }
 }
 
@@ -117,16 +118,15 @@ fn uuid_v5(namespace: Uuid, name: &str) -> Result<Uuid, FieldError> {
     context.update(namespace.as_bytes());
     context.update(name.as_bytes());
     let digest = context.finish();
-    let bytes =
-        digest.as_ref().first_chunk().ok_or_else(|| FieldError::new("id", "no UUID can be made of it"))?;
+    let bytes = digest
+        .as_ref()
+        .first_chunk()
+        .ok_or_else(|| FieldError::new("id", "cannot be converted to a UUID"))?;
     Ok(uuid::Builder::from_sha1_bytes(*bytes).into_uuid())
 }
 
 fn phone(text: &str, rules: &Rules) -> Result<Phone, FieldError> {
-    rules
-        .phones
-        .parse(text)
-        .map_err(|_| FieldError::new("phone", "it is no phone number that may be sent to"))
+    rules.phones.parse(text).map_err(|_| FieldError::new("phone", "not an allowed phone number"))
 }
 
 fn boolean(text: &str) -> Option<bool> {
@@ -138,18 +138,18 @@ fn boolean(text: &str) -> Option<bool> {
 }
 
 fn language(tag: &str) -> Result<Language, FieldError> {
-    Language::of_tag(tag).ok_or_else(|| FieldError::new("language", "it is neither Chinese nor English"))
+    Language::of_tag(tag).ok_or_else(|| FieldError::new("language", "neither Chinese nor English"))
 }
 
 fn moment(name: &'static str, text: &str) -> Result<Timestamp, FieldError> {
-    text.parse().map(Timestamp).map_err(|_| FieldError::new(name, "it is no number of seconds since 1970"))
+    text.parse().map(Timestamp).map_err(|_| FieldError::new(name, "not a number of seconds since 1970"))
 }
 
 /// Returns the form of a hash that does not identify itself. A salt beside any other hash is an error, since it would
 /// be ignored.
 fn form(fields: &Fields, [_, form_name, salt_name]: HashFields) -> Result<Option<Form<'_>>, FieldError> {
     let salt = fields.get(salt_name).map(String::as_str);
-    let required = || salt.ok_or_else(|| FieldError::new(salt_name, "it is missing"));
+    let required = || salt.ok_or_else(|| FieldError::new(salt_name, "missing"));
     let form = match fields.get(form_name).map(String::as_str) {
         Some("md5-salt-before") => return Ok(Some(Form::Md5(Salt::Before(required()?)))),
         Some("md5-salt-after") => return Ok(Some(Form::Md5(Salt::After(required()?)))),
@@ -158,10 +158,10 @@ fn form(fields: &Fields, [_, form_name, salt_name]: HashFields) -> Result<Option
         Some("md5") => Some(Form::Md5(Salt::None)),
         Some("sha256") => Some(Form::Sha256(Salt::None)),
         Some("better-auth") => Some(Form::BetterAuth),
-        Some(_) => return Err(FieldError::new(form_name, "no such form is known")),
+        Some(_) => return Err(FieldError::new(form_name, "unknown form")),
         None => None,
     };
-    if salt.is_some() { Err(FieldError::new(salt_name, "its form takes none")) } else { Ok(form) }
+    if salt.is_some() { Err(FieldError::new(salt_name, "the form takes no salt")) } else { Ok(form) }
 }
 
 fn hash(
@@ -174,7 +174,8 @@ fn hash(
     let [name, form_name, salt_name] = names;
     let Some(text) = fields.get(name) else {
         let orphan = [form_name, salt_name].into_iter().find(|name| fields.contains_key(name));
-        return orphan.map_or(Ok(None), |orphan| Err(FieldError::new(orphan, "there is no hash beside it")));
+        return orphan
+            .map_or(Ok(None), |orphan| Err(FieldError::new(orphan, "there is no hash to apply it to")));
     };
     let form = form(fields, names)?;
     if form.is_none()

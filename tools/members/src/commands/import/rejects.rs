@@ -22,7 +22,7 @@ impl RejectsFile {
         if !is_dry && path.exists() {
             let path = path.display();
             return Err(Error::Usage(format!(
-                "{path} is there from an earlier run: import it or delete it, or name another by --errors"
+                "{path} already exists; import or delete it, or choose another file with --errors"
             )));
         }
         Ok(Self { path, is_dry, file: None })
@@ -38,7 +38,7 @@ impl RejectsFile {
             Ok(_) if length > 0 => {
                 let path = rejects.path.display();
                 return Err(Error::Usage(format!(
-                    "{path} was changed since the run that is gone on with: move it away first"
+                    "{path} has changed since the run being resumed; move it aside first"
                 )));
             }
             // The run had written rejected lines but no checkpoint: they are rejected and written again.

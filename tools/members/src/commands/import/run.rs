@@ -88,9 +88,9 @@ impl ImportRun {
         }
         let line = self.checkpoint.line;
         let reached = if is_dry {
-            format!("everything up to line {line} was looked at, and nothing was written")
+            format!("checked all lines up to line {line}; nothing was written")
         } else {
-            format!("everything up to line {line} is done; the same command goes on from there")
+            format!("all lines up to line {line} are done; run the same command again to resume")
         };
         if let Err(error) = failed {
             output::note(&reached);
@@ -128,7 +128,7 @@ impl ImportRun {
             let next = tokio::select! {
                 next = done.try_next() => next?,
                 Ok(_) = interrupts.wait_for(|count| *count > 1) => {
-                    return Err(Error::Interrupted("what was under way may be written".to_owned()));
+                    return Err(Error::Interrupted("some lines after that may have been written".to_owned()));
                 }
             };
             let Some((batch, outcomes)) = next else { return Ok(()) };

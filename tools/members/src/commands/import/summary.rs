@@ -32,16 +32,18 @@ impl Summary<'_> {
         let Counts { imported, updated, skipped, rejected, unverified } = self.counts;
         let would = if self.dry_run { "would be " } else { "" };
         output::line(format_args!(
-            "{imported} {would}imported, {updated} {would}updated, {skipped} {would}skipped, {rejected} refused"
+            "{imported} {would}imported, {updated} {would}updated, {skipped} {would}skipped, {rejected} rejected"
         ))?;
         if *unverified > 0 {
             output::line(format_args!(
-                "mail addresses {would}left out, since they are not verified: {unverified}"
+                "{unverified} email addresses {would}left out because they are not verified"
             ))?;
         }
         if let Some(errors) = self.errors.as_ref().filter(|_| *rejected > 0) {
-            output::line(format_args!("the refused lines are in {errors}; corrected, they can be imported"))?;
+            output::line(format_args!(
+                "the rejected lines are in {errors}; correct them and import that file"
+            ))?;
         }
-        output::line(format_args!("{rate} lines a second"))
+        output::line(format_args!("{rate} lines per second"))
     }
 }

@@ -25,7 +25,9 @@ const UNCHANGED: &str = "revision = :revision";
 pub async fn update(context: &Arc<Context>, new: ImportedMember) -> Result<Outcome, Error> {
     for attempt in 0..MAX_ATTEMPTS {
         let Some(member) = context.table.store.member(new.member.id).await? else {
-            return Err(Error::NotFound("a member went while they were updated".to_owned()));
+            return Err(Error::NotFound(
+                "a member was deleted while it was being updated; run the import again".to_owned(),
+            ));
         };
         let (member, update) = MemberUpdate::compare(context, member, new.clone()).await?;
         let Some(update) = update else { return Ok(Outcome::Skipped) };

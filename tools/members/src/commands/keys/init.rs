@@ -20,7 +20,9 @@ pub async fn run(storage: &KeyStorage<'_>, table: Option<&MemberTable>, json: bo
         }
         KeyStorage::Secret(secret) => match secret.read().await {
             Ok(_) => {
-                return Err(Error::Usage("the secret has a value already; see `keys rotate`".to_owned()));
+                return Err(Error::Usage(
+                    "the secret already has a value; add a key with `members keys rotate`".to_owned(),
+                ));
             }
             Err(Error::Aws { reason, .. }) if reason.starts_with("ResourceNotFoundException") => {
                 record_if_named(table, Operation::KeysMade).await?;
@@ -29,6 +31,6 @@ pub async fn run(storage: &KeyStorage<'_>, table: Option<&MemberTable>, json: bo
             Err(error) => return Err(error),
         },
     }
-    let text = "there is a key `first`, and it is the current one";
+    let text = "created key `first`, which is the current key";
     output::result(json, &json!({ "current": "first" }), text)
 }

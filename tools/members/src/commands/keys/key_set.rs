@@ -50,7 +50,7 @@ impl KeySet {
     /// Adds a new key.
     pub fn add(&mut self, id: &str) -> Result<(), Error> {
         if self.0.contains_key(id) {
-            return Err(Error::Usage(format!("there is a key {id:?} already")));
+            return Err(Error::Usage(format!("key {id:?} already exists; choose another id")));
         }
         self.0.insert(id.to_owned(), json!(generate_key()?));
         Ok(())
@@ -67,14 +67,16 @@ impl KeySet {
     pub fn remove(&mut self, id: &str) -> Result<(), Error> {
         self.require(id)?;
         if self.current() == id {
-            return Err(Error::Usage(format!("{id:?} is the current key; rotate first")));
+            return Err(Error::Usage(format!(
+                "{id:?} is the current key; make another key current with `members keys rotate` first"
+            )));
         }
         self.0.remove(id);
         Ok(())
     }
 
     fn require(&self, id: &str) -> Result<(), Error> {
-        if self.contains(id) { Ok(()) } else { Err(Error::NotFound(format!("there is no key {id:?}"))) }
+        if self.contains(id) { Ok(()) } else { Err(Error::NotFound(format!("key {id:?} does not exist"))) }
     }
 }
 

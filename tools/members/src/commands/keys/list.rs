@@ -10,7 +10,11 @@ use crate::{error::Error, output, table::MemberTable};
 
 /// Prints the keys.
 pub async fn run(storage: &KeyStorage<'_>, table: Option<&MemberTable>, json: bool) -> Result<(), Error> {
-    let Some(table) = table else { return Err(Error::Usage("say in which table".to_owned())) };
+    let Some(table) = table else {
+        return Err(Error::Usage(
+            "no table is named; pass --stack NAME, --table NAME or --env FILE".to_owned(),
+        ));
+    };
     table.record(None, Operation::KeysCounted).await?;
     let keys = storage.read().await?;
     let mut counts = usage::hashes_by_key(table).await?;
@@ -26,11 +30,11 @@ fn print_result(keys: &KeySet, counts: &BTreeMap<String, u64>, json: bool) -> Re
     }
     for (id, count) in counts {
         let state = match (id == keys.current(), keys.contains(id)) {
-            (true, _) => ", current",
+            (true, _) => " (current)",
             (false, true) => "",
-            (false, false) => ", and there is no such key: they are no passwords any more",
+            (false, false) => " (key removed; these hashes can no longer be verified)",
         };
-        output::line(format_args!("{id}: {count} passwords{state}"))?;
+        output::line(format_args!("{id}: {count} password hashes{state}"))?;
     }
     Ok(())
 }

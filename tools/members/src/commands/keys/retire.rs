@@ -11,7 +11,7 @@ use crate::{audit_log::record_if_named, error::Error, output, table::MemberTable
 pub struct Arguments {
     /// The key's id
     id: String,
-    /// Remove it, though passwords hang on it
+    /// Remove it even if password hashes use it
     #[arg(long)]
     yes: bool,
 }
@@ -32,19 +32,22 @@ pub async fn run(
     keys.remove(&id)?;
     record_if_named(table, Operation::KeyRetired).await?;
     storage.write(&keys).await?;
-    let text = format!("there is no key `{id}` any more once this is deployed with another Release");
+    let text = format!("removed key `{id}`; deploy with a new Release to apply this");
     output::result(json, &json!({ "retired": id }), text)
 }
 
 async fn require_unused(table: Option<&MemberTable>, id: &str) -> Result<(), Error> {
     let Some(table) = table else {
-        let reason = "no table is named to see who uses it; --yes removes it all the same";
+        let reason =
+            "without a table, it is not known whether password hashes use the key; name one, or pass --yes";
         return Err(Error::ConfirmationRequired(reason.to_owned()));
     };
     let count = usage::hashes_by_key(table).await?.remove(id).unwrap_or_default();
     if count > 0 {
-        let reason =
-            format!("{count} passwords hang on {id:?}: who has them would have to recover; --yes removes it");
+        let reason = format!(
+            "{count} password hashes use key {id:?}; those members would have to recover. \
+             Pass --yes to remove it anyway"
+        );
         return Err(Error::ConfirmationRequired(reason));
     }
     Ok(())

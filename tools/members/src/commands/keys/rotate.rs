@@ -9,10 +9,10 @@ use crate::{audit_log::record_if_named, error::Error, output, table::MemberTable
 /// The command line.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The key's id [default: drawn]
+    /// The new key's id [default: random]
     #[arg(long, value_name = "ID", conflicts_with = "use_id")]
     id: Option<String>,
-    /// Let this key be the current one
+    /// Make this key the current one, instead of adding a key
     #[arg(long = "use", value_name = "ID")]
     use_id: Option<String>,
 }
@@ -48,10 +48,10 @@ async fn add(
     record_if_named(table, Operation::KeyAdded).await?;
     storage.write(&keys).await?;
     let steps = format!(
-        "there is a key `{id}`, and it signs nothing yet\n\
-         1. deploy with another Release, and wait until that is over: every function must know the key\n\
+        "added key `{id}`, which signs nothing yet\n\
+         1. deploy with a new Release, and wait until it is complete: every function must load the key\n\
          2. members keys rotate --use {id}\n\
-         3. deploy with another Release once more"
+         3. deploy with a new Release again"
     );
     output::result(json, &json!({ "added": id }), steps)
 }
@@ -67,9 +67,9 @@ async fn set_current(
     record_if_named(table, Operation::KeyUsed).await?;
     storage.write(&keys).await?;
     let steps = format!(
-        "`{id}` is the current key once this is deployed with another Release\n\
-         keep `{before}`: sessions hang on it for SessionTtlSeconds, passwords until they are changed\n\
-         (members keys list); then: members keys retire {before}"
+        "`{id}` becomes the current key when you deploy with a new Release\n\
+         do not retire `{before}` yet: sessions use it for SessionTtlSeconds, hashes until their password is changed\n\
+         once `members keys list` shows no more hashes: members keys retire {before}"
     );
     output::result(json, &json!({ "current": id, "before": before }), steps)
 }
