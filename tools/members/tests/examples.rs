@@ -1,4 +1,4 @@
-//! The worked examples of docs/members.md, with the very commands that stand there.
+//! The worked examples of docs/members.md, run by the commands that the page documents.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::operator::{Operator, root};
 
 const OLD_PASSWORD: &str = "the-old-password";
 
-/// The arguments of every `members import` of an example in the document.
+/// Returns the arguments of every `members import` command of an example on the page.
 fn commands() -> Vec<Vec<String>> {
     let text = fs::read_to_string(root().join("docs/members.md")).unwrap();
     let namespace = text.lines().find_map(|line| line.strip_prefix("NAMESPACE=")).unwrap().to_owned();
@@ -25,7 +25,7 @@ fn commands() -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn every_example_is_imported_and_its_members_change_the_old_password_which_is_ours_then() {
+async fn imported_example_members_can_change_their_old_password() {
     let commands = commands();
     assert_eq!(commands.len(), 6);
     for command in commands {
@@ -46,7 +46,7 @@ async fn every_example_is_imported_and_its_members_change_the_old_password_which
 }
 
 #[test]
-fn every_example_file_stands_in_the_document() {
+fn every_example_file_is_documented() {
     let files = fs::read_dir(root().join("tools/members/examples")).unwrap().map(|file| file.unwrap().path());
     let mut files: Vec<_> =
         files.filter(|path| path.extension().is_some_and(|extension| extension != "rs")).collect();

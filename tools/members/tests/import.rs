@@ -17,7 +17,7 @@ const OTHER_ID: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 const THIRD_PHONE: &str = "13700000002";
 const THIRD_ID: &str = "9b2e6679-7425-40de-944b-e07fc1f90ae7";
 
-/// Many members in a file, as CSV.
+/// Returns a CSV file of `count` members.
 fn many(count: u64) -> String {
     let mut text = "id,phone,email,email_verified\n".to_owned();
     for number in 0..count {
@@ -28,7 +28,7 @@ fn many(count: u64) -> String {
 }
 
 #[tokio::test]
-async fn a_line_is_a_member_with_all_that_it_has() {
+async fn line_is_imported_with_all_its_fields() {
     let operator = Operator::start("whole").await;
     let line = json!({
         "id": ID, "phone": PHONE, "email": "Li@Example.com", "email_verified": true, "language": "en-GB",
@@ -49,7 +49,7 @@ async fn a_line_is_a_member_with_all_that_it_has() {
 }
 
 #[tokio::test]
-async fn a_malformed_line_names_its_number_and_field_and_stops_nothing_else() {
+async fn malformed_line_is_reported_and_others_are_imported() {
     let operator = Operator::start("malformed").await;
     let text = format!(
         "id,phone,password,language\n\
@@ -67,7 +67,7 @@ async fn a_malformed_line_names_its_number_and_field_and_stops_nothing_else() {
     let done = operator.run(&["import", "members.csv"]).await;
     assert_eq!(done.code, 1, "{}", done.err);
     assert!(done.out.starts_with("2 imported, 0 updated, 0 skipped, 6 rejected\n"), "{}", done.out);
-    for told in [
+    for message in [
         "line 3, id: not a UUID; convert such ids with --namespace",
         "line 4, phone: not an allowed phone number",
         "line 6, line: unclosed quotation mark",
@@ -75,12 +75,12 @@ async fn a_malformed_line_names_its_number_and_field_and_stops_nothing_else() {
         "line 8, language: neither Chinese nor English",
         "line 9, line: 2 fields, but the header names 4",
     ] {
-        assert!(done.err.contains(told), "{told} is not in\n{}", done.err);
+        assert!(done.err.contains(message), "{message} is not in\n{}", done.err);
     }
-    // Even that which could not be told apart needs no more than its correction.
+    // Even a line whose fields could not be separated is imported once it is corrected.
     let errors = operator.text("members.csv.errors").replace("\"13700000002", THIRD_PHONE);
-    let told = errors.lines().filter(|line| line.starts_with("id,") || line.contains(THIRD_PHONE));
-    let corrected = told.map(|line| line.replace(OTHER_ID, THIRD_ID) + "\n").collect::<String>();
+    let lines = errors.lines().filter(|line| line.starts_with("id,") || line.contains(THIRD_PHONE));
+    let corrected = lines.map(|line| line.replace(OTHER_ID, THIRD_ID) + "\n").collect::<String>();
     operator.file("corrected.csv", &corrected);
     assert_eq!(operator.json(&["import", "corrected.csv"]).await["imported"], 1);
     let shown = operator.json(&["show", OTHER_PHONE]).await;
@@ -88,7 +88,7 @@ async fn a_malformed_line_names_its_number_and_field_and_stops_nothing_else() {
 }
 
 #[tokio::test]
-async fn refused_lines_can_be_corrected_and_fed_back() {
+async fn rejected_lines_can_be_corrected_and_imported() {
     let operator = Operator::start("fed-back").await;
     operator.member(json!({ "phone": PHONE })).await;
     let text = format!("id,phone\n{ID},{PHONE}\n{OTHER_ID},{OTHER_PHONE}\n{THIRD_ID},x\n");
@@ -101,8 +101,8 @@ async fn refused_lines_can_be_corrected_and_fed_back() {
          {THIRD_ID},x,phone: not an allowed phone number\n"
     );
     assert_eq!(errors, expected);
-    let nobody = operator.run(&["show", ID]).await;
-    assert_eq!((nobody.code, nobody.err.trim()), (1, "error: no such member"));
+    let missing = operator.run(&["show", ID]).await;
+    assert_eq!((missing.code, missing.err.trim()), (1, "error: no such member"));
 
     let corrected = errors.replace(&format!(",{PHONE},"), ",13700000001,").replace(",x,", ",13700000002,");
     operator.file("members.csv.errors", &corrected);
@@ -111,7 +111,7 @@ async fn refused_lines_can_be_corrected_and_fed_back() {
 }
 
 #[tokio::test]
-async fn refused_json_lines_are_fed_back_as_well_and_nobody_else_reads_them() {
+async fn rejected_json_lines_are_private_and_importable() {
     let operator = Operator::start("fed-back-json").await;
     operator.file("members.jsonl", &format!("{}\n{{\n", json!({ "id": ID, "phone": "x" })));
     assert_eq!(operator.run(&["import", "members.jsonl"]).await.code, 1);
@@ -121,7 +121,7 @@ async fn refused_json_lines_are_fed_back_as_well_and_nobody_else_reads_them() {
         let mode = fs::metadata(operator.folder.join("members.jsonl.errors")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
-    // As they are they are refused again, and again.
+    // Uncorrected lines are rejected again, however often they are imported.
     for file in ["members.jsonl.errors", "members.jsonl.errors.errors"] {
         assert_eq!(operator.json_of(1, &["import", file]).await["refused"], 2, "{file}");
     }
@@ -132,7 +132,7 @@ async fn refused_json_lines_are_fed_back_as_well_and_nobody_else_reads_them() {
 }
 
 #[tokio::test]
-async fn corrections_in_the_file_of_errors_are_never_written_over() {
+async fn rejects_file_is_never_overwritten() {
     let operator = Operator::start("corrections").await;
     operator.file("members.csv", "id\n7\n");
     assert_eq!(operator.run(&["import", "members.csv"]).await.code, 1);
@@ -149,7 +149,7 @@ async fn corrections_in_the_file_of_errors_are_never_written_over() {
 }
 
 #[tokio::test]
-async fn a_file_is_read_whatever_its_ends_of_lines_and_its_longest_line() {
+async fn unusual_files_are_read_or_refused() {
     let operator = Operator::start("ends").await;
     let long = format!("{OTHER_ID},{}", "1".repeat(70_000));
     let text = format!("\u{feff}id,phone\r\n{ID},{PHONE}\r\n\r\n{long}\r\n{THIRD_ID},{OTHER_PHONE}");
@@ -158,7 +158,7 @@ async fn a_file_is_read_whatever_its_ends_of_lines_and_its_longest_line() {
     assert_eq!((&done.json()["imported"], &done.json()["refused"]), (&json!(2), &json!(1)));
     assert!(done.err.contains("line 4, line: longer than 65536 bytes"), "{}", done.err);
 
-    // What cannot be read twice cannot be gone on with.
+    // A pipe cannot be read again after an interruption.
     assert!(Command::new("mkfifo").arg(operator.folder.join("pipe.csv")).status().unwrap().success());
     let mut writer = Command::new("sh");
     writer.args(["-c", "echo id > pipe.csv"]).current_dir(&operator.folder);
@@ -167,20 +167,20 @@ async fn a_file_is_read_whatever_its_ends_of_lines_and_its_longest_line() {
     let _ = writer.kill();
     writer.wait().unwrap();
 
-    // A file that lacks its first line tells nothing of the second.
+    // The error of a file without a header contains no data.
     operator.file("headless.csv", &format!("$P$650LmolwNrTTb7JU2FTv4OYdeclUdb1,{ID},{PHONE}\n"));
     let refused = operator.run(&["import", "headless.csv"]).await;
     assert!(refused.code == 2 && refused.err.contains("a field name is missing"), "{}", refused.err);
     assert!(!refused.err.contains("$P$") && !refused.err.contains(PHONE), "{}", refused.err);
 
-    // What an old spreadsheet writes is one line.
+    // Line endings of classic Mac OS make the whole file one line.
     operator.file("old.csv", &format!("id,phone\r{ID},{PHONE}\r"));
     let refused = operator.run(&["import", "old.csv"]).await;
     assert!(refused.code == 2 && refused.err.contains("contains a line break"), "{}", refused.err);
 }
 
 #[tokio::test]
-async fn a_salted_hash_needs_its_salt_to_the_last_space_and_no_other_form_takes_one() {
+async fn salt_is_exact_and_only_for_salted_forms() {
     let operator = Operator::start("salt").await;
     // MD5 of the salt " a " and the password.
     let hash = "e78cab9b5be5191e25b32a697cba379a";
@@ -202,7 +202,7 @@ async fn a_salted_hash_needs_its_salt_to_the_last_space_and_no_other_form_takes_
 }
 
 #[tokio::test]
-async fn nothing_is_half_imported_and_of_two_with_one_phone_one_is() {
+async fn contact_conflict_rejects_the_whole_member() {
     let operator = Operator::start("one-of-two").await;
     operator.member(json!({ "email": "li@example.com" })).await;
     let text = format!(
@@ -220,7 +220,7 @@ async fn nothing_is_half_imported_and_of_two_with_one_phone_one_is() {
 }
 
 #[tokio::test]
-async fn an_existing_member_is_skipped_or_updated_as_told() {
+async fn existing_member_is_skipped_or_updated_as_configured() {
     let operator = Operator::start("existing").await;
     let id = operator
         .member(json!({ "phone": PHONE, "email": "li@example.com", "password": "the-old-password" }))
@@ -236,9 +236,9 @@ async fn an_existing_member_is_skipped_or_updated_as_told() {
     assert_eq!(operator.json(&update).await["updated"], 1);
     let shown = operator.json(&["show", "13700000001"]).await;
     assert_eq!((&shown["id"], &shown["language"]), (&json!(id), &json!("en")));
-    // What the line has not is left alone.
+    // Fields that the line lacks are unchanged.
     assert_eq!((&shown["email"], &shown["password"]), (&json!("li@example.com"), &json!("set")));
-    assert_eq!(operator.run(&["show", PHONE]).await.code, 1, "the phone that was replaced is free");
+    assert_eq!(operator.run(&["show", PHONE]).await.code, 1, "the replaced phone is released");
     assert!(operator.trail(&id).await.contains(&("updated".to_owned(), Some("wu".to_owned()))));
     assert_eq!(operator.json(&update).await["skipped"], 1, "there is nothing left to update");
     assert_eq!(operator.change(&token, "the-old-password", "a-new-password").await.0, 201);
@@ -247,7 +247,7 @@ async fn an_existing_member_is_skipped_or_updated_as_told() {
     assert_eq!(operator.json(&["import", "--existing", "update", "cooling.csv"]).await["updated"], 1);
     assert_eq!(operator.json(&["show", &id]).await["cooling_since"], 1_700_000_000);
 
-    // Another password ends the sessions, and the same again is none, whatever salt it is kept with.
+    // A different password ends the sessions. The same one does not, although its salt differs.
     let token = operator.session(&id).await;
     let md5 = "fdcf36394daaf47def0d41d181d1443c,md5";
     operator.file("hashes.csv", &format!("id,password,password_form\n{id},{md5}\n"));
@@ -267,7 +267,7 @@ async fn an_existing_member_is_skipped_or_updated_as_told() {
 }
 
 #[tokio::test]
-async fn of_lines_that_stand_together_the_first_comes_first() {
+async fn first_of_conflicting_lines_is_imported() {
     let operator = Operator::start("first").await;
     let text = format!("id,phone\n{ID},{PHONE}\n{OTHER_ID},{PHONE}\n{OTHER_ID},{OTHER_PHONE}\n");
     operator.file("members.csv", &text);
@@ -278,7 +278,7 @@ async fn of_lines_that_stand_together_the_first_comes_first() {
 }
 
 #[tokio::test]
-async fn a_mail_address_that_nobody_has_proven_is_not_bound() {
+async fn unverified_email_is_not_bound() {
     let operator = Operator::start("mail").await;
     let text = format!(
         "id,email,email_verified\n{ID},li@example.com,false\n{OTHER_ID},wu@example.com,\n{THIRD_ID},yu@example.com,true\n"
@@ -291,11 +291,11 @@ async fn a_mail_address_that_nobody_has_proven_is_not_bound() {
     let trusting = ["import", "--trust-email", "--existing", "update", "members.csv"];
     assert_eq!(operator.json(&trusting).await["updated"], 1);
     assert_eq!(operator.json(&["show", OTHER_ID]).await["email"], "wu@example.com");
-    assert_eq!(operator.json(&["show", ID]).await["email"], Value::Null, "its line says that it is not");
+    assert_eq!(operator.json(&["show", ID]).await["email"], Value::Null, "its line declares it unverified");
 }
 
 #[tokio::test]
-async fn a_dry_run_tells_what_would_be_and_writes_nothing() {
+async fn dry_run_reports_outcomes_without_writing() {
     let operator = Operator::start("dry").await;
     let id = operator.member(json!({ "phone": PHONE })).await;
     let before = operator.items().await.len();
@@ -307,27 +307,27 @@ async fn a_dry_run_tells_what_would_be_and_writes_nothing() {
     let counts = ["imported", "skipped", "refused"].map(|name| summary[name].as_u64().unwrap());
     assert_eq!((done.code, counts), (1, [1, 1, 2]));
     for line in [3, 5] {
-        let told = format!("line {line}, phone: belongs to another member");
-        assert!(done.err.contains(&told), "{}", done.err);
+        let message = format!("line {line}, phone: belongs to another member");
+        assert!(done.err.contains(&message), "{}", done.err);
     }
     assert_eq!(operator.items().await.len(), before);
     assert!(!operator.folder.join("members.csv.errors").exists());
 }
 
 #[tokio::test]
-async fn after_ctrl_c_the_same_command_goes_on_and_loses_and_doubles_nothing() {
+async fn interrupted_import_resumes_without_loss_or_duplicates() {
     let operator = Operator::start("interrupted").await;
     let count = 3_000;
     let text = many(count).replacen('\n', &format!("\n{OTHER_ID},y,,\n"), 1) + &format!("{ID},x,,\n");
     operator.file("members.csv", &text);
     let mut command = operator.command(&["import", "members.csv"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let journal = operator.folder.join("members.csv.progress");
-    while !journal.exists() {
+    let checkpoint = operator.folder.join("members.csv.progress");
+    while !checkpoint.exists() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was interrupted");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // The shell has it built in, where there may be no program of that name.
+    // `kill` is built into the shell; a minimal system may have no such program.
     let interrupt = format!("kill -INT {}", child.id());
     assert!(Command::new("sh").args(["-c", &interrupt]).status().unwrap().success());
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
@@ -335,19 +335,19 @@ async fn after_ctrl_c_the_same_command_goes_on_and_loses_and_doubles_nothing() {
     assert_eq!(ended.code, 130, "{}", ended.err);
     assert!(ended.err.contains("run the same command again to resume"), "{}", ended.err);
 
-    // It is no journal of another import, table or file.
+    // The checkpoint is refused for other options, another table, and a modified rejects file.
     let refused = operator.run(&["import", "members.csv", "--trust-email"]).await;
     assert!(
         refused.code == 2 && refused.err.contains("different file, table or set of options"),
         "{}",
         refused.err
     );
-    let kept = operator.text("members.csv.progress");
-    let mut elsewhere: Value = serde_json::from_str(&kept).unwrap();
+    let saved = operator.text("members.csv.progress");
+    let mut elsewhere: Value = serde_json::from_str(&saved).unwrap();
     elsewhere["subject"]["table"] = json!("another");
     operator.file("members.csv.progress", &elsewhere.to_string());
     assert_eq!(operator.run(&["import", "members.csv"]).await.code, 2);
-    operator.file("members.csv.progress", &kept);
+    operator.file("members.csv.progress", &saved);
     let errors = operator.text("members.csv.errors");
     operator.file("members.csv.errors", "corrected");
     let refused = operator.run(&["import", "members.csv"]).await;
@@ -359,23 +359,23 @@ async fn after_ctrl_c_the_same_command_goes_on_and_loses_and_doubles_nothing() {
     let summary = done.json();
     assert_eq!((&summary["imported"], &summary["refused"]), (&json!(count), &json!(2)));
     assert_eq!(operator.text("members.csv.errors").lines().count(), 3);
-    assert!(!journal.exists());
+    assert!(!checkpoint.exists());
     let members = operator.items().await.iter().filter(|item| item["sk"]["S"] == "member").count();
     assert_eq!(members, 3_000);
 }
 
 #[tokio::test]
-async fn a_notice_comes_in_the_members_language_where_the_request_asks_for_none() {
+async fn notice_uses_the_imported_language_by_default() {
     let operator = Operator::start("language").await;
     operator.file("members.csv", &format!("id,phone,language\n{ID},{PHONE},en\n{OTHER_ID},{OTHER_PHONE},\n"));
     operator.run(&["import", "members.csv"]).await.ok();
-    for (id, says) in [(ID, "payment PIN was set"), (OTHER_ID, "支付密码已设置")] {
+    for (id, sentence) in [(ID, "payment PIN was set"), (OTHER_ID, "支付密码已设置")] {
         let token = operator.session(id).await;
         let body = json!({ "payPasswordFirst": "739154" });
         let path = "/member/userservice/security/payPassword";
         assert_eq!(operator.call(Method::PUT, path, &token, &body).await.0, 201);
         operator.stack.settled().await;
         let text = operator.stack.messages()[0].text.clone();
-        assert!(text.contains(says), "{text}");
+        assert!(text.contains(sentence), "{text}");
     }
 }

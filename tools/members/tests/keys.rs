@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::operator::{Done, Operator, PHONE, done};
 
-/// Runs the command on a file of keys, and no table.
+/// Runs the command on a key file, without a table.
 fn keys(operator: &Operator, arguments: &[&str]) -> Done {
     let mut command = Command::new(env!("CARGO_BIN_EXE_members"));
     command.current_dir(&operator.folder).args(["keys", "--file", "keys.json"]).args(arguments);
@@ -14,16 +14,16 @@ fn keys(operator: &Operator, arguments: &[&str]) -> Done {
 }
 
 #[tokio::test]
-async fn keys_are_made_rotated_in_two_steps_and_retired() {
+async fn keys_are_created_rotated_and_retired() {
     let operator = Operator::start("keys").await;
     keys(&operator, &["init"]).ok();
     let path = operator.folder.join("keys.json");
     let secret = || serde_json::from_str::<Value>(&fs::read_to_string(&path).unwrap()).unwrap();
     assert_eq!(secret()["current"], "first");
-    assert!(keys(&operator, &["init"]).code != 0, "keys that are there are never written over");
+    assert!(keys(&operator, &["init"]).code != 0, "existing keys are never overwritten");
 
-    let told = keys(&operator, &["rotate", "--id", "second"]).ok().out;
-    assert!(told.contains("members keys rotate --use second"), "{told}");
+    let steps = keys(&operator, &["rotate", "--id", "second"]).ok().out;
+    assert!(steps.contains("members keys rotate --use second"), "{steps}");
     assert_eq!((&secret()["current"], secret()["second"].as_str().unwrap().len()), (&json!("first"), 64));
     assert!(keys(&operator, &["rotate", "--use", "third"]).err.contains("does not exist"));
     keys(&operator, &["rotate", "--use", "second"]).ok();
@@ -35,7 +35,7 @@ async fn keys_are_made_rotated_in_two_steps_and_retired() {
 }
 
 #[tokio::test]
-async fn a_key_on_which_passwords_hang_is_not_retired_without_a_yes() {
+async fn retiring_a_key_in_use_requires_confirmation() {
     let operator = Operator::start("used").await;
     operator.member(json!({ "phone": PHONE, "password": "the-old-password", "payPassword": "739154" })).await;
     let mut secret: Value = serde_json::from_str(operator.stack.keys()).unwrap();
@@ -44,9 +44,9 @@ async fn a_key_on_which_passwords_hang_is_not_retired_without_a_yes() {
     secret["current"] = json!("second");
     operator.file("keys.json", &secret.to_string());
 
-    let used = operator.json(&["keys", "--file", "keys.json", "list"]).await;
+    let listed = operator.json(&["keys", "--file", "keys.json", "list"]).await;
     assert_eq!(
-        (&used["current"], &used["passwords"]),
+        (&listed["current"], &listed["passwords"]),
         (&json!("second"), &json!({ id.as_str(): 2, "second": 0 }))
     );
     let refused = operator.run(&["keys", "--file", "keys.json", "retire", &id]).await;

@@ -1,9 +1,14 @@
-//! What an operator relies on: the real command, against the local stack with its real functions.
+//! The real command, against the local stack with its real functions.
 
 #![cfg(test)]
 
+mod audit;
+mod command_line;
 mod examples;
+mod export;
 mod import;
 mod keys;
-mod members;
 mod operator;
+mod revoke;
+mod sign_session;
+mod unlock;

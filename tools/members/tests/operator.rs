@@ -1,4 +1,4 @@
-//! An operator: a local stack, and the command.
+//! An operator: runs the command against a local stack.
 
 use std::{
     collections::HashMap,
@@ -19,12 +19,12 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The folder of the functions, which cargo builds for all tests once.
+/// Returns the folder of the functions. Cargo builds them once for all tests.
 fn binaries() -> &'static Path {
     static BINARIES: OnceLock<PathBuf> = OnceLock::new();
     BINARIES.get_or_init(|| {
         let mut cargo = Command::new(env!("CARGO"));
-        // Of the same packages as `cargo test`, so that nothing is compiled twice for other features.
+        // The same packages as `cargo test`: others would unify other features and compile everything again.
         cargo.current_dir(root()).args(["test", "--no-run", "--quiet"]);
         assert!(cargo.status().unwrap().success());
         Path::new(env!("CARGO_BIN_EXE_members")).parent().unwrap().to_owned()
@@ -37,7 +37,7 @@ pub struct Operator {
     http: Client,
 }
 
-/// What the command did.
+/// The result of running the command.
 pub struct Done {
     pub code: i32,
     pub out: String,
@@ -45,7 +45,7 @@ pub struct Done {
 }
 
 impl Done {
-    /// Its answer, if it did all.
+    /// Asserts that the command succeeded.
     pub fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{}\n{}", self.out, self.err);
         self
@@ -75,7 +75,7 @@ impl Operator {
         Self { stack, folder, http: Client::new() }
     }
 
-    /// A file of the operator's.
+    /// Writes a file in the working directory of the command.
     pub fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.join(name);
         fs::write(&path, text).unwrap();
@@ -92,63 +92,64 @@ impl Operator {
         command
     }
 
-    /// Runs the command, and waits for it beside the stack.
+    /// Runs the command without blocking the stack, which runs in this process.
     pub async fn run(&self, arguments: &[&str]) -> Done {
         let mut command = self.command(arguments);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         done(output)
     }
 
-    /// Runs it with `--json`, if it does all.
+    /// Runs the command with `--json`, and asserts that it succeeds.
     pub async fn json(&self, arguments: &[&str]) -> Value {
         self.run(&[&["--json"], arguments].concat()).await.ok().json()
     }
 
-    /// Runs it with `--json`, where it ends with that code.
+    /// Runs the command with `--json`, and asserts that it exits with a code.
     pub async fn json_of(&self, code: i32, arguments: &[&str]) -> Value {
         let done = self.run(&[&["--json"], arguments].concat()).await;
         assert_eq!(done.code, code, "{}", done.err);
         done.json()
     }
 
-    /// Every line of its JSON answer.
+    /// Runs the command with `--json`. Returns every line of its output.
     pub async fn lines(&self, arguments: &[&str]) -> Vec<Value> {
         let done = self.run(&[&["--json"], arguments].concat()).await.ok();
         done.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Calls an endpoint.
+    /// Calls an endpoint of the stack.
     pub async fn call(&self, method: Method, path: &str, token: &str, body: &Value) -> (u16, Value) {
         let call = self.http.request(method, format!("{}{path}", self.stack.url())).bearer_auth(token);
-        let answer = call.json(body).send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+        let response = call.json(body).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap_or_default())
     }
 
-    /// A member of the stack's own making.
+    /// Creates a member by the local stack. Returns its id.
     pub async fn member(&self, new: Value) -> String {
         let (status, created) = self.call(Method::POST, "/_local/members", "", &new).await;
         assert_eq!(status, 201, "{created}");
         created["id"].as_str().unwrap().to_owned()
     }
 
-    pub async fn session(&self, who: &str) -> String {
-        self.json(&["sign-session", who]).await["token"].as_str().unwrap().to_owned()
+    /// Signs a session of a member. Returns its token.
+    pub async fn session(&self, member: &str) -> String {
+        self.json(&["sign-session", member]).await["token"].as_str().unwrap().to_owned()
     }
 
-    /// Changes the password by the old one, as the member does.
+    /// Changes the password through the member's endpoint.
     pub async fn change(&self, token: &str, old: &str, new: &str) -> (u16, Value) {
         let body = json!({ "oldPassword": old, "newPasswordFirst": new });
         self.call(Method::PUT, "/member/userservice/security", token, &body).await
     }
 
-    /// The actions of a member's trail, with who ran them.
-    pub async fn trail(&self, who: &str) -> Vec<(String, Option<String>)> {
+    /// Returns a member's audit records: their action and actor.
+    pub async fn trail(&self, member: &str) -> Vec<(String, Option<String>)> {
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let records = self.lines(&["audit", who]).await;
+        let records = self.lines(&["audit", member]).await;
         records.iter().map(|record| (text(&record["action"]).unwrap(), text(&record["actor"]))).collect()
     }
 
-    /// Asks the database itself.
+    /// Calls the local DynamoDB directly.
     pub async fn dynamodb(&self, operation: &str, input: Value) -> Value {
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
@@ -166,7 +167,7 @@ impl Operator {
         request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap_or_default()
     }
 
-    /// The table's items.
+    /// Returns all items of the table.
     pub async fn items(&self) -> Vec<Value> {
         let input = json!({ "TableName": self.stack.table(), "ConsistentRead": true });
         self.dynamodb("Scan", input).await["Items"].as_array().unwrap().clone()
