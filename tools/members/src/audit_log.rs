@@ -1,10 +1,7 @@
 //! The audit records that this command writes.
 
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
-use shared::{
-    audit::Operation,
-    store::{audit, member::MemberId},
-};
+use shared::{audit::Operation, member::MemberId, store::audit};
 
 use crate::{error::Error, table::MemberTable};
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use shared::{
     clock::Timestamp,
-    store::{Item, counter, member::Member},
+    member::Member,
+    store::{Item, counter},
 };
 
 use crate::{error::Error, table::MemberTable};

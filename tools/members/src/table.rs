@@ -4,11 +4,9 @@ use aws_sdk_dynamodb::{Client, types::TableDescription};
 use aws_types::SdkConfig;
 use shared::{
     contact::{Destination, Email},
+    member::{Member, MemberId},
     settings::Settings,
-    store::{
-        Item, Store,
-        member::{Member, MemberId},
-    },
+    store::{Item, Store},
 };
 
 use crate::{attribute::text, error::Error, keys_secret::KeysSecret};
@@ -38,7 +36,7 @@ impl MemberTable {
         }
         let client = Client::from_conf(builder.build());
         let name = settings.table_name.clone();
-        let store = Store::of(client.clone(), name.clone());
+        let store = Store::from_client(client.clone(), name.clone());
         let keys_secret = KeysSecret::new(settings.keys.clone(), config);
         Self { client, name, store, settings, keys_secret, actor }
     }

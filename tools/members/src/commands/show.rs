@@ -6,8 +6,8 @@ use shared::{
     clock::Timestamp,
     contact::{Email, Phone},
     language::Language,
+    member::{Member, MemberId},
     password::PasswordHash,
-    store::member::{Member, MemberId},
 };
 
 use crate::{

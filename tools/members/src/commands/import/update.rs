@@ -6,8 +6,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update, builder
 use shared::{
     audit::Operation,
     contact::Destination,
+    member::{Member, MemberId},
     password::{Memory, PasswordHash},
-    store::member::{self, Member, MemberId},
+    store::member,
 };
 
 use super::{context::Context, field_error::FieldError, outcome::Outcome, record::ImportedMember};
@@ -71,7 +72,7 @@ impl MemberUpdate {
 
     fn between(member: &Member, new: &Member) -> Option<Self> {
         let mut bound = new.destinations();
-        bound.retain(|destination| !member.has(destination));
+        bound.retain(|destination| !member.owns(destination));
         let hash = |hash: &Option<PasswordHash>| hash.as_ref().map(|hash| hash.as_str().to_owned());
         let changed = |name, value: Option<String>, previous: Option<String>| {
             value.filter(|value| previous.as_ref() != Some(value)).map(|value| (name, text(value)))

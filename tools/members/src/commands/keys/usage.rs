@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt;
-use shared::store::member::Member;
+use shared::member::Member;
 
 use crate::{
     error::Error,
