@@ -158,11 +158,11 @@ async fn what_is_printed_is_what_cloudwatch_takes_and_names_nobody() {
 }
 
 #[test]
-fn the_readme_tells_of_every_metric() {
-    let readme = std::fs::read_to_string(crate::bundle::root().join("README.md")).unwrap();
+fn reference_lists_every_metric() {
+    let reference = std::fs::read_to_string(crate::bundle::root().join("docs/reference.md")).unwrap();
     for (metric, dimensions, _) in METRICS {
         let named = format!("`{metric}`");
-        let row = readme.lines().find(|line| {
+        let row = reference.lines().find(|line| {
             line.split('|').nth(1).is_some_and(|cell| line.starts_with('|') && cell.contains(&named))
         });
         let row = row.unwrap_or_else(|| panic!("no row for {metric}"));
