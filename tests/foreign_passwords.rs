@@ -9,10 +9,10 @@ use crate::{
 };
 use reqwest::Method;
 use serde_json::json;
-use shared::password::{Form, Memory, PasswordPolicy, Salt};
+use shared::password::{HashFormat, Memory, PasswordPolicy, Salt};
 
-/// The password `the-old-password` as other systems keep it. Where they are from: `shared/src/domain/password/foreign/tests.rs`.
-const LOGIN: [(&str, Option<Form<'_>>); 9] = [
+/// The password `the-old-password` as other systems keep it. Where they are from: `shared/src/domain/password/legacy/tests.rs`.
+const LOGIN: [(&str, Option<HashFormat<'_>>); 9] = [
     // Supabase Auth.
     ("$2a$04$x1mdGEW6GjhvyC81qw5urOy7c9JUUJf2y9.q3/aqTYK2N98v9iFpq", None),
     // Django.
@@ -26,24 +26,26 @@ const LOGIN: [(&str, Option<Form<'_>>); 9] = [
     // better-auth.
     (
         "12d5487430143e7f53d6825fd6aa1d5a:0ab0494f0d16df794e86419b4d0f7ff92b98317269f0ca9926cbd9be9405a8d24053f94c43020252e17a5d734967211ef6d0694b47c15030e33ea30c6051571e",
-        Some(Form::BetterAuth),
+        Some(HashFormat::BetterAuth),
     ),
     // WordPress, since 6.8 and before.
     ("$wp$2y$04$fqZxbKTzT4gcsxi0oWZtfus6gZUPtOk/FwZnhqDaC14wrZQXUXm52", None),
     ("$P$650LmolwNrTTb7JU2FTv4OYdeclUdb1", None),
     // A table of one's own.
-    ("fdcf36394daaf47def0d41d181d1443c", Some(Form::Md5(Salt::None))),
+    ("fdcf36394daaf47def0d41d181d1443c", Some(HashFormat::Md5(Salt::None))),
     (
         "de3c34d0fd8b06e56c696fc204ea295e4a550221c793c5737da15fed515a54c4",
-        Some(Form::Sha256(Salt::After("seasalt2026"))),
+        Some(HashFormat::Sha256(Salt::After("seasalt2026"))),
     ),
 ];
 
 /// The pay password 739154, by bcrypt 4.0.1 for Python.
-const PAY: (&str, Option<Form<'_>>) = ("$2a$04$rHrCPLnDS4k4IiQRo6/weeCthYMRyq.KoCww.NzKzPcwYwcuq3gUG", None);
+const PAY: (&str, Option<HashFormat<'_>>) =
+    ("$2a$04$rHrCPLnDS4k4IiQRo6/weeCthYMRyq.KoCww.NzKzPcwYwcuq3gUG", None);
 
 /// The pay password 739154, by Python's hashlib.
-const PLAIN_PAY: (&str, Option<Form<'_>>) = ("221738f5e219709eb4191ccae4ecb12b", Some(Form::Md5(Salt::None)));
+const PLAIN_PAY: (&str, Option<HashFormat<'_>>) =
+    ("221738f5e219709eb4191ccae4ecb12b", Some(HashFormat::Md5(Salt::None)));
 
 /// A member who came along: `attribute` of the item is what the import makes of that hash.
 async fn came_along(
@@ -51,7 +53,7 @@ async fn came_along(
     phone: &str,
     email: &str,
     attribute: &str,
-    (text, form): (&str, Option<Form<'_>>),
+    (text, form): (&str, Option<HashFormat<'_>>),
 ) -> Member {
     let policy = PasswordPolicy { min_code_points: 8, memory_kib: 19_456, passes: 2 };
     let hash = policy.import(&bundle.keys(), text, form, &mut Memory::default()).unwrap();

@@ -131,8 +131,8 @@ impl Clients {
     /// The text of the keys' secret.
     ///
     /// # Errors
-    /// [`NoKeys`] where it cannot be read.
-    pub(crate) async fn secret(&self, settings: &Settings) -> Result<crate::Secret, NoKeys> {
+    /// [`SecretError`] where it cannot be read.
+    pub(crate) async fn secret(&self, settings: &Settings) -> Result<crate::Secret, SecretError> {
         let arn = match &settings.keys {
             KeysSource::Inline(text) => return Ok(text.clone()),
             KeysSource::SecretsManager(arn) => arn,
@@ -146,13 +146,13 @@ impl Clients {
             .await
             .map_err(|error| {
                 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
-                NoKeys(error.code().unwrap_or("no answer").to_owned())
+                SecretError(error.code().unwrap_or("no answer").to_owned())
             })?;
-        answer.secret_string.map(Into::into).ok_or_else(|| NoKeys("it holds no text".to_owned()))
+        answer.secret_string.map(Into::into).ok_or_else(|| SecretError("it holds no text".to_owned()))
     }
 }
 
 /// The secret cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("the secret cannot be read: {0}")]
-pub(crate) struct NoKeys(String);
+pub(crate) struct SecretError(String);

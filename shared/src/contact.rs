@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 /// The text is no phone number that may be sent to, or no mail address.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid contact")]
-pub struct NotValid;
+pub struct InvalidContact;
 
 /// A valid phone number, kept as E.164 (ITU-T E.164: `+`, calling code, national number; 15 digits at most).
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,31 +30,31 @@ impl PhoneRules {
     /// Reads what a person typed: a national number of the default region or an international one.
     ///
     /// # Errors
-    /// [`NotValid`] for what is no valid number, or one of a calling code that is not allowed.
-    pub fn parse(&self, typed: &str) -> Result<Phone, NotValid> {
+    /// [`InvalidContact`] for what is no valid number, or one of a calling code that is not allowed.
+    pub fn parse(&self, typed: &str) -> Result<Phone, InvalidContact> {
         // E.164 has 15 digits; even with a separator after each and a prefix, 40 characters are plenty. A
         // letter would be read as the digit on its key, and an O for a 0 make it somebody else's number.
         if typed.len() > 40 || typed.contains(char::is_alphabetic) {
-            return Err(NotValid);
+            return Err(InvalidContact);
         }
         // With a region, the crate strips that region's trunk prefix from international numbers as well,
         // and with it the leading zero that belongs to an Italian or Ivorian number.
         let region = (!typed.trim_start().starts_with('+')).then_some(self.default_region);
         let e164 = self.read(region, typed)?;
         // Where it has done so after an international prefix such as 00, that shows here.
-        if self.read(None, &e164)? == e164 { Ok(Phone(e164)) } else { Err(NotValid) }
+        if self.read(None, &e164)? == e164 { Ok(Phone(e164)) } else { Err(InvalidContact) }
     }
 
     /// The E.164 form of a number that may be sent to.
-    fn read(&self, region: Option<country::Id>, text: &str) -> Result<String, NotValid> {
-        let number = phonenumber::parse(region, text).map_err(|_| NotValid)?;
+    fn read(&self, region: Option<country::Id>, text: &str) -> Result<String, InvalidContact> {
+        let number = phonenumber::parse(region, text).map_err(|_| InvalidContact)?;
         let e164 = number.format().mode(Mode::E164).to_string();
         let good = phonenumber::is_valid(&number)
             && number.extension().is_none()
             && self.allowed_calling_codes.contains(&number.code().value())
             // The rules of some regions know longer ones: Germany's have up to 17 digits.
             && e164.len() <= MAX_E164_LENGTH;
-        if good { Ok(e164) } else { Err(NotValid) }
+        if good { Ok(e164) } else { Err(InvalidContact) }
     }
 }
 
@@ -68,10 +68,10 @@ impl Phone {
     /// Calling code and national number, such as `("86", "13627140483")`.
     ///
     /// # Errors
-    /// [`NotValid`] where the stored text is no E.164 number.
-    pub fn parts(&self) -> Result<(&str, &str), NotValid> {
-        let digits = self.0.strip_prefix('+').ok_or(NotValid)?;
-        digits.split_at_checked(calling_code_length(digits)).ok_or(NotValid)
+    /// [`InvalidContact`] where the stored text is no E.164 number.
+    pub fn parts(&self) -> Result<(&str, &str), InvalidContact> {
+        let digits = self.0.strip_prefix('+').ok_or(InvalidContact)?;
+        digits.split_at_checked(calling_code_length(digits)).ok_or(InvalidContact)
     }
 }
 
@@ -114,20 +114,20 @@ impl Email {
 }
 
 impl FromStr for Email {
-    type Err = NotValid;
+    type Err = InvalidContact;
 
     /// Reads what a person typed. A display name, a quoted local part and an address literal are
     /// not taken: no member has one, and each is a way to say the same address twice.
-    fn from_str(typed: &str) -> Result<Self, NotValid> {
-        let (local_part, domain) = typed.trim().rsplit_once('@').ok_or(NotValid)?;
+    fn from_str(typed: &str) -> Result<Self, InvalidContact> {
+        let (local_part, domain) = typed.trim().rsplit_once('@').ok_or(InvalidContact)?;
         // Before it is checked: `İ` becomes two characters, of which one is in no domain.
         let address = format!("{local_part}@{}", domain.to_lowercase());
         let options = email_address::Options::default()
             .with_required_tld()
             .without_display_text()
             .without_domain_literal();
-        email_address::EmailAddress::parse_with_options(&address, options).map_err(|_| NotValid)?;
-        if local_part.starts_with('"') { Err(NotValid) } else { Ok(Self(address)) }
+        email_address::EmailAddress::parse_with_options(&address, options).map_err(|_| InvalidContact)?;
+        if local_part.starts_with('"') { Err(InvalidContact) } else { Ok(Self(address)) }
     }
 }
 
@@ -177,14 +177,14 @@ impl From<Destination> for String {
 }
 
 impl TryFrom<String> for Destination {
-    type Error = NotValid;
+    type Error = InvalidContact;
 
     /// Reads what [`Destination::key`] wrote.
-    fn try_from(key: String) -> Result<Self, NotValid> {
+    fn try_from(key: String) -> Result<Self, InvalidContact> {
         match key.split_once('#') {
             Some(("phone", e164)) => Ok(Self::Phone(Phone(e164.to_owned()))),
             Some(("email", address)) => Ok(Self::Email(Email(address.to_owned()))),
-            _ => Err(NotValid),
+            _ => Err(InvalidContact),
         }
     }
 }
@@ -221,7 +221,7 @@ mod tests {
     fn a_number_of_more_than_fifteen_digits_is_no_phone() {
         let rules = PhoneRules { allowed_calling_codes: vec![49], ..rules() };
         assert!(rules.parse("+495112345234567").is_ok());
-        assert_eq!(rules.parse("+49511234523456789"), Err(NotValid));
+        assert_eq!(rules.parse("+49511234523456789"), Err(InvalidContact));
     }
 
     #[test]
@@ -251,7 +251,7 @@ mod tests {
             "0039 02 3661 8300",
             "007 834 267 8825",
         ] {
-            assert_eq!(rules().parse(typed), Err(NotValid), "{typed}");
+            assert_eq!(rules().parse(typed), Err(InvalidContact), "{typed}");
         }
     }
 
@@ -277,7 +277,7 @@ mod tests {
             "a b@x.com",
             "li@EXAMPLE.İSTANBUL",
         ] {
-            assert_eq!(Email::from_str(typed), Err(NotValid), "{typed}");
+            assert_eq!(Email::from_str(typed), Err(InvalidContact), "{typed}");
         }
     }
 

@@ -267,14 +267,14 @@ impl Error {
 
     /// Whether the same request would never do better: not where time, a login, or an operator cures it.
     #[must_use]
-    pub fn is_final(&self) -> bool {
+    pub fn is_permanent(&self) -> bool {
         let curable = matches!(self, Self::InvalidToken | Self::ReauthenticationRequired);
-        !curable && !self.is_ours() && self.retry_after().is_none()
+        !curable && !self.is_server_error() && self.retry_after().is_none()
     }
 
     /// Whether an operator must look at it: the caller did nothing wrong.
     #[must_use]
-    pub fn is_ours(&self) -> bool {
+    pub fn is_server_error(&self) -> bool {
         matches!(self, Self::Internal(_) | Self::SendFailed(_) | Self::Busy(_))
     }
 
@@ -284,8 +284,8 @@ impl Error {
     }
 }
 
-impl From<crate::random::Unavailable> for Error {
-    fn from(cause: crate::random::Unavailable) -> Self {
+impl From<crate::random::RandomError> for Error {
+    fn from(cause: crate::random::RandomError) -> Self {
         Self::internal(cause)
     }
 }

@@ -6,31 +6,31 @@ use uuid::{Builder, Uuid};
 /// The operating system gave no randomness. Nothing can be issued then.
 #[derive(Debug, thiserror::Error)]
 #[error("the operating system's random source failed")]
-pub struct Unavailable;
+pub struct RandomError;
 
 /// `N` random bytes.
 ///
 /// # Errors
-/// [`Unavailable`] where the operating system has none.
-pub fn bytes<const N: usize>() -> Result<[u8; N], Unavailable> {
+/// [`RandomError`] where the operating system has none.
+pub fn bytes<const N: usize>() -> Result<[u8; N], RandomError> {
     let mut bytes = [0; N];
-    rand::fill(&mut bytes).map_err(|_| Unavailable)?;
+    rand::fill(&mut bytes).map_err(|_| RandomError)?;
     Ok(bytes)
 }
 
 /// A random UUID (version 4).
 ///
 /// # Errors
-/// [`Unavailable`] where the operating system has no randomness.
-pub fn uuid() -> Result<Uuid, Unavailable> {
+/// [`RandomError`] where the operating system has no randomness.
+pub fn uuid() -> Result<Uuid, RandomError> {
     Ok(Builder::from_random_bytes(bytes()?).into_uuid())
 }
 
 /// `length` decimal digits, each uniform over 0 to 9.
 ///
 /// # Errors
-/// [`Unavailable`] where the operating system has no randomness.
-pub fn digits(length: usize) -> Result<String, Unavailable> {
+/// [`RandomError`] where the operating system has no randomness.
+pub fn digits(length: usize) -> Result<String, RandomError> {
     let mut digits = String::with_capacity(length);
     while digits.len() < length {
         let [byte] = bytes()?;

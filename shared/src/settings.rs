@@ -165,14 +165,14 @@ pub struct AwsSettings {
 /// Everything that is wrong with the environment, a line each. Names the settings, and shows no value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
-pub struct Faults(pub Vec<String>);
+pub struct SettingsError(pub Vec<String>);
 
 impl Settings {
     /// Reads the process's environment.
     ///
     /// # Errors
-    /// All [`Faults`] at once.
-    pub fn from_environment() -> Result<Self, Faults> {
+    /// All [`SettingsError`] at once.
+    pub fn from_environment() -> Result<Self, SettingsError> {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
         Self::read(|name| std::env::var(name).ok())
     }
@@ -180,8 +180,8 @@ impl Settings {
     /// Reads settings by name. A blank one counts as absent.
     ///
     /// # Errors
-    /// All [`Faults`] at once.
-    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
+    /// All [`SettingsError`] at once.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let mut reader = Reader::new(lookup);
         let endpoint = |reader: &Reader<_>, service: &str| {
             reader
@@ -241,7 +241,7 @@ impl Settings {
                 secrets_manager_endpoint: endpoint(&reader, "SECRETS_MANAGER"),
             },
         };
-        if reader.faults.is_empty() { Ok(settings) } else { Err(Faults(reader.faults)) }
+        if reader.errors.is_empty() { Ok(settings) } else { Err(SettingsError(reader.errors)) }
     }
 }
 
@@ -257,7 +257,7 @@ pub(crate) mod tests {
         ("AWS_SECRET_ACCESS_KEY", "test"),
     ];
 
-    fn read(more: &[(&str, &str)]) -> Result<Settings, Faults> {
+    fn read(more: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         let lookup = |name: &str| {
             more.iter()
                 .chain(&REQUIRED)
@@ -274,7 +274,7 @@ pub(crate) mod tests {
 
     #[test]
     fn every_fault_is_told_at_once_by_name_and_bounds() {
-        let faults = read(&[
+        let errors = read(&[
             ("CODE_LENGTH", "5"),
             ("CODE_TTL_SECONDS", "soon"),
             ("ALLOWED_CALLING_CODES", "86,china"),
@@ -287,7 +287,7 @@ pub(crate) mod tests {
             ("KEYS_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:keys"),
         ]);
         assert_eq!(
-            faults.unwrap_err().to_string(),
+            errors.unwrap_err().to_string(),
             "CODE_LENGTH must be a number from 6 to 10\n\
              CODE_TTL_SECONDS must be a number from 1 to 600\n\
              SENDS_PER_DAY must be a number from 1 to 100\n\
@@ -329,8 +329,8 @@ pub(crate) mod tests {
         assert_eq!(defaults().cors_origin, None);
         let origin = "https://app.example.com";
         assert_eq!(read(&[("CORS_ORIGIN", origin)]).unwrap().cors_origin, Some(origin.parse().unwrap()));
-        let faults = read(&[("CORS_ORIGIN", "*")]).unwrap_err().to_string();
-        assert!(faults.starts_with("CORS_ORIGIN must be an origin"), "{faults}");
+        let errors = read(&[("CORS_ORIGIN", "*")]).unwrap_err().to_string();
+        assert!(errors.starts_with("CORS_ORIGIN must be an origin"), "{errors}");
     }
 
     #[test]

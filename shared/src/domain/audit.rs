@@ -51,7 +51,7 @@ impl Action {
 /// What an operator did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Operation {
+pub enum AdminAction {
     /// Members were brought along from another system.
     Imported,
     /// A member was written over by what another system has of them.
@@ -83,19 +83,19 @@ pub enum Operation {
 /// What a record tells: the change of a member's own, or what an operator did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Deed {
+pub enum AuditEvent {
     /// A change of the member's own.
     Change(Action),
     /// What an operator did.
-    Operation(Operation),
+    AdminAction(AdminAction),
 }
 
-impl fmt::Display for Deed {
+impl fmt::Display for AuditEvent {
     /// Its name as it is stored.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Change(action) => action.serialize(f),
-            Self::Operation(operation) => operation.serialize(f),
+            Self::AdminAction(operation) => operation.serialize(f),
         }
     }
 }

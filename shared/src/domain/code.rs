@@ -4,7 +4,7 @@ use crate::{
     Secret,
     contact::Destination,
     domain::{
-        keys::{Keys, Use},
+        keys::{KeyPurpose, Keys},
         member::MemberId,
     },
     random,
@@ -91,8 +91,8 @@ impl FlowId {
     /// A new flow.
     ///
     /// # Errors
-    /// [`random::Unavailable`].
-    pub fn draw() -> Result<Self, random::Unavailable> {
+    /// [`random::RandomError`].
+    pub fn draw() -> Result<Self, random::RandomError> {
         Ok(Self(URL_SAFE_NO_PAD.encode(random::bytes::<16>()?)))
     }
 
@@ -139,7 +139,7 @@ impl Binding {
     fn mac_under(&self, key: &crate::domain::keys::Key, code: &str) -> CodeMac {
         let destination = self.destination.key();
         let parts = [code, &destination, self.purpose.flag(), self.flow.as_str()].map(str::as_bytes);
-        CodeMac(format!("{}.{}", key.id, URL_SAFE_NO_PAD.encode(key.mac(Use::Code, &parts))))
+        CodeMac(format!("{}.{}", key.id, URL_SAFE_NO_PAD.encode(key.mac(KeyPurpose::Code, &parts))))
     }
 }
 
@@ -207,8 +207,8 @@ impl CodeMac {
 /// A new code of `length` decimal digits.
 ///
 /// # Errors
-/// [`random::Unavailable`].
-pub fn generate(length: usize) -> Result<Secret, random::Unavailable> {
+/// [`random::RandomError`].
+pub fn generate(length: usize) -> Result<Secret, random::RandomError> {
     Ok(random::digits(length)?.into())
 }
 

@@ -16,8 +16,8 @@ impl Grant {
     /// A new grant.
     ///
     /// # Errors
-    /// [`random::Unavailable`].
-    pub fn draw() -> Result<Self, random::Unavailable> {
+    /// [`random::RandomError`].
+    pub fn draw() -> Result<Self, random::RandomError> {
         Ok(Self(URL_SAFE_NO_PAD.encode(random::bytes::<32>()?).into()))
     }
 

@@ -6,7 +6,7 @@
 use crate::{
     ExposeSecret, Secret,
     clock::Timestamp,
-    domain::keys::{Key, Keys, Use},
+    domain::keys::{Key, KeyPurpose, Keys},
     error::{Error, Field},
     random,
 };
@@ -52,13 +52,13 @@ impl IdempotentRequest {
     /// Identifies a request by its caller and key. `content` is everything that must be equal in a repetition.
     ///
     /// # Errors
-    /// [`random::Unavailable`].
+    /// [`random::RandomError`].
     pub(crate) fn new(
         caller: &str,
         key: &str,
         content: Secret,
         until: Timestamp,
-    ) -> Result<Self, random::Unavailable> {
+    ) -> Result<Self, random::RandomError> {
         let mut hash = digest::Context::new(&digest::SHA256);
         for part in [caller, "\0", key] {
             hash.update(part.as_bytes());
@@ -88,7 +88,7 @@ impl IdempotentRequest {
     }
 
     fn fingerprint_under(&self, key: &Key) -> String {
-        let mac = key.mac(Use::Request, &[self.content.expose_secret().as_bytes()]);
+        let mac = key.mac(KeyPurpose::Request, &[self.content.expose_secret().as_bytes()]);
         format!("{}.{}", key.id, URL_SAFE_NO_PAD.encode(mac))
     }
 
@@ -139,6 +139,6 @@ impl SealedResponse<'_> {
 
 fn cipher(key: &Key) -> Result<RandomizedNonceKey, Error> {
     // Nonces are random: NIST SP 800-38D, 8.3 allows 2^32 of them under one key.
-    RandomizedNonceKey::new(&AES_256_GCM, key.bytes(Use::Answer))
+    RandomizedNonceKey::new(&AES_256_GCM, key.bytes(KeyPurpose::Response))
         .map_err(|_| Error::internal("a key cannot encrypt responses"))
 }

@@ -20,7 +20,7 @@ const MIN_KEY_CHARACTERS: usize = 32;
 
 /// What a subkey is for. Keys of two purposes have nothing in common that could be computed.
 #[derive(Clone, Copy, Debug)]
-pub enum Use {
+pub enum KeyPurpose {
     /// Signs sessions (HS256).
     Session,
     /// Signs `phoneInfo` and `verification`.
@@ -30,12 +30,12 @@ pub enum Use {
     /// The MAC over a password before it is hashed.
     Pepper,
     /// Seals the answers that are kept for repeated requests.
-    Answer,
+    Response,
     /// The MAC by which a repeated request is known.
     Request,
 }
 
-impl Use {
+impl KeyPurpose {
     /// HKDF's `info` (RFC 5869, 3.2).
     fn info(self) -> &'static [u8] {
         match self {
@@ -43,7 +43,7 @@ impl Use {
             Self::Token => b"account-security token",
             Self::Code => b"account-security code",
             Self::Pepper => b"account-security pepper",
-            Self::Answer => b"account-security answer",
+            Self::Response => b"account-security answer",
             Self::Request => b"account-security request",
         }
     }
@@ -62,37 +62,37 @@ pub struct Key {
 }
 
 impl Key {
-    fn derive(id: String, text: &str) -> Result<Self, Fault> {
+    fn derive(id: String, text: &str) -> Result<Self, KeysError> {
         // RFC 5869, 3.1: without a salt the extraction is still sound for a key this strong.
         let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(text.as_bytes());
-        let subkey = |purpose: Use| {
+        let subkey = |purpose: KeyPurpose| {
             let mut bytes = [0; 32];
             let filled =
                 prk.expand(&[purpose.info()], hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut bytes));
-            filled.map(|()| bytes).map_err(|_| Fault::Derivation)
+            filled.map(|()| bytes).map_err(|_| KeysError::Derivation)
         };
-        let (session, token) = (subkey(Use::Session)?, subkey(Use::Token)?);
-        let (code, pepper) = (subkey(Use::Code)?, subkey(Use::Pepper)?);
-        let (answer, request) = (subkey(Use::Answer)?, subkey(Use::Request)?);
+        let (session, token) = (subkey(KeyPurpose::Session)?, subkey(KeyPurpose::Token)?);
+        let (code, pepper) = (subkey(KeyPurpose::Code)?, subkey(KeyPurpose::Pepper)?);
+        let (answer, request) = (subkey(KeyPurpose::Response)?, subkey(KeyPurpose::Request)?);
         Ok(Self { id, session, token, code, pepper, answer, request })
     }
 
     /// The subkey: HKDF-SHA-256 with an empty salt over the key's text, `info` by use.
     #[must_use]
-    pub fn bytes(&self, purpose: Use) -> &[u8; 32] {
+    pub fn bytes(&self, purpose: KeyPurpose) -> &[u8; 32] {
         match purpose {
-            Use::Session => &self.session,
-            Use::Token => &self.token,
-            Use::Code => &self.code,
-            Use::Pepper => &self.pepper,
-            Use::Answer => &self.answer,
-            Use::Request => &self.request,
+            KeyPurpose::Session => &self.session,
+            KeyPurpose::Token => &self.token,
+            KeyPurpose::Code => &self.code,
+            KeyPurpose::Pepper => &self.pepper,
+            KeyPurpose::Response => &self.answer,
+            KeyPurpose::Request => &self.request,
         }
     }
 
     /// HMAC-SHA-256 under the subkey, over parts that cannot run into one another: each is preceded by its length.
     #[must_use]
-    pub fn mac(&self, purpose: Use, parts: &[&[u8]]) -> [u8; 32] {
+    pub fn mac(&self, purpose: KeyPurpose, parts: &[&[u8]]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, self.bytes(purpose)));
         for part in parts {
             context.update(&(part.len() as u64).to_be_bytes());
@@ -122,7 +122,7 @@ pub struct Keys {
 /// Why a secret holds no keys. Shows nothing of it but what is well-formed as an id: in the place of
 /// one a key itself may stand.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum KeysError {
     /// No JSON object of the shape above.
     #[error("the secret is not a JSON object with `current` and a key of that name")]
     Shape,
@@ -163,25 +163,25 @@ impl Keys {
     /// Reads the secret.
     ///
     /// # Errors
-    /// The first [`Fault`] that is found.
-    pub fn parse(secret: &str) -> Result<Self, Fault> {
-        let secret: Secret = serde_json::from_str(secret).map_err(|_| Fault::Shape)?;
+    /// The first [`KeysError`] that is found.
+    pub fn parse(secret: &str) -> Result<Self, KeysError> {
+        let secret: Secret = serde_json::from_str(secret).map_err(|_| KeysError::Shape)?;
         for (id, text) in &secret.keys {
             let well_formed = (1..=MAX_ID_BYTES).contains(&id.len())
                 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
             if !well_formed {
-                return Err(Fault::Id);
+                return Err(KeysError::Id);
             }
             if text.chars().count() < MIN_KEY_CHARACTERS {
-                return Err(Fault::Short(id.clone()));
+                return Err(KeysError::Short(id.clone()));
             }
         }
         let mut others = secret
             .keys
             .into_iter()
             .map(|(id, text)| Ok((id.clone(), Key::derive(id, &text)?)))
-            .collect::<Result<BTreeMap<_, _>, Fault>>()?;
-        let current = others.remove(&secret.current).ok_or(Fault::Current)?;
+            .collect::<Result<BTreeMap<_, _>, KeysError>>()?;
+        let current = others.remove(&secret.current).ok_or(KeysError::Current)?;
         let public_keys = secret
             .public_keys
             .into_iter()
@@ -189,11 +189,11 @@ impl Keys {
                 let key = match text.alg {
                     Algorithm::EdDSA => DecodingKey::from_ed_pem(text.pem.as_bytes()),
                     Algorithm::ES256 => DecodingKey::from_ec_pem(text.pem.as_bytes()),
-                    _ => return Err(Fault::PublicKey(id)),
+                    _ => return Err(KeysError::PublicKey(id)),
                 };
                 match key {
                     Ok(key) => Ok((id, PublicKey { algorithm: text.alg, key })),
-                    Err(_) => Err(Fault::PublicKey(id)),
+                    Err(_) => Err(KeysError::PublicKey(id)),
                 }
             })
             .collect::<Result<_, _>>()?;
@@ -247,7 +247,7 @@ pub(crate) mod tests {
     #[test]
     fn a_subkey_is_hkdf_sha_256() {
         // Computed with Python: hmac.new(hmac.new(b"\0"*32, b"n"*64, sha256).digest(), info + b"\x01", sha256)
-        assert_eq!(two_keys().current().bytes(Use::Session), &SESSION_SUBKEY);
+        assert_eq!(two_keys().current().bytes(KeyPurpose::Session), &SESSION_SUBKEY);
     }
 
     const SESSION_SUBKEY: [u8; 32] = *b"\x5f\x9f\xb5\x53\xb8\x64\x96\xf2\x55\x9c\x46\x37\x1b\x80\x19\x7d\x17\xc4\x0a\xb1\xfe\x81\xce\x40\xae\x7a\xbb\x3b\x55\x08\xa8\xf7";
@@ -257,7 +257,14 @@ pub(crate) mod tests {
         let keys = two_keys();
         let mut seen = std::collections::HashSet::new();
         for key in keys.all() {
-            for purpose in [Use::Session, Use::Token, Use::Code, Use::Pepper, Use::Answer, Use::Request] {
+            for purpose in [
+                KeyPurpose::Session,
+                KeyPurpose::Token,
+                KeyPurpose::Code,
+                KeyPurpose::Pepper,
+                KeyPurpose::Response,
+                KeyPurpose::Request,
+            ] {
                 assert!(seen.insert(*key.bytes(purpose)));
             }
         }
@@ -267,8 +274,8 @@ pub(crate) mod tests {
     fn parts_of_a_mac_cannot_run_into_one_another() {
         let keys = two_keys();
         assert_ne!(
-            keys.current().mac(Use::Code, &[b"12", b"3"]),
-            keys.current().mac(Use::Code, &[b"1", b"23"])
+            keys.current().mac(KeyPurpose::Code, &[b"12", b"3"]),
+            keys.current().mac(KeyPurpose::Code, &[b"1", b"23"])
         );
     }
 

@@ -1,30 +1,21 @@
 //! The login password: which are acceptable, and how they are kept.
 
+mod argon2;
 mod blocklist;
-mod foreign;
+mod legacy;
 
-pub use foreign::{Form, NotTaken, Salt};
+pub use argon2::Memory;
+pub use legacy::{HashFormat, ImportHashError, Salt};
 
-use crate::{
-    Secret,
-    domain::keys::{Key, Keys, Use},
-    error::Error,
-    random,
-    settings::{ARGON2_MEMORY_KIB, ARGON2_PASSES, Settings},
-};
-use argon2::{Algorithm, Argon2, Block, KeyId, Params, ParamsBuilder, Version, password_hash::phc};
-use aws_lc_rs::constant_time;
-use foreign::Foreign;
-use secrecy::{ExposeSecret, zeroize::Zeroizing};
+use crate::{Secret, domain::keys::Keys, error::Error, settings::Settings};
+use legacy::LegacyHash;
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
 /// The longest login password, in code points. NIST SP 800-63B-4, 3.1.1.2 asks for 64 at least.
 pub const MAX_CODE_POINTS: usize = 128;
-
-/// The salt's length: RFC 9106, 3.1 recommends 16 bytes.
-const SALT_BYTES: usize = 16;
 
 /// A login password that was found acceptable, NFC-normalised.
 #[derive(Debug)]
@@ -61,9 +52,9 @@ impl PasswordHash {
     /// there.
     #[must_use]
     pub fn kept(keys: &Keys, text: &str) -> Option<Self> {
-        let is_whole = match text.strip_prefix(foreign::PREFIX) {
-            Some(kept) => Foreign::read(kept)?.is_whole(),
-            None => is_whole(text),
+        let is_whole = match text.strip_prefix(legacy::PREFIX) {
+            Some(kept) => LegacyHash::read(kept)?.is_whole(),
+            None => argon2::is_whole(text),
         };
         let hash = Self(text.to_owned());
         let key_id = hash.key_id().filter(|_| is_whole)?;
@@ -73,51 +64,33 @@ impl PasswordHash {
     /// Whether [`PasswordPolicy::import`] of that text would keep this again, but for what it draws.
     ///
     /// # Errors
-    /// [`NotTaken`].
+    /// [`ImportHashError`].
     pub fn is_import_of(
         &self,
         keys: &Keys,
         text: &str,
-        form: Option<Form<'_>>,
+        form: Option<HashFormat<'_>>,
         memory: &mut Memory,
-    ) -> Result<bool, NotTaken> {
-        let digest = foreign::read_text(text, form)?;
-        let kept = self.0.strip_prefix(foreign::PREFIX).and_then(Foreign::read);
+    ) -> Result<bool, ImportHashError> {
+        let digest = legacy::read(text, form)?;
+        let kept = self.0.strip_prefix(legacy::PREFIX).and_then(LegacyHash::read);
         let Some(kept) = kept else { return Ok(false) };
-        kept.is_of(keys, &digest, memory).map_err(NotTaken::Failed)
+        kept.is_of(keys, &digest, memory).map_err(ImportHashError::Failed)
     }
 
     /// The id of the key whose pepper it has.
     #[must_use]
     pub fn key_id(&self) -> Option<String> {
-        match self.0.strip_prefix(foreign::PREFIX) {
-            Some(kept) => Foreign::read(kept)?.key_id(),
-            None => argon2_key_id(&self.0),
+        match self.0.strip_prefix(legacy::PREFIX) {
+            Some(kept) => LegacyHash::read(kept)?.key_id(),
+            None => argon2::key_id(&self.0),
         }
     }
-}
-
-/// The id of the key that the hash of a peppered secret names.
-fn argon2_key_id(hash: &str) -> Option<String> {
-    let params = Params::try_from(&phc::PasswordHash::new(hash).ok()?).ok()?;
-    String::from_utf8(params.keyid().to_vec()).ok().filter(|id| !id.is_empty())
 }
 
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordHash(…)")
-    }
-}
-
-/// What Argon2 works in. Whoever makes many hashes hands over the same again: to take it anew for each costs as much
-/// as the hash where two cores do it, and scatters what the allocator has.
-#[derive(Default)]
-pub struct Memory(Zeroizing<Vec<Block>>);
-
-impl Memory {
-    fn blocks(&mut self, argon2: &Argon2<'_>) -> &mut [Block] {
-        self.0.resize(argon2.params().block_count(), Block::new());
-        &mut self.0
     }
 }
 
@@ -161,7 +134,7 @@ impl PasswordPolicy {
     /// [`Error::Internal`] where there is no randomness or no memory.
     pub fn hash(&self, keys: &Keys, password: &Password) -> Result<PasswordHash, Error> {
         let secret = password.0.expose_secret().as_bytes();
-        self.argon2(keys.current(), secret, &mut Memory::default()).map(PasswordHash)
+        argon2::hash(self.costs(), keys.current(), secret, &mut Memory::default()).map(PasswordHash)
     }
 
     /// Takes the hash of another system, under the current pepper. Its text says of itself what it is, or
@@ -169,59 +142,28 @@ impl PasswordPolicy {
     /// [`PasswordPolicy::is_outdated`].
     ///
     /// # Errors
-    /// [`NotTaken`].
+    /// [`ImportHashError`].
     pub fn import(
         &self,
         keys: &Keys,
         text: &str,
-        form: Option<Form<'_>>,
+        form: Option<HashFormat<'_>>,
         memory: &mut Memory,
-    ) -> Result<PasswordHash, NotTaken> {
+    ) -> Result<PasswordHash, ImportHashError> {
         let key = keys.current();
-        let foreign = foreign::read_text(text, form)?.proven(key, |digest| self.argon2(key, digest, memory));
-        foreign.map(|foreign| PasswordHash(foreign.to_string())).map_err(NotTaken::Failed)
+        let digest = legacy::read(text, form)?;
+        let legacy = digest.proven(key, |digest| argon2::hash(self.costs(), key, digest, memory));
+        legacy.map(|legacy| PasswordHash(legacy.to_string())).map_err(ImportHashError::Failed)
     }
 
-    fn argon2(&self, key: &Key, secret: &[u8], memory: &mut Memory) -> Result<String, Error> {
-        let salt = random::bytes::<SALT_BYTES>()?;
-        let params = self.params(key)?;
-        let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
-        argon2
-            .hash_password_into_with_memory(
-                &peppered(key, secret),
-                &salt,
-                &mut output,
-                memory.blocks(&argon2),
-            )
-            .map_err(Error::internal)?;
-        let hash = phc::PasswordHash {
-            algorithm: Algorithm::Argon2id.ident(),
-            version: Some(Version::V0x13.into()),
-            params: phc::ParamsString::try_from(&params).map_err(Error::internal)?,
-            salt: Some(phc::Salt::new(&salt).map_err(Error::internal)?),
-            hash: Some(phc::Output::new(&output).map_err(Error::internal)?),
-        };
-        Ok(hash.to_string())
-    }
-
-    /// Whether a kept hash costs less than the settings ask now, has an earlier pepper, or is another system's.
+    /// Whether a hash costs less than the settings, has the pepper of an earlier key, or is another system's.
     #[must_use]
-    pub fn is_outdated(&self, keys: &Keys, kept: &PasswordHash) -> bool {
-        let params = phc::PasswordHash::new(&kept.0).ok().and_then(|hash| Params::try_from(&hash).ok());
-        params.is_none_or(|params| {
-            params.m_cost() < self.memory_kib
-                || params.t_cost() < self.passes
-                || params.keyid() != keys.current().id.as_bytes()
-        })
+    pub fn is_outdated(&self, keys: &Keys, hash: &PasswordHash) -> bool {
+        argon2::is_outdated(self.costs(), keys, &hash.0)
     }
 
-    fn params(&self, key: &Key) -> Result<Params, Error> {
-        let key_id = KeyId::new(key.id.as_bytes()).map_err(Error::internal)?;
-        let mut params = ParamsBuilder::new();
-        // One lane: a function has less than two cores for all but the largest memory sizes.
-        params.m_cost(self.memory_kib).t_cost(self.passes).p_cost(1).keyid(key_id);
-        params.build().map_err(Error::internal)
+    fn costs(&self) -> (u32, u32) {
+        (self.memory_kib, self.passes)
     }
 }
 
@@ -231,58 +173,12 @@ impl PasswordPolicy {
 /// # Errors
 /// [`Error::Internal`] where the hash is malformed.
 pub fn verify(keys: &Keys, typed: &str, kept: &PasswordHash) -> Result<bool, Error> {
-    if let Some(kept) = kept.0.strip_prefix(foreign::PREFIX) {
-        let foreign = Foreign::read(kept).ok_or_else(|| Error::internal("a foreign hash is malformed"))?;
-        return foreign.verify(keys, typed);
+    if let Some(kept) = kept.0.strip_prefix(legacy::PREFIX) {
+        let legacy = LegacyHash::read(kept).ok_or_else(|| Error::internal("a legacy hash is malformed"))?;
+        return legacy.verify(keys, typed);
     }
     let normalised = Secret::from(typed.nfc().collect::<String>());
-    verify_argon2(keys, normalised.expose_secret().as_bytes(), &kept.0, &mut Memory::default())
-}
-
-/// Whether a PHC string of Argon2id has salt and digest as they are made here, and costs that the settings allow.
-fn is_whole(hash: &str) -> bool {
-    let read = || {
-        let hash = phc::PasswordHash::new(hash).ok()?;
-        let params = Params::try_from(&hash).ok()?;
-        let is_ours = hash.algorithm == Algorithm::Argon2id.ident()
-            && hash.salt?.len() == SALT_BYTES
-            && hash.hash?.len() == Params::DEFAULT_OUTPUT_LEN;
-        Some(
-            is_ours
-                && params.p_cost() == 1
-                && ARGON2_MEMORY_KIB.contains(&params.m_cost())
-                && ARGON2_PASSES.contains(&params.t_cost()),
-        )
-    };
-    read().unwrap_or_default()
-}
-
-/// Whether `secret` is what was hashed, compared in constant time.
-fn verify_argon2(keys: &Keys, secret: &[u8], hash: &str, memory: &mut Memory) -> Result<bool, Error> {
-    let hash = phc::PasswordHash::new(hash).map_err(Error::internal)?;
-    let params = Params::try_from(&hash).map_err(Error::internal)?;
-    let key_id = std::str::from_utf8(params.keyid()).map_err(Error::internal)?;
-    if key_id.is_empty() {
-        return Err(Error::internal("a password hash names no key"));
-    }
-    let Some(key) = keys.by_id(key_id) else { return Ok(false) };
-    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
-        return Err(Error::internal("a password hash has no salt or no digest"));
-    };
-    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).map_err(Error::internal)?;
-    let version = hash.version.map(Version::try_from).transpose().map_err(Error::internal)?;
-    let argon2 = Argon2::new(algorithm, version.unwrap_or_default(), params);
-    let mut output = vec![0; expected.len()];
-    argon2
-        .hash_password_into_with_memory(&peppered(key, secret), salt, &mut output, memory.blocks(&argon2))
-        .map_err(Error::internal)?;
-    Ok(constant_time::verify_slices_are_equal(&output, expected.as_ref()).is_ok())
-}
-
-/// The keyed MAC that Argon2 hashes in the password's place: a stolen table cannot be searched
-/// without the secret (NIST SP 800-63B-4, 3.1.1.2).
-fn peppered(key: &Key, secret: &[u8]) -> [u8; 32] {
-    key.mac(Use::Pepper, &[secret])
+    argon2::verify(keys, normalised.expose_secret().as_bytes(), &kept.0, &mut Memory::default())
 }
 
 #[cfg(test)]
@@ -327,7 +223,7 @@ mod tests {
         let keys = two_keys();
         for memory_kib in [7 * 1024, 64, 1024] {
             let policy = PasswordPolicy { memory_kib, ..POLICY };
-            let hash = policy.argon2(keys.current(), b"a-new-password", &mut memory).unwrap();
+            let hash = argon2::hash(policy.costs(), keys.current(), b"a-new-password", &mut memory).unwrap();
             assert!(verify(&keys, "a-new-password", &PasswordHash(hash)).unwrap(), "{memory_kib}");
         }
     }

@@ -3,7 +3,7 @@
 use crate::{
     clock::Timestamp,
     domain::{
-        keys::{Keys, Use},
+        keys::{KeyPurpose, Keys},
         member::{Member, MemberId},
     },
     error::Error,
@@ -78,7 +78,7 @@ pub fn issue(
         iss: &settings.session_issuer,
         aud: &settings.session_audience,
     };
-    jsonwebtoken::encode(&header, &issued, &EncodingKey::from_secret(key.bytes(Use::Session)))
+    jsonwebtoken::encode(&header, &issued, &EncodingKey::from_secret(key.bytes(KeyPurpose::Session)))
         .map_err(Error::internal)
 }
 
@@ -99,7 +99,7 @@ fn verified(keys: &Keys, settings: &Settings, token: &str) -> Option<Claims> {
     let id = jsonwebtoken::decode_header(token).ok()?.kid?;
     // The algorithm comes from the key, never from the token (ASVS 5, 9.1.2).
     let (algorithm, key) = match (keys.by_id(&id), keys.public(&id)) {
-        (Some(key), _) => (Algorithm::HS256, &DecodingKey::from_secret(key.bytes(Use::Session))),
+        (Some(key), _) => (Algorithm::HS256, &DecodingKey::from_secret(key.bytes(KeyPurpose::Session))),
         (None, Some(public)) => (public.algorithm, &public.key),
         (None, None) => return None,
     };
@@ -142,7 +142,7 @@ mod tests {
 
     fn accepts(claims: &Value) -> bool {
         let keys = two_keys();
-        let token = signed("new", Algorithm::HS256, claims, keys.current().bytes(Use::Session));
+        let token = signed("new", Algorithm::HS256, claims, keys.current().bytes(KeyPurpose::Session));
         verify(&keys, &defaults(), &token).is_ok()
     }
 
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn the_algorithm_is_the_keys_and_not_the_tokens() {
         let (keys, settings) = (two_keys(), defaults());
-        let key = keys.current().bytes(Use::Session);
+        let key = keys.current().bytes(KeyPurpose::Session);
         assert!(verify(&keys, &settings, &signed("new", Algorithm::HS384, &good(), key)).is_err());
         assert!(verify(&keys, &settings, &signed("unknown", Algorithm::HS256, &good(), key)).is_err());
         let none = format!(

@@ -7,7 +7,7 @@ use crate::{
     contact::Destination,
     domain::{
         code::{Binding, FlowId, Purpose},
-        keys::{Keys, Use},
+        keys::{KeyPurpose, Keys},
     },
     error::{Error, Field},
 };
@@ -112,7 +112,7 @@ impl From<Binding> for Token {
 }
 
 fn signature(key: &crate::domain::keys::Key, joined: &str) -> String {
-    let mac = key.mac(Use::Token, &[joined.as_bytes()]);
+    let mac = key.mac(KeyPurpose::Token, &[joined.as_bytes()]);
     mac.iter().take(SIGNATURE_HEX_DIGITS / 2).fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 

@@ -71,7 +71,7 @@ impl App {
         let response = handler(self, request).await;
         match &response {
             _ if idempotent.is_completed() => response,
-            Err(error) if !error.is_final() => match self.store.release(&idempotent).await? {
+            Err(error) if !error.is_permanent() => match self.store.release(&idempotent).await? {
                 // The change was committed, and DynamoDB's response to that was lost.
                 Some(sealed) => self.opened(&idempotent, &sealed).unwrap_or(response),
                 None => response,

@@ -171,7 +171,7 @@ async fn ping(app: &App, event: &Event) -> Option<Value> {
 
 /// The one place that logs, for what an operator must look at: never the event, nor what it carried.
 fn log(error: &Error, request_id: &str) {
-    if error.is_ours() {
+    if error.is_server_error() {
         metrics::failure(error);
         tracing::error!(request_id, symbol = %error.symbol(), cause = %error, "a request failed");
     }

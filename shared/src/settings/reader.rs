@@ -8,12 +8,12 @@ use std::{fmt, ops::RangeInclusive, str::FromStr};
 /// Reads settings by name, and collects what is wrong with them.
 pub(super) struct Reader<F> {
     lookup: F,
-    pub(super) faults: Vec<String>,
+    pub(super) errors: Vec<String>,
 }
 
 impl<F: Fn(&str) -> Option<String>> Reader<F> {
     pub(super) fn new(lookup: F) -> Self {
-        Self { lookup, faults: Vec::new() }
+        Self { lookup, errors: Vec::new() }
     }
 
     pub(super) fn optional(&self, name: &str) -> Option<String> {
@@ -24,13 +24,13 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         self.optional(name).unwrap_or_else(|| default.to_owned())
     }
 
-    fn fault(&mut self, name: &str, expected: &str) {
-        self.faults.push(format!("{name} must be {expected}"));
+    fn error(&mut self, name: &str, expected: &str) {
+        self.errors.push(format!("{name} must be {expected}"));
     }
 
     pub(super) fn required(&mut self, name: &str) -> String {
         self.optional(name).unwrap_or_else(|| {
-            self.faults.push(format!("{name} must be set"));
+            self.errors.push(format!("{name} must be set"));
             String::new()
         })
     }
@@ -45,7 +45,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         match text.parse() {
             Ok(value) if range.contains(&value) => value,
             _ => {
-                self.fault(name, &format!("a number from {} to {}", range.start(), range.end()));
+                self.error(name, &format!("a number from {} to {}", range.start(), range.end()));
                 default
             }
         }
@@ -56,7 +56,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             return default;
         };
         text.parse().unwrap_or_else(|_| {
-            self.fault(name, "an ISO 3166 region such as CN");
+            self.error(name, "an ISO 3166 region such as CN");
             default
         })
     }
@@ -70,7 +70,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             })
             .collect();
         codes.unwrap_or_else(|| {
-            self.fault(name, "calling codes separated by commas, such as 86,852");
+            self.error(name, "calling codes separated by commas, such as 86,852");
             Vec::new()
         })
     }
@@ -80,7 +80,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             return default;
         };
         Language::ALL.into_iter().find(|language| language.tag() == tag).unwrap_or_else(|| {
-            self.fault(name, "zh-CN or en");
+            self.error(name, "zh-CN or en");
             default
         })
     }
@@ -90,7 +90,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             Some("deny") | None => BreakerAction::Deny,
             Some("record") => BreakerAction::Record,
             Some(_) => {
-                self.fault(name, "deny or record");
+                self.error(name, "deny or record");
                 BreakerAction::Deny
             }
         }
@@ -103,7 +103,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && id.bytes().any(|byte| byte.is_ascii_alphabetic());
         if !good {
-            self.fault(name, "1 to 11 letters, digits and hyphens with at least one letter");
+            self.error(name, "1 to 11 letters, digits and hyphens with at least one letter");
         }
         Some(id)
     }
@@ -111,7 +111,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     pub(super) fn origin(&mut self, name: &str) -> Option<WebOrigin> {
         let origin = self.optional(name)?.parse::<WebOrigin>();
         if origin.is_err() {
-            self.fault(name, "an origin such as https://app.example.com, or http://localhost:5173");
+            self.error(name, "an origin such as https://app.example.com, or http://localhost:5173");
         }
         origin.ok()
     }
@@ -121,7 +121,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             (Some(keys), None) => KeysSource::Inline(keys.into()),
             (None, Some(arn)) => KeysSource::SecretsManager(arn),
             _ => {
-                self.faults.push("one of KEYS_SECRET_ARN and KEYS must be set, and not both".to_owned());
+                self.errors.push("one of KEYS_SECRET_ARN and KEYS must be set, and not both".to_owned());
                 KeysSource::SecretsManager(String::new())
             }
         }

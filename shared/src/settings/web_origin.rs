@@ -17,11 +17,11 @@ impl WebOrigin {
 }
 
 impl FromStr for WebOrigin {
-    type Err = NotAnOrigin;
+    type Err = InvalidOrigin;
 
     /// Without TLS none but the machine itself is taken: the answers hold sessions.
-    fn from_str(text: &str) -> Result<Self, NotAnOrigin> {
-        let (scheme, rest) = text.split_once("://").ok_or(NotAnOrigin)?;
+    fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
+        let (scheme, rest) = text.split_once("://").ok_or(InvalidOrigin)?;
         let (host, port) = rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port)));
         let good_host = match scheme {
             "https" => host.split('.').all(|label| {
@@ -43,9 +43,9 @@ impl FromStr for WebOrigin {
                 && (scheme, port) != ("http", "80")
         });
         if good_host && good_port {
-            text.parse().map(Self).map_err(|_| NotAnOrigin)
+            text.parse().map(Self).map_err(|_| InvalidOrigin)
         } else {
-            Err(NotAnOrigin)
+            Err(InvalidOrigin)
         }
     }
 }
@@ -53,7 +53,7 @@ impl FromStr for WebOrigin {
 /// The text is no origin of a web page.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an origin")]
-pub struct NotAnOrigin;
+pub struct InvalidOrigin;
 
 #[cfg(test)]
 mod tests {
@@ -95,7 +95,7 @@ mod tests {
             "http://localhost:80",
             "ftp://localhost",
         ] {
-            assert_eq!(bad.parse::<WebOrigin>(), Err(NotAnOrigin), "{bad}");
+            assert_eq!(bad.parse::<WebOrigin>(), Err(InvalidOrigin), "{bad}");
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The audit trail: who changed what, when, and from where.
 
-use super::{Item, ItemKey, Store, fault, read, text, transaction::Transaction, write};
+use super::{Item, ItemKey, Store, read, store_error, text, transaction::Transaction, write};
 use crate::{
     clock::{self, Timestamp},
     domain::{
-        audit::{Action, Deed, Operation, Origin},
+        audit::{Action, AdminAction, AuditEvent, Origin},
         member::MemberId,
     },
     error::Error,
@@ -21,7 +21,7 @@ const RETENTION_SECONDS: u64 = 400 * 86_400;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     /// What was done.
-    pub action: Deed,
+    pub action: AuditEvent,
     /// When.
     pub at: Timestamp,
     /// The operator who did it, where it was one.
@@ -51,10 +51,10 @@ pub const OPERATOR: &str = "operator";
 ///
 /// # Errors
 /// [`Error::Internal`] where there is no randomness.
-pub fn operation(of: Option<MemberId>, operation: Operation, actor: &str) -> Result<Item, Error> {
+pub fn operation(of: Option<MemberId>, operation: AdminAction, actor: &str) -> Result<Item, Error> {
     let at = Timestamp::now();
     let record = Record {
-        action: Deed::Operation(operation),
+        action: AuditEvent::AdminAction(operation),
         at,
         actor: Some(actor.to_owned()),
         origin: Origin { request_id: random::uuid()?.to_string(), source_ip: None, user_agent: None },
@@ -85,7 +85,7 @@ impl Store {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| fault(&error))?;
+            .map_err(|error| store_error(&error))?;
         answer.items.unwrap_or_default().into_iter().map(read).collect()
     }
 }
@@ -95,7 +95,7 @@ impl Transaction {
     pub(super) fn record(&mut self, of: MemberId, action: Action, origin: &Origin) -> Result<(), Error> {
         let at = Timestamp::now();
         let record = Record {
-            action: Deed::Change(action),
+            action: AuditEvent::Change(action),
             at,
             actor: None,
             origin: origin.clone(),

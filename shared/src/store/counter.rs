@@ -3,7 +3,7 @@
 //! Item `failures#<subject>` / `counter`, or `failures#<subject>` / `<part>`.
 
 use super::{
-    Item, ItemKey, Store, failed_condition, fault, number, read,
+    Item, ItemKey, Store, failed_condition, number, read, store_error,
     transaction::Transaction,
     write_id::{IS_LAST, NOT_YET, WriteId},
 };
@@ -122,7 +122,7 @@ impl Store {
     pub async fn reset(&self, counter: &Counter) -> Result<(), Error> {
         let delete =
             self.client.delete_item().table_name(&self.table).set_key(Some(key(counter).into_item()));
-        delete.send().await.map(drop).map_err(|error| fault(&error))
+        delete.send().await.map(drop).map_err(|error| store_error(&error))
     }
 }
 

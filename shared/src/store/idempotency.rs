@@ -1,6 +1,6 @@
 //! Claims on idempotent requests, and their responses.
 
-use super::{Item, ItemKey, Store, fault, number, read, text, transaction::Transaction, write};
+use super::{Item, ItemKey, Store, number, read, store_error, text, transaction::Transaction, write};
 use crate::{
     clock::Timestamp,
     domain::idempotency::{IdempotentRequest, SealedResponse},
@@ -79,7 +79,7 @@ impl Store {
             .return_values_on_condition_check_failure(AllOld);
         let Err(error) = put.send().await else { return Ok(Claim::Acquired) };
         let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
-            return Err(fault(&error));
+            return Err(store_error(&error));
         };
         match failed.item.clone().map(read::<IdempotencyItem>).transpose()? {
             // The SDK repeated the put after its own success, because the first response was lost.
@@ -121,7 +121,7 @@ impl Store {
                 let stored = failed.item.clone().map(read::<IdempotencyItem>).transpose()?;
                 Ok(stored.filter(|item| item.holder == request.holder).and_then(|item| item.answer))
             }
-            _ => Err(fault(&error)),
+            _ => Err(store_error(&error)),
         }
     }
 }

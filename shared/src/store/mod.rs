@@ -92,7 +92,7 @@ impl Store {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| fault(&error))?;
+            .map_err(|error| store_error(&error))?;
         Ok(answer.item)
     }
 }
@@ -124,7 +124,7 @@ struct DynamoDbError {
 }
 
 /// A throttle, a time-out or an unreachable store is "busy"; all else is a fault of ours.
-fn fault<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Error {
+fn store_error<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Error {
     let (busy, code, message) = match error {
         SdkError::TimeoutError(_) => (true, "TimeoutError", "no answer in time"),
         SdkError::DispatchFailure(_) => (true, "DispatchFailure", "the store could not be reached"),
@@ -139,7 +139,7 @@ fn fault<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Error {
     if busy { Error::Busy(cause.into()) } else { Error::internal(cause) }
 }
 
-/// The item on which an update's condition failed, if it stood; any other error as [`fault`] has it.
+/// The item on which an update's condition failed, if it stood; any other error as [`store_error`] has it.
 fn failed_condition(error: SdkError<UpdateItemError, HttpResponse>) -> Result<Option<Item>, Error> {
     match error {
         SdkError::ServiceError(service) if service.err().is_conditional_check_failed_exception() => {
@@ -148,7 +148,7 @@ fn failed_condition(error: SdkError<UpdateItemError, HttpResponse>) -> Result<Op
                 other => Err(Error::internal(other)),
             }
         }
-        other => Err(fault(&other)),
+        other => Err(store_error(&other)),
     }
 }
 

@@ -4,7 +4,7 @@
 //! Item `calling-code#<calling code>` / `traffic`, with `sent<n>` and `verified<n>` for slot number `n`. A
 //! count takes the slots along that are over, so that the item stays as small as an hour's.
 
-use super::{Item, ItemKey, Store, failed_condition, fault, number};
+use super::{Item, ItemKey, Store, failed_condition, number, store_error};
 use crate::{
     clock::Timestamp,
     contact::Phone,
@@ -51,12 +51,12 @@ impl Store {
             .return_values(ReturnValue::AllOld)
             .send()
             .await
-            .map_err(|error| fault(&error))?;
+            .map_err(|error| store_error(&error))?;
         let before = slots(&counted.attributes.unwrap_or_default());
         let left: Vec<_> = before.iter().map(|slot| slot.number).filter(|n| n + SWEPT < oldest).collect();
         if !left.is_empty() {
             let swept = self.update_traffic(phone)?.update_expression(remove(left)).send().await;
-            swept.map_err(|error| fault(&error))?;
+            swept.map_err(|error| store_error(&error))?;
         }
         Ok(before)
     }

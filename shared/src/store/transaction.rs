@@ -1,6 +1,6 @@
 //! Several writes that all happen or none, each with the error that its failed condition means.
 
-use super::{DynamoDbError, Item, Store, fault, is_throttle};
+use super::{DynamoDbError, Item, Store, is_throttle, store_error};
 use crate::{error::Error, random};
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
@@ -93,7 +93,7 @@ impl Store {
             let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
                 error.as_service_error()
             else {
-                return Err(fault(&error));
+                return Err(store_error(&error));
             };
             let reasons = canceled.cancellation_reasons();
             if let Some(refused) = refused(&mut refusals, reasons) {

@@ -83,7 +83,7 @@ pub enum Error {
     },
     /// The functions could not start with these settings either.
     #[error("{0}")]
-    Settings(#[from] shared::settings::Faults),
+    Settings(#[from] shared::settings::SettingsError),
     /// The store or the keys of the functions cannot be used.
     #[error("{0}")]
     App(#[source] shared::error::Cause),

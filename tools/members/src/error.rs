@@ -34,10 +34,10 @@ pub enum Error {
     Store(#[from] shared::Error),
     /// The functions would not accept the settings.
     #[error("{0}")]
-    Settings(#[from] shared::settings::Faults),
+    Settings(#[from] shared::settings::SettingsError),
     /// The keys cannot be used.
     #[error("{0}")]
-    Keys(#[from] shared::keys::Fault),
+    Keys(#[from] shared::keys::KeysError),
     /// Something that the command needs does not exist.
     #[error("{0}")]
     NotFound(String),

@@ -10,7 +10,7 @@ use reqwest::{Client, Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
 use shared::{
     App,
-    settings::{Faults, Settings},
+    settings::{Settings, SettingsError},
 };
 use tokio::time::{Instant, sleep};
 
@@ -31,7 +31,7 @@ pub enum Error {
     Deployment(#[from] deployment::Error),
     /// The library does not take its settings.
     #[error("{0}")]
-    Settings(#[from] Faults),
+    Settings(#[from] SettingsError),
     /// Its store or keys cannot be used.
     #[error("{0}")]
     App(#[source] shared::error::Cause),

@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt;
 use serde::Serialize;
 use shared::{
-    audit::Operation,
+    audit::AdminAction,
     store::{
         Item,
         audit::{PREFIX, Record},
@@ -45,11 +45,11 @@ pub async fn run(table: &MemberTable, Arguments { member, day }: Arguments, json
     let items = match (member, day) {
         (Some(member), _) => {
             let member = table.find(&member).await?;
-            table.record(Some(member.id), Operation::AuditRead).await?;
+            table.record(Some(member.id), AdminAction::AuditRead).await?;
             table.partition(format!("{PREFIX}{}", member.id)).await?
         }
         (None, Some(day)) => {
-            table.record(None, Operation::AuditRead).await?;
+            table.record(None, AdminAction::AuditRead).await?;
             items_of_day(table, &day).await?
         }
         (None, None) => return Err(Error::Usage("pass a member or --day YYYY-MM-DD".to_owned())),

@@ -8,7 +8,7 @@ use std::{
 use futures_util::TryStreamExt;
 use serde::Serialize;
 use shared::{
-    audit::Operation,
+    audit::AdminAction,
     clock::Timestamp,
     contact::{Email, Phone},
     language::Language,
@@ -73,7 +73,7 @@ impl<'a> ExportedMember<'a> {
 
 /// Writes every member, one per line.
 pub async fn run(table: &MemberTable, Arguments { output, with_hashes }: Arguments) -> Result<(), Error> {
-    table.record(None, Operation::Exported).await?;
+    table.record(None, AdminAction::Exported).await?;
     let mut out: Box<dyn Write> = match output {
         None => Box::new(io::stdout().lock()),
         Some(path) => {

@@ -23,7 +23,7 @@ mod update;
 
 use std::path::PathBuf;
 
-use shared::audit::Operation;
+use shared::audit::AdminAction;
 
 use crate::{error::Error, output, table::MemberTable};
 use checkpoint::{Checkpoint, ImportId};
@@ -92,7 +92,7 @@ pub async fn run(arguments: Arguments, table: MemberTable, json: bool) -> Result
         namespace,
     };
     if !dry_run {
-        table.record(None, Operation::Imported).await?;
+        table.record(None, AdminAction::Imported).await?;
     }
     let hash_pool = HashPool::default();
     let context = Context { table, keys, rules, format, existing, dry_run, hash_pool };

@@ -11,7 +11,7 @@ use indicatif::{HumanCount, ProgressBar};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::{
-    audit::Operation,
+    audit::AdminAction,
     clock::Timestamp,
     member::MemberId,
     store::{Item, member},
@@ -90,7 +90,7 @@ pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Resul
         .expression_attribute_values(":one", number(1));
     let writes = vec![
         TransactWriteItem::builder().update(update.build().map_err(Error::internal)?).build(),
-        table.record_write(member.id, Operation::Revoked)?,
+        table.record_write(member.id, AdminAction::Revoked)?,
     ];
     table.transact_with_retry(writes).await?;
     let text = format!("ended all sessions of member {}", member.id);
@@ -110,7 +110,7 @@ async fn revoke_all(table: &MemberTable, path: PathBuf, resume: bool, json: bool
     if resume {
         output::note(format_args!("resuming the run of {}", output::moment(checkpoint.began)));
     }
-    table.record(None, Operation::Revoked).await?;
+    table.record(None, AdminAction::Revoked).await?;
     // From here on `--resume` resumes this run, not an earlier one.
     progress::write(&path, &checkpoint)?;
     let bar = if json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };

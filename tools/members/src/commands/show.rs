@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use shared::{
-    audit::Operation,
+    audit::AdminAction,
     clock::Timestamp,
     contact::{Email, Phone},
     language::Language,
@@ -81,7 +81,7 @@ impl MemberView {
 /// Prints a member.
 pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Result<(), Error> {
     let member = table.find(&arguments.member).await?;
-    table.record(Some(member.id), Operation::Shown).await?;
+    table.record(Some(member.id), AdminAction::Shown).await?;
     let failures = current_failures(table, &member).await?;
     let view = MemberView::new(member, failures);
     if json { output::json(&view) } else { view.print() }

@@ -1,7 +1,7 @@
 //! `members sign-session`: signs a session of a member, for a test.
 
 use serde_json::json;
-use shared::{audit::Operation, clock::Timestamp, session};
+use shared::{audit::AdminAction, clock::Timestamp, session};
 
 use crate::{error::Error, output, table::MemberTable};
 
@@ -24,7 +24,7 @@ pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Resul
     }
     let member = table.find(&arguments.member).await?;
     let keys = table.keys_secret.keys().await?;
-    table.record(Some(member.id), Operation::SessionSigned).await?;
+    table.record(Some(member.id), AdminAction::SessionSigned).await?;
     let version = member.credential_version;
     let token = session::issue(&keys, &table.settings, member.id, version, Timestamp::now())?;
     output::result(json, &json!({ "id": member.id, "token": token }), token)

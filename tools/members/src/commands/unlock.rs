@@ -1,7 +1,7 @@
 //! `members unlock`: clears a member's failed password and code attempts.
 
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
-use shared::{audit::Operation, store::Item};
+use shared::{audit::AdminAction, store::Item};
 
 use crate::{
     error::Error,
@@ -32,7 +32,7 @@ pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Resul
     for chunk in chunks {
         let deletes = chunk.iter().map(|counter| delete(table, counter));
         let mut writes = deletes.collect::<Result<Vec<_>, _>>()?;
-        writes.push(table.record_write(member.id, Operation::Unlocked)?);
+        writes.push(table.record_write(member.id, AdminAction::Unlocked)?);
         table.transact_with_retry(writes).await?;
     }
     let cleared = counters.into_iter().map(FailedAttempts::from_item).collect::<Result<Vec<_>, _>>()?;

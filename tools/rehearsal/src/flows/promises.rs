@@ -5,7 +5,7 @@ use std::time::Duration;
 use local::members::NewMember;
 use serde_json::json;
 use shared::{
-    audit::{Action, Deed},
+    audit::{Action, AuditEvent},
     clock::Timestamp,
 };
 use tokio::time::sleep;
@@ -118,7 +118,7 @@ pub async fn table(cloud: &Cloud) -> Outcome {
     let member = cloud.member(with_phone("13800001017")).await?;
     cloud.app_of(&member).put(SECURITY, &CHANGE).await?.ok()?;
     let trail = cloud.app.store.audit_trail(member.id).await?;
-    let recorded = trail.iter().any(|record| record.action == Deed::Change(Action::PasswordChanged));
+    let recorded = trail.iter().any(|record| record.action == AuditEvent::Change(Action::PasswordChanged));
     ensure(recorded, "the change is not recorded")?;
     let now = Timestamp::now().0;
     let (mut temporary, mut kept) = (0, 0);

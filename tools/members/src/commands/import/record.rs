@@ -7,7 +7,7 @@ use shared::{
     keys::Keys,
     language::Language,
     member::{Member, MemberId},
-    password::{Form, Memory, NotTaken, PasswordHash, PasswordPolicy, Salt},
+    password::{HashFormat, ImportHashError, Memory, PasswordHash, PasswordPolicy, Salt},
 };
 use uuid::Uuid;
 
@@ -95,8 +95,8 @@ impl ImportedMember {
                 match hash.is_import_of(keys, text, form, memory) {
                     Ok(true) => new.clone_from(stored),
                     // The line has a hash of this system, from an export: it is not wrapped, so it compares as text.
-                    Ok(false) | Err(NotTaken::Unknown | NotTaken::TooCostly) => {}
-                    Err(NotTaken::Failed(error)) => return Err(error.into()),
+                    Ok(false) | Err(ImportHashError::Unknown | ImportHashError::TooCostly) => {}
+                    Err(ImportHashError::Failed(error)) => return Err(error.into()),
                 }
             }
         }
@@ -147,17 +147,20 @@ fn moment(name: &'static str, text: &str) -> Result<Timestamp, FieldError> {
 
 /// Returns the form of a hash that does not identify itself. A salt beside any other hash is an error, since it would
 /// be ignored.
-fn form(fields: &Fields, [_, form_name, salt_name]: HashFields) -> Result<Option<Form<'_>>, FieldError> {
+fn form(
+    fields: &Fields,
+    [_, form_name, salt_name]: HashFields,
+) -> Result<Option<HashFormat<'_>>, FieldError> {
     let salt = fields.get(salt_name).map(String::as_str);
     let required = || salt.ok_or_else(|| FieldError::new(salt_name, "missing"));
     let form = match fields.get(form_name).map(String::as_str) {
-        Some("md5-salt-before") => return Ok(Some(Form::Md5(Salt::Before(required()?)))),
-        Some("md5-salt-after") => return Ok(Some(Form::Md5(Salt::After(required()?)))),
-        Some("sha256-salt-before") => return Ok(Some(Form::Sha256(Salt::Before(required()?)))),
-        Some("sha256-salt-after") => return Ok(Some(Form::Sha256(Salt::After(required()?)))),
-        Some("md5") => Some(Form::Md5(Salt::None)),
-        Some("sha256") => Some(Form::Sha256(Salt::None)),
-        Some("better-auth") => Some(Form::BetterAuth),
+        Some("md5-salt-before") => return Ok(Some(HashFormat::Md5(Salt::Before(required()?)))),
+        Some("md5-salt-after") => return Ok(Some(HashFormat::Md5(Salt::After(required()?)))),
+        Some("sha256-salt-before") => return Ok(Some(HashFormat::Sha256(Salt::Before(required()?)))),
+        Some("sha256-salt-after") => return Ok(Some(HashFormat::Sha256(Salt::After(required()?)))),
+        Some("md5") => Some(HashFormat::Md5(Salt::None)),
+        Some("sha256") => Some(HashFormat::Sha256(Salt::None)),
+        Some("better-auth") => Some(HashFormat::BetterAuth),
         Some(_) => return Err(FieldError::new(form_name, "unknown form")),
         None => None,
     };

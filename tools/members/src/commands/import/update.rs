@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update, builders::UpdateBuilder};
 use shared::{
-    audit::Operation,
+    audit::AdminAction,
     contact::Destination,
     member::{Member, MemberId},
     password::{Memory, PasswordHash},
@@ -115,7 +115,7 @@ impl MemberUpdate {
         }
         let update = self.expression(member).table_name(&table.name).build().map_err(Error::internal)?;
         writes.push(TransactWriteItem::builder().update(update).build());
-        writes.push(table.record_write(member.id, Operation::Updated)?);
+        writes.push(table.record_write(member.id, AdminAction::Updated)?);
         Ok((writes, self.bound))
     }
 

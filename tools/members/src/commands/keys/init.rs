@@ -1,7 +1,7 @@
 //! `members keys init`: the first key.
 
 use serde_json::json;
-use shared::audit::Operation;
+use shared::audit::AdminAction;
 
 use super::{
     key_set::KeySet,
@@ -15,7 +15,7 @@ pub async fn run(storage: &KeyStorage<'_>, table: Option<&MemberTable>, json: bo
     match storage {
         KeyStorage::File(path) => {
             let text = keys.to_text()?;
-            record_if_named(table, Operation::KeysMade).await?;
+            record_if_named(table, AdminAction::KeysMade).await?;
             create_file(path, &text)?;
         }
         KeyStorage::Secret(secret) => match secret.read().await {
@@ -25,7 +25,7 @@ pub async fn run(storage: &KeyStorage<'_>, table: Option<&MemberTable>, json: bo
                 ));
             }
             Err(Error::Aws { reason, .. }) if reason.starts_with("ResourceNotFoundException") => {
-                record_if_named(table, Operation::KeysMade).await?;
+                record_if_named(table, AdminAction::KeysMade).await?;
                 storage.write(&keys).await?;
             }
             Err(error) => return Err(error),

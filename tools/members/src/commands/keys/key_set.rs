@@ -15,7 +15,7 @@ impl KeySet {
     pub fn parse(secret: &Secret) -> Result<Self, Error> {
         Keys::parse(secret.expose_secret())?;
         let object = serde_json::from_str(secret.expose_secret());
-        object.map(Self).map_err(|_| Error::Keys(shared::keys::Fault::Shape))
+        object.map(Self).map_err(|_| Error::Keys(shared::keys::KeysError::Shape))
     }
 
     /// Returns a set of one new key, which is the current one.

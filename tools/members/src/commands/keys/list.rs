@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use shared::audit::Operation;
+use shared::audit::AdminAction;
 
 use super::{key_set::KeySet, storage::KeyStorage, usage};
 use crate::{error::Error, output, table::MemberTable};
@@ -15,7 +15,7 @@ pub async fn run(storage: &KeyStorage<'_>, table: Option<&MemberTable>, json: bo
             "no table is named; pass --stack NAME, --table NAME or --env FILE".to_owned(),
         ));
     };
-    table.record(None, Operation::KeysCounted).await?;
+    table.record(None, AdminAction::KeysCounted).await?;
     let keys = storage.read().await?;
     let mut counts = usage::hashes_by_key(table).await?;
     for id in keys.ids() {

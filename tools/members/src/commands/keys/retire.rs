@@ -1,7 +1,7 @@
 //! `members keys retire`: removes a key.
 
 use serde_json::json;
-use shared::audit::Operation;
+use shared::audit::AdminAction;
 
 use super::{storage::KeyStorage, usage};
 use crate::{audit_log::record_if_named, error::Error, output, table::MemberTable};
@@ -30,7 +30,7 @@ pub async fn run(
     // Counting takes a while, in which another operator may have added a key: read the keys again.
     let mut keys = storage.read().await?;
     keys.remove(&id)?;
-    record_if_named(table, Operation::KeyRetired).await?;
+    record_if_named(table, AdminAction::KeyRetired).await?;
     storage.write(&keys).await?;
     let text = format!("removed key `{id}`; deploy with a new Release to apply this");
     output::result(json, &json!({ "retired": id }), text)

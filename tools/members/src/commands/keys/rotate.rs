@@ -1,7 +1,7 @@
 //! `members keys rotate`: a new key, first added and then made the current one.
 
 use serde_json::json;
-use shared::{audit::Operation, keys::MAX_ID_BYTES, random};
+use shared::{audit::AdminAction, keys::MAX_ID_BYTES, random};
 
 use super::storage::KeyStorage;
 use crate::{audit_log::record_if_named, error::Error, output, table::MemberTable};
@@ -45,7 +45,7 @@ async fn add(
         None => format!("k{}", random::digits(MAX_ID_BYTES - 1).map_err(Error::internal)?),
     };
     keys.add(&id)?;
-    record_if_named(table, Operation::KeyAdded).await?;
+    record_if_named(table, AdminAction::KeyAdded).await?;
     storage.write(&keys).await?;
     let steps = format!(
         "added key `{id}`, which signs nothing yet\n\
@@ -64,7 +64,7 @@ async fn set_current(
 ) -> Result<(), Error> {
     let mut keys = storage.read().await?;
     let before = keys.set_current(id)?;
-    record_if_named(table, Operation::KeyUsed).await?;
+    record_if_named(table, AdminAction::KeyUsed).await?;
     storage.write(&keys).await?;
     let steps = format!(
         "`{id}` becomes the current key when you deploy with a new Release\n\

@@ -1,9 +1,6 @@
 //! What other systems write: their hashes as texts.
 
-use super::{
-    Digest, Form, NotTaken, Salt,
-    recipe::{Function, Input, Order, Recipe, fields, number},
-};
+use super::scheme::{Digest, Function, ImportHashError, Order, Preprocess, Scheme, fields, number};
 use base64::{
     Engine,
     alphabet::{BCRYPT, STANDARD},
@@ -26,19 +23,41 @@ const CRYPT64: &str = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs
 /// Characters of bcrypt's salt.
 const BCRYPT_SALT: usize = 22;
 
+/// What the text of a hash does not say of itself, where it is a row of hex digits and nothing more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashFormat<'a> {
+    /// MD5 of the password with that salt, in hex.
+    Md5(Salt<'a>),
+    /// SHA-256 of the password with that salt, in hex.
+    Sha256(Salt<'a>),
+    /// better-auth's `salt:key`, both in hex: scrypt with its settings.
+    BetterAuth,
+}
+
+/// Where a text that was kept beside the hash went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Salt<'a> {
+    /// There is none.
+    None,
+    /// Before the password.
+    Before(&'a str),
+    /// After the password.
+    After(&'a str),
+}
+
 /// What was read: input, function, salt and digest.
-struct Read(Input, Function, Vec<u8>, Vec<u8>);
+struct Read(Preprocess, Function, Vec<u8>, Vec<u8>);
 
 /// Reads the hash of another system.
-pub(in super::super) fn read(text: &str, form: Option<Form<'_>>) -> Result<Digest, NotTaken> {
+pub(in super::super) fn read(text: &str, form: Option<HashFormat<'_>>) -> Result<Digest, ImportHashError> {
     let read = match form {
         None => self_described(text),
-        Some(Form::Md5(salt)) => hex_digits(text, Function::Md5, salt),
-        Some(Form::Sha256(salt)) => hex_digits(text, Function::Sha256, salt),
-        Some(Form::BetterAuth) => better_auth(text),
+        Some(HashFormat::Md5(salt)) => hex_digits(text, Function::Md5, salt),
+        Some(HashFormat::Sha256(salt)) => hex_digits(text, Function::Sha256, salt),
+        Some(HashFormat::BetterAuth) => better_auth(text),
     };
-    let Read(input, function, salt, bytes) = read.ok_or(NotTaken::Unknown)?;
-    Ok(Digest { recipe: Recipe::new(input, function, salt, bytes.len())?, bytes })
+    let Read(input, function, salt, bytes) = read.ok_or(ImportHashError::Unknown)?;
+    Ok(Digest { scheme: Scheme::new(input, function, salt, bytes.len())?, bytes })
 }
 
 fn self_described(text: &str) -> Option<Read> {
@@ -55,10 +74,10 @@ fn self_described(text: &str) -> Option<Read> {
 fn crypt(text: &str) -> Option<Read> {
     let (name, rest) = text.split_once('$')?;
     match name {
-        "2a" | "2b" | "2y" => bcrypt(text, Input::Typed),
-        "wp" => bcrypt(rest, Input::WpSha384),
-        "P" => phpass(rest, Input::Trimmed),
-        "H" => phpass(rest, Input::Typed),
+        "2a" | "2b" | "2y" => bcrypt(text, Preprocess::Typed),
+        "wp" => bcrypt(rest, Preprocess::WpSha384),
+        "P" => phpass(rest, Preprocess::Trimmed),
+        "H" => phpass(rest, Preprocess::Typed),
         "7" => scrypt_crypt(rest),
         "argon2d" | "argon2i" | "argon2id" => argon2(name, rest),
         "scrypt" | "pbkdf2-sha256" | "pbkdf2-sha512" => phc(name, rest),
@@ -70,8 +89,8 @@ fn crypt(text: &str) -> Option<Read> {
 fn django(text: &str) -> Option<Read> {
     let (name, rest) = text.split_once('$')?;
     match name {
-        "bcrypt" => bcrypt(rest.strip_prefix('$')?, Input::Typed),
-        "bcrypt_sha256" => bcrypt(rest.strip_prefix('$')?, Input::Sha256Hex),
+        "bcrypt" => bcrypt(rest.strip_prefix('$')?, Preprocess::Typed),
+        "bcrypt_sha256" => bcrypt(rest.strip_prefix('$')?, Preprocess::Sha256Hex),
         "argon2" => {
             let (name, rest) = rest.split_once('$')?;
             argon2(name, rest)
@@ -79,13 +98,13 @@ fn django(text: &str) -> Option<Read> {
         "pbkdf2_sha256" => {
             let [iterations, salt, digest] = parts(rest)?;
             let function = Function::read("pbkdf2-sha256", &format!("i={iterations}"))?;
-            Some(Read(Input::Typed, function, salt.into(), base64(digest)?))
+            Some(Read(Preprocess::Typed, function, salt.into(), base64(digest)?))
         }
         "scrypt" => {
             let [n, salt, r, p, digest] = parts(rest)?;
             let n = number::<u64>(n).filter(|n| n.is_power_of_two())?;
             let function = Function::Scrypt { log_n: n.ilog2(), r: number(r)?, p: number(p)? };
-            Some(Read(Input::Typed, function, salt.into(), base64(digest)?))
+            Some(Read(Preprocess::Typed, function, salt.into(), base64(digest)?))
         }
         "md5" => {
             let [salt, digest] = parts(rest)?;
@@ -97,7 +116,7 @@ fn django(text: &str) -> Option<Read> {
 
 /// `2b$12$` and the salt and the digest in bcrypt's Base64. `2a`, `2b` and `2y` are one function for what a
 /// correct implementation made; `2x` is that of an incorrect one.
-fn bcrypt(text: &str, input: Input) -> Option<Read> {
+fn bcrypt(text: &str, input: Preprocess) -> Option<Read> {
     let [version, cost, rest] = parts(text)?;
     let known = matches!(version, "2a" | "2b" | "2y") && cost.len() == 2;
     let (salt, digest) = rest.split_at_checked(BCRYPT_SALT).filter(|_| known)?;
@@ -106,7 +125,7 @@ fn bcrypt(text: &str, input: Input) -> Option<Read> {
 }
 
 /// phpass' log2 of the rounds, 8 characters of salt, and the digest.
-fn phpass(text: &str, input: Input) -> Option<Read> {
+fn phpass(text: &str, input: Preprocess) -> Option<Read> {
     let (log_rounds, rest) = text.split_at_checked(1)?;
     let (salt, digest) = rest.split_at_checked(8)?;
     let function = Function::Phpass { log_rounds: crypt64_number(log_rounds)? };
@@ -121,7 +140,7 @@ fn scrypt_crypt(text: &str) -> Option<Read> {
     let (p, salt) = rest.split_at_checked(5)?;
     let function =
         Function::Scrypt { log_n: crypt64_number(log_n)?, r: crypt64_number(r)?, p: crypt64_number(p)? };
-    Some(Read(Input::Typed, function, salt.into(), crypt64(digest)?))
+    Some(Read(Preprocess::Typed, function, salt.into(), crypt64(digest)?))
 }
 
 /// A PHC string of Argon2, after its name. Before 0x13 it said no version. With other parameters, such as the
@@ -131,7 +150,7 @@ fn argon2(name: &str, text: &str) -> Option<Read> {
     let [parameters, salt, digest] = parts(text)?;
     let function = Function::read(name, &format!("{version},{parameters}"))?;
     matches!(function, Function::Argon2 { .. }).then_some(Read(
-        Input::Typed,
+        Preprocess::Typed,
         function,
         base64(salt)?,
         base64(digest)?,
@@ -150,7 +169,7 @@ fn phc(name: &str, text: &str) -> Option<Read> {
         None if parameters.contains('=') => Function::read(name, parameters),
         None => Function::read(name, &format!("i={parameters}")),
     }?;
-    Some(Read(Input::Typed, function, base64(salt)?, digest))
+    Some(Read(Preprocess::Typed, function, base64(salt)?, digest))
 }
 
 /// A credential of Keycloak, as its export and its table have it: JSON with JSON in it.
@@ -193,7 +212,7 @@ fn keycloak(text: &str) -> Option<Read> {
         }
         _ => None,
     }?;
-    Some(Read(Input::Typed, function, base64(&salt)?, base64(&value)?))
+    Some(Read(Preprocess::Typed, function, base64(&salt)?, base64(&value)?))
 }
 
 /// better-auth's `salt:key`: the salt is its text, in hex.
@@ -202,7 +221,7 @@ fn better_auth(text: &str) -> Option<Read> {
     let (salt_bytes, key) = (hex::decode(salt).ok()?, hex::decode(key).ok()?);
     // better-auth 1: N=16384, r=16, p=1 and a key of 64 bytes.
     let function = Function::Scrypt { log_n: 14, r: 16, p: 1 };
-    (salt_bytes.len() == 16 && key.len() == 64).then(|| Read(Input::Nfkc, function, salt.into(), key))
+    (salt_bytes.len() == 16 && key.len() == 64).then(|| Read(Preprocess::Nfkc, function, salt.into(), key))
 }
 
 fn hex_digits(text: &str, function: fn(Order) -> Function, salt: Salt<'_>) -> Option<Read> {
@@ -211,7 +230,7 @@ fn hex_digits(text: &str, function: fn(Order) -> Function, salt: Salt<'_>) -> Op
         Salt::Before(salt) => (Order::Before, salt),
         Salt::After(salt) => (Order::After, salt),
     };
-    Some(Read(Input::Typed, function(order), salt.into(), hex::decode(text).ok()?))
+    Some(Read(Preprocess::Typed, function(order), salt.into(), hex::decode(text).ok()?))
 }
 
 /// The parts between `$`, if there are so many.

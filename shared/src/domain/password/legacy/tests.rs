@@ -4,7 +4,7 @@ use super::{
 };
 use crate::domain::keys::tests::{secret, two_keys};
 use proptest::prelude::*;
-use recipe::{Function, Order, Sha2};
+use scheme::{Function, Order, Sha2};
 
 const POLICY: PasswordPolicy = PasswordPolicy { min_code_points: 8, memory_kib: 7 * 1024, passes: 1 };
 
@@ -129,26 +129,26 @@ const WORDPRESS: &str = "$wp$2y$04$fqZxbKTzT4gcsxi0oWZtfus6gZUPtOk/FwZnhqDaC14wr
 const BETTER_AUTH: &str = "21ecb30bea5fcdf898d013b1ab8798c3:72bffa9d1317194dd5feb389b25687672136201f62f51fe7af073c5804a261c91f8a9c4cdcbef4efe68a1bbcfeb0b357277a6b310576b7a78557d184b25c8228";
 
 /// Python's hashlib, with the salt "seasalt2026".
-const HEX: [(&str, Form<'_>); 6] = [
-    ("fdcf36394daaf47def0d41d181d1443c", Form::Md5(Salt::None)),
-    ("E18BDB4FF58A4A0B79160D5A08F6E530", Form::Md5(Salt::Before("seasalt2026"))),
-    ("2d83f6bf53c2c90ad4ab2dd289b755ed", Form::Md5(Salt::After("seasalt2026"))),
-    ("c2f61b2fcd185cdf17d1ac8140a13eee0942ad076773cd49121a52163b3ff71e", Form::Sha256(Salt::None)),
+const HEX: [(&str, HashFormat<'_>); 6] = [
+    ("fdcf36394daaf47def0d41d181d1443c", HashFormat::Md5(Salt::None)),
+    ("E18BDB4FF58A4A0B79160D5A08F6E530", HashFormat::Md5(Salt::Before("seasalt2026"))),
+    ("2d83f6bf53c2c90ad4ab2dd289b755ed", HashFormat::Md5(Salt::After("seasalt2026"))),
+    ("c2f61b2fcd185cdf17d1ac8140a13eee0942ad076773cd49121a52163b3ff71e", HashFormat::Sha256(Salt::None)),
     (
         "83c21f7daa30563e5967d47025e00fdd539ebb3b70666af02a6f774d950c4d36",
-        Form::Sha256(Salt::Before("seasalt2026")),
+        HashFormat::Sha256(Salt::Before("seasalt2026")),
     ),
     (
         "de3c34d0fd8b06e56c696fc204ea295e4a550221c793c5737da15fed515a54c4",
-        Form::Sha256(Salt::After("seasalt2026")),
+        HashFormat::Sha256(Salt::After("seasalt2026")),
     ),
 ];
 
-fn try_import(text: &str, form: Option<Form<'_>>) -> Result<PasswordHash, NotTaken> {
+fn try_import(text: &str, form: Option<HashFormat<'_>>) -> Result<PasswordHash, ImportHashError> {
     POLICY.import(&two_keys(), text, form, &mut Memory::default())
 }
 
-fn import(text: &str, form: Option<Form<'_>>) -> PasswordHash {
+fn import(text: &str, form: Option<HashFormat<'_>>) -> PasswordHash {
     try_import(text, form).unwrap_or_else(|fault| panic!("{text}: {fault}"))
 }
 
@@ -177,16 +177,16 @@ fn a_row_of_hex_digits_is_what_the_caller_says_and_nothing_by_itself() {
     let forms = HEX.map(|(_, form)| form);
     for (text, form) in HEX {
         assert_is_of(&import(text, Some(form)), PASSWORD, text);
-        assert!(matches!(try_import(text, None), Err(NotTaken::Unknown)), "{text}");
+        assert!(matches!(try_import(text, None), Err(ImportHashError::Unknown)), "{text}");
         for other in forms.into_iter().filter(|&other| other != form) {
             let matches =
                 try_import(text, Some(other)).is_ok_and(|kept| verify(&two_keys(), PASSWORD, &kept).unwrap());
             assert!(!matches, "{text} {other:?}");
         }
     }
-    assert_is_of(&import(BETTER_AUTH, Some(Form::BetterAuth)), "first-pässword", "better-auth");
-    assert_is_of(&import(BETTER_AUTH, Some(Form::BetterAuth)), "\u{fb01}rst-pässword", "better-auth");
-    assert!(matches!(try_import(BETTER_AUTH, None), Err(NotTaken::Unknown)));
+    assert_is_of(&import(BETTER_AUTH, Some(HashFormat::BetterAuth)), "first-pässword", "better-auth");
+    assert_is_of(&import(BETTER_AUTH, Some(HashFormat::BetterAuth)), "\u{fb01}rst-pässword", "better-auth");
+    assert!(matches!(try_import(BETTER_AUTH, None), Err(ImportHashError::Unknown)));
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn no_digest_is_at_rest_and_one_that_is_quickly_made_is_wrapped_in_argon2id() {
             "$hmac-sha256$keyid=new$"
         };
         assert!(kept.as_str().starts_with("$foreign$v=1,in=") && kept.as_str().contains(proof), "{text}");
-        let Digest { bytes, .. } = read_text(text, form).ok().unwrap();
+        let Digest { bytes, .. } = read(text, form).ok().unwrap();
         let at_rest = kept.as_str().to_lowercase();
         for shown in [BASE64_STANDARD_NO_PAD.encode(&bytes), hex::encode(&bytes)] {
             assert!(!at_rest.contains(&shown.to_lowercase()), "{text}");
@@ -277,12 +277,12 @@ fn a_form_that_is_not_known_is_not_guessed_at() {
     let own = [hash.as_str(), import(BCRYPT, None).as_str()].map(str::to_owned);
     for text in unknown.map(str::to_owned).into_iter().chain(cut).chain(own) {
         let taken = try_import(&text, None);
-        assert!(matches!(taken, Err(NotTaken::Unknown)), "{text}: {taken:?}");
+        assert!(matches!(taken, Err(ImportHashError::Unknown)), "{text}: {taken:?}");
     }
-    for form in HEX.map(|(_, form)| form).into_iter().chain([Form::BetterAuth]) {
+    for form in HEX.map(|(_, form)| form).into_iter().chain([HashFormat::BetterAuth]) {
         for text in ["", "fdcf36394daaf47def0d41d181d1443", "zdcf36394daaf47def0d41d181d1443c", BCRYPT, ":"] {
             let taken = try_import(text, Some(form));
-            assert!(matches!(taken, Err(NotTaken::Unknown)), "{text} {form:?}: {taken:?}");
+            assert!(matches!(taken, Err(ImportHashError::Unknown)), "{text} {form:?}: {taken:?}");
         }
     }
 }
@@ -315,7 +315,7 @@ fn what_would_take_a_functions_memory_or_time_is_refused_before_it_is_tried() {
         (phpass('S'), phpass('D')),
     ] {
         let refused = try_import(&dear, None);
-        assert!(matches!(refused, Err(NotTaken::TooCostly)), "{dear}: {refused:?}");
+        assert!(matches!(refused, Err(ImportHashError::TooCostly)), "{dear}: {refused:?}");
         import(&taken, None);
     }
 }
@@ -326,7 +326,7 @@ fn a_longer_password_than_any_of_those_systems_takes_is_wrong() {
     assert!(!verify(&two_keys(), &format!("{PASSWORD}{}", "x".repeat(4096)), &kept).unwrap());
     let long = "x".repeat(4096);
     let digest = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, long.as_bytes()));
-    assert!(verify(&two_keys(), &long, &import(&digest, Some(Form::Sha256(Salt::None)))).unwrap());
+    assert!(verify(&two_keys(), &long, &import(&digest, Some(HashFormat::Sha256(Salt::None)))).unwrap());
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn an_earlier_pepper_proves_it_until_it_is_retired() {
     }
 }
 
-fn is(kept: &PasswordHash, text: &str, form: Option<Form<'_>>) -> bool {
+fn is(kept: &PasswordHash, text: &str, form: Option<HashFormat<'_>>) -> bool {
     kept.is_import_of(&two_keys(), text, form, &mut Memory::default()).unwrap()
 }
 
@@ -388,11 +388,11 @@ fn a_malformed_one_is_a_fault_and_never_a_match() {
 fn function() -> impl Strategy<Value = (Function, usize, usize)> {
     let order = || prop_oneof![Just(Order::Before), Just(Order::After)];
     let algorithm = prop_oneof![
-        Just(argon2::Algorithm::Argon2d),
-        Just(argon2::Algorithm::Argon2i),
-        Just(argon2::Algorithm::Argon2id)
+        Just(::argon2::Algorithm::Argon2d),
+        Just(::argon2::Algorithm::Argon2i),
+        Just(::argon2::Algorithm::Argon2id)
     ];
-    let version = prop_oneof![Just(argon2::Version::V0x10), Just(argon2::Version::V0x13)];
+    let version = prop_oneof![Just(::argon2::Version::V0x10), Just(::argon2::Version::V0x13)];
     let sha = prop_oneof![Just(Sha2::Sha256), Just(Sha2::Sha512)];
     prop_oneof![
         (4u32..=15).prop_map(|cost| (Function::Bcrypt { cost }, 16, 23)),
@@ -422,13 +422,13 @@ proptest! {
         input in prop::sample::select(vec!["typed", "nfkc", "trimmed", "sha256-hex", "wp-sha384"]),
         chance: [u8; 64],
     ) {
-        let input = Input::read(input).unwrap();
-        let recipe = Recipe::new(input, function, chance[..salt].to_vec(), length).unwrap();
-        let digest = Digest { recipe: recipe.clone(), bytes: chance[..length].to_vec() };
+        let input = Preprocess::read(input).unwrap();
+        let scheme = Scheme::new(input, function, chance[..salt].to_vec(), length).unwrap();
+        let digest = Digest { scheme: scheme.clone(), bytes: chance[..length].to_vec() };
         let wrap = |_: &[u8]| Ok("$argon2id$v=19$m=8,t=1,p=1,keyid=bmV3$c2FsdHNhbHQ$aGFzaGhhc2g".to_owned());
         let kept = digest.proven(two_keys().current(), wrap).unwrap().to_string();
-        let read = Foreign::read(kept.strip_prefix(PREFIX).unwrap()).unwrap();
-        prop_assert_eq!(&read.recipe, &recipe);
+        let read = LegacyHash::read(kept.strip_prefix(PREFIX).unwrap()).unwrap();
+        prop_assert_eq!(&read.scheme, &scheme);
         prop_assert_eq!(read.to_string(), kept);
     }
 
@@ -443,11 +443,11 @@ proptest! {
         let mut text = start.to_owned();
         let at = at.index(text.len());
         text.replace_range(at..=at, &put);
-        for form in [None, Some(Form::BetterAuth), Some(Form::Md5(Salt::Before(&put)))] {
-            if let Ok(digest) = read_text(&text, form) {
+        for form in [None, Some(HashFormat::BetterAuth), Some(HashFormat::Md5(Salt::Before(&put)))] {
+            if let Ok(digest) = read(&text, form) {
                 let kept = digest.proven(two_keys().current(), |_| Ok("$argon2id$".to_owned())).unwrap();
                 let kept = kept.to_string();
-                let read = Foreign::read(kept.strip_prefix(PREFIX).unwrap()).unwrap();
+                let read = LegacyHash::read(kept.strip_prefix(PREFIX).unwrap()).unwrap();
                 prop_assert_eq!(read.to_string(), kept);
             }
         }

@@ -7,7 +7,7 @@
 //! ```text
 //! kept   = "$foreign$v=1,in=" input ",l=" bytes of the digest "$" recipe "$" salt "$" proof
 //! input  = "typed" / "nfkc" / "trimmed" / "sha256-hex" / "wp-sha384"
-//! recipe = "bcrypt$c=" cost
+//! scheme = "bcrypt$c=" cost
 //!        / ("pbkdf2-sha256" / "pbkdf2-sha512") "$i=" iterations
 //!        / "scrypt$ln=" log2 of N ",r=" r ",p=" p
 //!        / ("argon2d" / "argon2i" / "argon2id") "$v=" version ",m=" KiB ",t=" passes ",p=" lanes
@@ -18,21 +18,24 @@
 //!        / a hash of ours, of the digest, without its first "$"
 //! ```
 //!
-//! All numbers are decimal. [`text`] reads what other systems write, [`recipe`] makes their digests.
+//! All numbers are decimal. [`format`] reads what other systems write, [`scheme`] makes their digests.
 
-mod recipe;
-mod text;
+mod format;
+mod scheme;
 
-use super::{Memory, argon2_key_id, is_whole, peppered, verify_argon2};
+use super::argon2::{self, Memory, peppered};
 use crate::{
     domain::keys::{Key, Keys},
     error::Error,
 };
 use aws_lc_rs::constant_time;
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
-use recipe::{Input, Recipe};
+use scheme::{Digest, Preprocess, Scheme};
 use std::fmt;
-pub(super) use text::read as read_text;
+
+pub(super) use format::read;
+pub use format::{HashFormat, Salt};
+pub use scheme::ImportHashError;
 
 /// What a kept hash of another system begins with.
 pub(super) const PREFIX: &str = "$foreign$";
@@ -49,45 +52,9 @@ const MAC_BYTES: usize = 32;
 /// A longer password was none in any of those systems. Some of them read it again for every round.
 const MAX_TYPED_BYTES: usize = 4096;
 
-/// What the text of a hash does not say of itself, where it is a row of hex digits and nothing more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form<'a> {
-    /// MD5 of the password with that salt, in hex.
-    Md5(Salt<'a>),
-    /// SHA-256 of the password with that salt, in hex.
-    Sha256(Salt<'a>),
-    /// better-auth's `salt:key`, both in hex: scrypt with its settings.
-    BetterAuth,
-}
-
-/// Where a text that was kept beside the hash went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Salt<'a> {
-    /// There is none.
-    None,
-    /// Before the password.
-    Before(&'a str),
-    /// After the password.
-    After(&'a str),
-}
-
-/// Why a hash was not taken. Shows nothing of it.
-#[derive(Debug, thiserror::Error)]
-pub enum NotTaken {
-    /// It has none of the forms that are known, and none is guessed.
-    #[error("it is no password hash of a known form")]
-    Unknown,
-    /// A function would run out of its memory or its time over it.
-    #[error("it costs more to verify than a function has")]
-    TooCostly,
-    /// It could not be wrapped.
-    #[error("it could not be wrapped: {0}")]
-    Failed(Error),
-}
-
 /// A hash of another system, as it is kept.
-pub(super) struct Foreign {
-    recipe: Recipe,
+pub(super) struct LegacyHash {
+    scheme: Scheme,
     proof: Proof,
 }
 
@@ -99,29 +66,23 @@ enum Proof {
     Argon2(String),
 }
 
-/// A digest with the recipe that it was made by: what the text of another system says.
-pub(super) struct Digest {
-    recipe: Recipe,
-    bytes: Vec<u8>,
-}
-
 impl Digest {
     /// Puts the proof in the place of the digest, by Argon2id where it was quickly made.
     pub(super) fn proven(
         self,
         key: &Key,
         argon2: impl FnOnce(&[u8]) -> Result<String, Error>,
-    ) -> Result<Foreign, Error> {
-        let proof = if self.recipe.is_quick() {
+    ) -> Result<LegacyHash, Error> {
+        let proof = if self.scheme.is_quick() {
             Proof::Argon2(argon2(&self.bytes)?)
         } else {
             Proof::Mac { key_id: key.id.clone(), mac: peppered(key, &self.bytes).to_vec() }
         };
-        Ok(Foreign { recipe: self.recipe, proof })
+        Ok(LegacyHash { scheme: self.scheme, proof })
     }
 }
 
-impl Foreign {
+impl LegacyHash {
     /// Reads what was kept, after its [`PREFIX`].
     pub(super) fn read(kept: &str) -> Option<Self> {
         let mut parts = kept.strip_prefix(VERSION)?.splitn(5, '$');
@@ -129,8 +90,8 @@ impl Foreign {
         let (input, length) = part()?.split_once(",l=")?;
         let (function, parameters, salt, proof) = (part()?, part()?, part()?, part()?);
         let salt = BASE64_STANDARD_NO_PAD.decode(salt).ok()?;
-        let function = recipe::Function::read(function, parameters)?;
-        let recipe = Recipe::new(Input::read(input)?, function, salt, length.parse().ok()?).ok()?;
+        let function = scheme::Function::read(function, parameters)?;
+        let scheme = Scheme::new(Preprocess::read(input)?, function, salt, length.parse().ok()?).ok()?;
         let proof = match proof.strip_prefix(MAC) {
             Some(proof) => {
                 let (key_id, mac) = proof.split_once('$')?;
@@ -138,22 +99,22 @@ impl Foreign {
             }
             None => Proof::Argon2(format!("${proof}")),
         };
-        Some(Self { recipe, proof })
+        Some(Self { scheme, proof })
     }
 
     /// The id of the key under which it is proven.
     pub(super) fn key_id(&self) -> Option<String> {
         match &self.proof {
             Proof::Mac { key_id, .. } => Some(key_id.clone()),
-            Proof::Argon2(hash) => argon2_key_id(hash),
+            Proof::Argon2(hash) => argon2::key_id(hash),
         }
     }
 
     /// Whether its proof is one that could have been made here.
     pub(super) fn is_whole(&self) -> bool {
         match &self.proof {
-            Proof::Mac { mac, .. } => !self.recipe.is_quick() && mac.len() == MAC_BYTES,
-            Proof::Argon2(hash) => self.recipe.is_quick() && is_whole(hash),
+            Proof::Mac { mac, .. } => !self.scheme.is_quick() && mac.len() == MAC_BYTES,
+            Proof::Argon2(hash) => self.scheme.is_quick() && argon2::is_whole(hash),
         }
     }
 
@@ -163,12 +124,12 @@ impl Foreign {
         if typed.len() > MAX_TYPED_BYTES {
             return Ok(false);
         }
-        self.proves(keys, &self.recipe.digest(typed)?, &mut Memory::default())
+        self.proves(keys, &self.scheme.digest(typed)?, &mut Memory::default())
     }
 
     /// Whether it was made of that digest.
     pub(super) fn is_of(&self, keys: &Keys, digest: &Digest, memory: &mut Memory) -> Result<bool, Error> {
-        Ok(self.recipe == digest.recipe && self.proves(keys, &digest.bytes, memory)?)
+        Ok(self.scheme == digest.scheme && self.proves(keys, &digest.bytes, memory)?)
     }
 
     fn proves(&self, keys: &Keys, digest: &[u8], memory: &mut Memory) -> Result<bool, Error> {
@@ -177,15 +138,15 @@ impl Foreign {
                 let Some(key) = keys.by_id(key_id) else { return Ok(false) };
                 Ok(constant_time::verify_slices_are_equal(&peppered(key, digest), mac).is_ok())
             }
-            Proof::Argon2(hash) => verify_argon2(keys, digest, hash, memory),
+            Proof::Argon2(hash) => argon2::verify(keys, digest, hash, memory),
         }
     }
 }
 
-impl fmt::Display for Foreign {
+impl fmt::Display for LegacyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let salt = BASE64_STANDARD_NO_PAD.encode(&self.recipe.salt);
-        let Recipe { input, function, length, .. } = &self.recipe;
+        let salt = BASE64_STANDARD_NO_PAD.encode(&self.scheme.salt);
+        let Scheme { input, function, length, .. } = &self.scheme;
         write!(f, "{PREFIX}{VERSION}{},l={length}${function}${salt}$", input.name())?;
         match &self.proof {
             Proof::Mac { key_id, mac } => write!(f, "{MAC}{key_id}${}", BASE64_STANDARD_NO_PAD.encode(mac)),

@@ -1,6 +1,5 @@
 //! How other systems make a digest of a password.
 
-use super::NotTaken;
 use crate::{Secret, error::Error};
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::{digest, hmac, pbkdf2};
@@ -40,18 +39,38 @@ const BCRYPT_INPUT_BYTES: usize = 72;
 /// What PHP's `trim` takes off.
 const PHP_SPACE: [char; 6] = [' ', '\t', '\n', '\r', '\0', '\x0b'];
 
+/// Why a hash was not taken. Shows nothing of it.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportHashError {
+    /// It has none of the forms that are known, and none is guessed.
+    #[error("it is no password hash of a known form")]
+    Unknown,
+    /// A function would run out of its memory or its time over it.
+    #[error("it costs more to verify than a function has")]
+    TooCostly,
+    /// It could not be wrapped.
+    #[error("it could not be wrapped: {0}")]
+    Failed(Error),
+}
+
 /// How another system makes a digest of a password: of what of it, by which function, with which salt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Recipe {
-    pub(super) input: Input,
+pub(super) struct Scheme {
+    pub(super) input: Preprocess,
     pub(super) function: Function,
     pub(super) salt: Vec<u8>,
     pub(super) length: usize,
 }
 
+/// A digest with the recipe that it was made by: what the text of another system says.
+pub(in crate::domain::password) struct Digest {
+    pub(super) scheme: Scheme,
+    pub(super) bytes: Vec<u8>,
+}
+
 /// What of a password goes into the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Input {
+pub(super) enum Preprocess {
     /// Its bytes, as they were typed.
     Typed,
     /// Its NFKC form: better-auth.
@@ -90,19 +109,19 @@ pub(super) enum Order {
     After,
 }
 
-impl Recipe {
+impl Scheme {
     /// A recipe that a function can follow.
     pub(super) fn new(
-        input: Input,
+        input: Preprocess,
         function: Function,
         salt: Vec<u8>,
         length: usize,
-    ) -> Result<Self, NotTaken> {
+    ) -> Result<Self, ImportHashError> {
         if !function.takes(&salt, length) {
-            return Err(NotTaken::Unknown);
+            return Err(ImportHashError::Unknown);
         }
         if function.is_too_costly(length) {
-            return Err(NotTaken::TooCostly);
+            return Err(ImportHashError::TooCostly);
         }
         Ok(Self { input, function, salt, length })
     }
@@ -119,7 +138,7 @@ impl Recipe {
     }
 }
 
-impl Input {
+impl Preprocess {
     const ALL: [Self; 5] = [Self::Typed, Self::Nfkc, Self::Trimmed, Self::Sha256Hex, Self::WpSha384];
 
     pub(super) fn name(self) -> &'static str {
