@@ -46,7 +46,7 @@ impl Target {
 
     /// Finds the table, and reads its settings.
     pub async fn open(&self) -> Result<MemberTable, Error> {
-        // clap's `requires` does not see global options that follow the subcommand.
+        // clap would check `requires` before it parses the options that follow the subcommand.
         if self.table.is_none() && (self.keys_secret.is_some() || self.endpoint_url.is_some()) {
             return Err(Error::Usage("--keys-secret and --endpoint-url require --table NAME".to_owned()));
         }

@@ -44,7 +44,7 @@ pub struct Arguments {
     /// What to do with members who already exist
     #[arg(long, value_enum, default_value_t = Existing::Skip)]
     existing: Existing,
-    /// Treat an email address as verified if its line has no email_verified
+    /// Treat an email address as verified if its line has no `email_verified`
     #[arg(long)]
     trust_email: bool,
     /// Convert ids that are not UUIDs to UUIDs in this namespace (RFC 9562, version 5)

@@ -108,14 +108,14 @@ impl Format {
                     return Ok([&line.bytes, &b","[..], error.as_bytes(), &b"\n"[..]].concat());
                 };
                 let surplus = record.iter().skip(names.len());
-                let kept = names.iter().enumerate().filter(|(_, name)| *name != ERROR);
-                let kept = kept.map(|(at, _)| record.get(at).unwrap_or_default());
-                csv_line(kept.chain([error.as_str()]).chain(surplus).map(str::as_bytes))
+                let fields = names.iter().enumerate().filter(|(_, name)| *name != ERROR);
+                let fields = fields.map(|(at, _)| record.get(at).unwrap_or_default());
+                csv_line(fields.chain([error.as_str()]).chain(surplus).map(str::as_bytes))
             }
             Self::JsonLines => {
                 let mut object = match serde_json::from_slice(&line.bytes) {
                     Ok(Value::Object(object)) => object,
-                    // It is not an object: its text is kept in a field, to be corrected by hand.
+                    // It is not an object: its text becomes a field, to be corrected by hand.
                     _ => Map::from_iter([("line".to_owned(), json!(String::from_utf8_lossy(&line.bytes)))]),
                 };
                 object.insert(ERROR.to_owned(), error.into());
