@@ -31,11 +31,11 @@ use target::Target;
 #[derive(Debug, Parser)]
 #[command(name = "members", version)]
 struct Cli {
-    #[command(flatten)]
-    target: Target,
     /// Print results as JSON
     #[arg(long, global = true)]
     json: bool,
+    #[command(flatten)]
+    target: Target,
     #[command(subcommand)]
     command: Command,
 }
