@@ -2,11 +2,15 @@
 
 use crate::{
     bundle::{
-        BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, OLD_PASSWORD, RECOVERY, RESET_PAY_PASSWORD, SEND,
-        SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, root,
+        Bundle, CHANGE_BY_MESSAGE, OLD_PASSWORD, RECOVERY, SEND, SEND_CODE, SEND_MAIL, VERIFY_MAIL, root,
     },
     changes::{Change, Kind, MANY},
     proxy::{ANY, Fault, MAIL, On, Proxy, REFUSED, Request, SMS, STORE},
+    wiring::{
+        endpoints::Endpoints,
+        generate::{apply, is_updating, replace},
+        roles::statements,
+    },
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -99,7 +103,12 @@ async fn acts() -> &'static BTreeSet<Act> {
 
         let requests = [&store, &sms, &mail].map(Proxy::take);
         // The stack itself creates members.
-        requests.iter().flatten().filter(|request| request.caller != "local").flat_map(Act::of).collect()
+        let acts =
+            requests.iter().flatten().filter(|request| request.caller != "local").flat_map(Act::of).collect();
+        if is_updating() {
+            apply("template.yaml", "permissions", |template| with_roles(template, &acts));
+        }
+        acts
     })
     .await
 }
@@ -156,31 +165,18 @@ async fn recovery_by_mail(bundle: &Bundle) {
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
 }
 
-const ENDPOINTS: [(&str, &str); 12] = [
-    ("POST", SEND),
-    ("POST", CHANGE_BY_MESSAGE),
-    ("PUT", CHANGE),
-    ("GET", SEND_CODE),
-    ("PUT", BIND_PHONE),
-    ("PUT", SET_PAY_PASSWORD),
-    ("PUT", RESET_PAY_PASSWORD),
-    ("PUT", UPDATE_PAY_PASSWORD),
-    ("POST", RECOVERY),
-    ("PUT", RECOVERY),
-    ("POST", SEND_MAIL),
-    ("POST", VERIFY_MAIL),
-];
-
 /// Of each endpoint a refusal that is kept under its `Idempotency-Key`, and one that is not.
 async fn refusals(bundle: &Bundle) {
     let nobody_yet = bundle.member_with(json!({})).await;
     let ended = Change::of(Kind::PasswordByOld, bundle).await;
     ended.make(bundle).await.ok();
+    let endpoints = Endpoints::load();
     for (member, expected) in [(&nobody_yet, 400), (&ended.member, 401)] {
-        for (method, path) in ENDPOINTS {
+        for route in endpoints.functions.iter().flat_map(|function| &function.routes) {
+            let (method, path) = route.split_once(' ').unwrap();
             let call = bundle.call(method.parse().unwrap(), path).session(&member.token);
             let refused = call.header("Idempotency-Key", &format!("{method}{path}")).send().await;
-            assert_eq!(refused.status, expected, "{method} {path}: {}", refused.text);
+            assert_eq!(refused.status, expected, "{route}: {}", refused.text);
         }
     }
 }
@@ -230,6 +226,15 @@ async fn locks(bundle: &Bundle) {
     }
 }
 
+/// The template with the statements of every role written from what its function did.
+fn with_roles(template: &str, acts: &BTreeSet<Act>) -> String {
+    Endpoints::load().functions.iter().fold(template.to_owned(), |template, function| {
+        let own = acts.iter().filter(|act| act.function == function.name);
+        let own = own.map(|act| (act.action.as_str(), act.partition.as_deref()));
+        replace(&template, &format!("role {}", function.name), &statements(function, own))
+    })
+}
+
 fn roles() -> BTreeMap<String, Vec<Grant>> {
     grants::load(&root().join("template.yaml")).unwrap()
 }
@@ -240,6 +245,12 @@ fn who_may(actions: &[&str], partition: Option<&str>) -> Vec<String> {
         actions.iter().any(|action| grants.iter().any(|grant| grant.allows(action, partition)))
     };
     roles().into_iter().filter(|(_, grants)| may(grants)).map(|(function, _)| function).collect()
+}
+
+#[tokio::test]
+async fn roles_are_written_from_recorded_acts() {
+    let acts = acts().await;
+    apply("template.yaml", "permissions", |template| with_roles(template, acts));
 }
 
 #[tokio::test]

@@ -1,12 +1,18 @@
-//! The README's table of endpoints, the binaries, the template, the events and the settings are one.
+//! `functions/endpoints.toml`, the files that repeat it, and the settings agree.
+
+pub mod endpoints;
+pub mod generate;
+pub mod roles;
 
 use crate::bundle::root;
-use shared::settings::Settings;
-use std::{collections::BTreeMap, fs};
+use endpoints::{Endpoints, Function};
+use generate::{FILES, apply, region};
 use template::Template;
-
-/// The function that the table's stream calls, and nobody else.
-const DELIVER: &str = "deliver-notices";
+use shared::settings::Settings;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 /// Lines of the README's table: function, method, path.
 fn documented() -> Vec<(String, String, String)> {
@@ -32,55 +38,110 @@ fn template() -> Template {
     Template::load(&root().join("template.yaml")).unwrap()
 }
 
-#[test]
-fn readme_template_binaries_and_events_name_the_same_functions() {
-    let documented = documented();
-    let mut functions: Vec<_> = documented.iter().map(|(function, ..)| function.as_str()).collect();
-    functions.dedup();
-    assert_eq!((functions.len(), documented.len()), (12, 13), "{documented:?}");
-    let mut wired: Vec<_> = template()
-        .functions
-        .iter()
-        .flat_map(|function| {
-            function
-                .routes
-                .iter()
-                .map(|route| (function.binary.clone(), route.method.clone(), route.path.clone()))
-        })
-        .collect();
-    wired.sort();
-    let mut expected = documented.clone();
-    expected.sort();
-    assert_eq!(wired, expected);
-
-    let manifest = fs::read_to_string(root().join("functions/Cargo.toml")).unwrap();
-    for function in functions.iter().chain(&[DELIVER]) {
-        assert!(
-            manifest.contains(&format!("name = \"{function}\"\npath = \"{function}.rs\"\ntest = false")),
-            "{function}"
-        );
-        assert!(root().join("functions").join(format!("{function}.rs")).is_file(), "{function}");
-        assert!(root().join("events").join(function).is_dir(), "{function}");
-    }
-    assert_eq!(manifest.matches("[[bin]]").count(), functions.len() + 1);
-    assert_eq!(template().functions.len(), functions.len() + 1);
+/// Every route of the list: function, method, path.
+fn listed() -> Vec<(String, String, String)> {
+    let functions = Endpoints::load().functions;
+    let routes = |function: &Function| -> Vec<_> {
+        let route =
+            |(method, path): (&str, &str)| (function.name.clone(), method.to_owned(), path.to_owned());
+        function.calls().into_iter().map(route).collect()
+    };
+    functions.iter().flat_map(routes).collect()
 }
 
 #[test]
-fn cargo_lambda_watch_serves_the_templates_routes() {
-    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let mut routes = Vec::new();
-    for function in template().functions {
-        for route in function.routes {
-            let (path, method, function) = (route.path, route.method, &function.binary);
-            routes
-                .push(format!(r#"{{ path = "{path}", methods = ["{method}"], function = "{function}" }},"#));
+fn files_repeat_the_list_of_endpoints() {
+    let endpoints = Endpoints::load();
+    for (file, rewrite) in FILES {
+        apply(file, "wiring", |text| rewrite(&endpoints, text));
+    }
+}
+
+#[test]
+fn missing_function_changes_every_region_that_lists_it() {
+    let whole = Endpoints::load();
+    for index in 0..whole.functions.len() {
+        let mut endpoints = Endpoints::load();
+        let removed = endpoints.functions.remove(index);
+        let (is_called, is_warmed, is_sending) = (!removed.calls().is_empty(), removed.warmed, removed.sends);
+        let mut changed = Vec::new();
+        for (file, rewrite) in FILES {
+            let text = fs::read_to_string(root().join(file)).unwrap();
+            let (with, without) = (rewrite(&whole, &text), rewrite(&endpoints, &text));
+            for name in REGIONS {
+                let [with, without] = [&with, &without].map(|text| region(text, name).map(|at| &text[at]));
+                if with != without {
+                    changed.push(name);
+                }
+            }
         }
+        let lists = |name: &str| match name {
+            "warm-up" => is_warmed,
+            "send-rates" => is_sending,
+            "routes" | "table" => is_called,
+            _ => true,
+        };
+        let expected: Vec<_> = REGIONS.into_iter().filter(|name| lists(name)).collect();
+        assert_eq!(changed, expected, "{}", removed.name);
     }
-    for route in &routes {
-        assert!(manifest.contains(route), "{route}");
+}
+
+/// Every region that lists functions, in the order of [`FILES`].
+const REGIONS: [&str; 9] =
+    ["send-rates", "warm-up", "functions", "alarms", "dashboard", "outputs", "binaries", "routes", "table"];
+
+#[test]
+#[should_panic(expected = "the alarm group member has 11 functions, but an alarm takes 1 to 10 metrics")]
+fn full_alarm_group_is_refused() {
+    let mut endpoints = Endpoints::load();
+    let more = std::iter::repeat_n(endpoints.functions[0].clone(), 3);
+    endpoints.functions.extend(more);
+    let (file, rewrite) = FILES[0];
+    rewrite(&endpoints, &fs::read_to_string(root().join(file)).unwrap());
+}
+
+#[test]
+fn every_function_has_a_source_file_and_events() {
+    let functions = Endpoints::load().functions;
+    let mut names: Vec<_> = functions.iter().map(|function| function.name.clone()).collect();
+    for name in &names {
+        assert!(root().join("functions").join(format!("{name}.rs")).is_file(), "{name}");
     }
-    assert_eq!((routes.len(), manifest.matches("{ path = \"/").count()), (13, 13));
+    names.sort();
+    let folders = fs::read_dir(root().join("events")).unwrap();
+    let mut folders: Vec<_> = folders.map(|at| at.unwrap().file_name().into_string().unwrap()).collect();
+    folders.sort();
+    assert_eq!(folders, names);
+    let manifest = fs::read_to_string(root().join("functions/Cargo.toml")).unwrap();
+    assert_eq!(manifest.matches("[[bin]]").count(), functions.len());
+}
+
+#[test]
+fn readme_and_cargo_lambda_have_every_route_once() {
+    let listed = listed();
+    assert_eq!(documented(), listed);
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert_eq!(manifest.matches("{ path = \"/").count(), listed.len());
+}
+
+#[test]
+fn template_reads_as_the_list() {
+    let (functions, deployed) = (Endpoints::load().functions, template().functions);
+    assert_eq!(deployed.len(), functions.len());
+    for function in functions {
+        let name = &function.name;
+        let deployed = deployed.iter().find(|deployed| deployed.binary == *name).unwrap();
+        assert_eq!(deployed.logical_id, format!("{}Function", function.camel()));
+        assert_eq!(deployed.memory_mib, function.memory_mib.unwrap_or(256), "{name}");
+        let timeout = u64::from(function.timeout_seconds.unwrap_or(10));
+        assert_eq!(deployed.timeout.as_secs(), timeout, "{name}");
+        let routes: BTreeSet<_> =
+            deployed.routes.iter().map(|route| (route.method.as_str(), route.path.as_str())).collect();
+        assert_eq!(routes, function.calls().into_iter().collect(), "{name}");
+        let (schedules, subscriptions) = (deployed.schedules.len(), deployed.subscriptions.len());
+        assert_eq!((schedules == 1, subscriptions == 1), (function.warmed, function.stream), "{name}");
+        assert!(!routes.is_empty() || function.stream, "nothing calls {name}");
+    }
 }
 
 #[test]
@@ -88,22 +149,6 @@ fn the_readmes_first_lines_are_those_that_the_stack_prints() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let printed = local::newcomer::calls("http://127.0.0.1:3000");
     assert!(readme.contains(&printed), "{printed}");
-}
-
-#[test]
-fn a_functions_logical_id_is_its_name_in_camel_case() {
-    for function in template().functions {
-        let camel: String =
-            function.binary.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
-        assert_eq!(function.logical_id, format!("{camel}Function"));
-        let (routes, schedules) = (function.routes.len(), function.schedules.len());
-        if function.binary == DELIVER {
-            assert_eq!((routes, schedules, function.subscriptions.len()), (0, 0, 1));
-        } else {
-            assert!(routes > 0 && schedules == 1, "{} is never called or never kept warm", function.binary);
-            assert_eq!(function.subscriptions.len(), 0);
-        }
-    }
 }
 
 #[test]

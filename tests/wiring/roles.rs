@@ -1,0 +1,56 @@
+//! Writes a role's statements from what its function was recorded to do.
+
+use super::{endpoints::Function, generate::part};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The kinds of requests to the table, in the order of a role's statements.
+const KINDS: [&str; 4] = ["Get", "Put", "Update", "Delete"];
+
+/// Returns the statements that allow these actions, each with the partition key of the item that it was done to.
+pub fn statements<'a>(function: &Function, acts: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> String {
+    let mut done: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (action, partition) in acts {
+        done.entry(action).or_default().extend(partition.map(pattern));
+    }
+    let mut text = part("logs", &[("Id", &function.camel())]);
+    for kind in KINDS {
+        if let Some(keys) = done.remove(format!("dynamodb:{kind}Item").as_str()) {
+            let keys = keys.into_iter().collect::<Vec<_>>().join(", ");
+            text += &part("items", &[("kind", kind), ("keys", &keys)]);
+        }
+    }
+    for (action, name) in [("sns:Publish", "sms"), ("ses:SendEmail", "mail")] {
+        if done.remove(action).is_some() {
+            text += &part(name, &[]);
+        }
+    }
+    if function.stream {
+        text += &part("read-stream", &[]);
+    }
+    assert!(done.is_empty(), "{}: parts.yaml has no statement for {:?}", function.name, done.keys());
+    text
+}
+
+/// Returns the pattern of the partition keys of a kind: `sent#phone#*` for `sent#phone#+8613627140483`. The first
+/// part that is more than lower-case letters and hyphens tells items of one kind apart.
+fn pattern(partition: &str) -> String {
+    let is_kind = |part: &&str| part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let kinds: Vec<_> = partition.split('#').take_while(is_kind).collect();
+    let kind = kinds.join("#");
+    if kind == partition { kind } else { kind + "#*" }
+}
+
+#[test]
+fn pattern_ends_before_the_identifier() {
+    for (partition, expected) in [
+        ("connection", "connection"),
+        ("member#0192f0c1-7d3a-7c60-b1a5-0d8b0a3f5e11", "member#*"),
+        ("code#phone#+8613627140483#60", "code#phone#*"),
+        ("sent#email#li@example.com", "sent#email#*"),
+        ("failures#pay-password#0192f0c1", "failures#pay-password#*"),
+        ("source#192.0.2.1#1", "source#*"),
+        ("calling-code#86", "calling-code#*"),
+    ] {
+        assert_eq!(pattern(partition), expected);
+    }
+}
