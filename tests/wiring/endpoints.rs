@@ -41,8 +41,7 @@ pub struct Function {
 #[serde(deny_unknown_fields)]
 pub struct AlarmGroup {
     pub name: String,
-    pub functions: String,
-    pub requests: String,
+    pub covers: String,
 }
 
 impl Endpoints {

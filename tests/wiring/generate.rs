@@ -89,7 +89,7 @@ fn watch_routes(function: &Function) -> String {
     function.calls().into_iter().map(line).collect()
 }
 
-const TABLE_HEAD: &str = "| function | call | required | optional | who |\n|---|---|---|---|---|\n";
+const TABLE_HEAD: &str = "| function | call | required | optional | caller |\n|---|---|---|---|---|\n";
 
 fn table_rows(function: &Function) -> String {
     let cell = |text: &Option<String>| text.clone().unwrap_or_else(|| "–".to_owned());
@@ -155,11 +155,11 @@ fn warmed(function: &Function) -> String {
 fn output(function: &Function) -> String {
     let calls = function.calls();
     let methods: Vec<_> = calls.iter().map(|(method, _)| *method).collect();
-    let source = match calls.first() {
-        Some((_, path)) => format!("{} {path}", methods.join(" and ")),
-        None => "the table's stream".to_owned(),
+    let usage = match calls.first() {
+        Some((_, path)) => format!("serves {} {path}", methods.join(" and ")),
+        None => "reads the table's stream".to_owned(),
     };
-    part("output", &[("Id", &function.camel()), ("source", &source)])
+    part("output", &[("Id", &function.camel()), ("use", &usage)])
 }
 
 /// Returns the function, its role and its log group.
@@ -223,8 +223,7 @@ fn alarm(endpoints: &Endpoints, group: &AlarmGroup, (kind, metric): (&str, &str)
     let values = [
         ("Group", &camel(&group.name)),
         ("group", &group.name),
-        ("functions", &group.functions),
-        ("requests", &group.requests),
+        ("functions", &group.covers),
         ("metrics", &metrics),
     ];
     part(kind, &values.map(|(key, value)| (key, value.as_str())))

@@ -1,4 +1,4 @@
-//! Writes a role's statements from what its function was recorded to do.
+//! Writes the statements of a role from the recorded acts of its function.
 
 use super::{endpoints::Function, generate::part};
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The kinds of requests to the table, in the order of a role's statements.
 const KINDS: [&str; 4] = ["Get", "Put", "Update", "Delete"];
 
-/// Returns the statements that allow these actions, each with the partition key of the item that it was done to.
+/// Returns the statements that allow these actions, each given with the partition key of its item, if it has one.
 pub fn statements<'a>(function: &Function, acts: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> String {
     let mut done: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (action, partition) in acts {
@@ -31,8 +31,8 @@ pub fn statements<'a>(function: &Function, acts: impl Iterator<Item = (&'a str, 
     text
 }
 
-/// Returns the pattern of the partition keys of a kind: `sent#phone#*` for `sent#phone#+8613627140483`. The first
-/// part that is more than lower-case letters and hyphens tells items of one kind apart.
+/// Returns the pattern of the partition keys of a kind: `sent#phone#*` for `sent#phone#+8613627140483`. A kind has only
+/// lower-case letters and hyphens, so the identifier begins at the first part with anything else.
 fn pattern(partition: &str) -> String {
     let is_kind = |part: &&str| part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
     let kinds: Vec<_> = partition.split('#').take_while(is_kind).collect();
