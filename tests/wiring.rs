@@ -7,7 +7,6 @@ pub mod roles;
 use crate::bundle::root;
 use endpoints::{Endpoints, Function};
 use generate::{FILES, apply, region};
-use template::Template;
 use regex::Regex;
 use shared::settings::Settings;
 use std::{
@@ -15,6 +14,7 @@ use std::{
     fmt::Debug,
     fs,
 };
+use template::Template;
 
 /// Lines of the README's table: function, method, path.
 fn documented() -> Vec<(String, String, String)> {
