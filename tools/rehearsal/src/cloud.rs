@@ -1,4 +1,4 @@
-//! The deployed product, as its callers and their members see it, with the table behind it.
+//! The deployed product as its callers and their members see it, with the table behind it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,20 +19,20 @@ use crate::{
     dynamodb,
     emulator::Emulator,
     failure::{Failure, MESSAGE_LIMIT},
-    operator::Operator,
-    programs::{KEY, REGION, Workshop},
+    members::MembersCommand,
+    programs::{KEY, REGION, Tooling},
 };
 
-/// Why the deployed stack cannot be used; one line each.
+/// The deployed stack cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Its outputs are not those of the template.
+    /// An output is missing.
     #[error(transparent)]
     Deployment(#[from] deployment::Error),
-    /// The library does not take its settings.
+    /// A setting is invalid.
     #[error("{0}")]
     Settings(#[from] SettingsError),
-    /// Its store or keys cannot be used.
+    /// The table or the keys cannot be used.
     #[error("{0}")]
     App(#[source] shared::error::Cause),
 }
@@ -41,19 +41,19 @@ pub enum Error {
 pub struct Cloud {
     pub emulator: Emulator,
     pub deployment: Deployment,
-    pub operator: Operator,
+    pub members: MembersCommand,
     table: String,
-    /// The product's own library, on the deployed table and keys.
+    /// The product's library, on the deployed table and keys.
     pub app: App,
-    /// What every path is added to.
+    /// The start of every route's URL.
     url: String,
     http: Client,
 }
 
 impl Cloud {
-    /// The stack that was deployed into `emulator`.
+    /// Connects to the stack that was deployed into `emulator`.
     pub async fn new(
-        workshop: &Workshop,
+        tooling: &Tooling,
         http: &Client,
         emulator: Emulator,
         deployment: Deployment,
@@ -69,46 +69,46 @@ impl Cloud {
         ]);
         let settings = Settings::read(|name| environment.get(name).map(|&value| value.to_owned()))?;
         let app = App::start(settings).await.map_err(Error::App)?;
-        // https://<api>.execute-api.<region>.amazonaws.com/<stage>, where the emulator has a path.
+        // The emulator serves https://<api>.execute-api.<region>.amazonaws.com/<stage> under a path.
         let address = deployment.output("ApiUrl")?.trim_start_matches("https://");
         let (host, stage) = address.split_once('/').unwrap_or((address, ""));
         let api = host.split('.').next().unwrap_or_default();
         let url = format!("{}/restapis/{api}/{stage}/_user_request_", emulator.url);
-        let operator = Operator::new(workshop, &emulator.url);
-        Ok(Self { emulator, deployment, operator, table, app, url, http: http.clone() })
+        let members = MembersCommand::new(tooling, &emulator.url);
+        Ok(Self { emulator, deployment, members, table, app, url, http: http.clone() })
     }
 
-    /// A new member with a session.
+    /// Creates a member with a session.
     pub async fn member(&self, new: NewMember) -> Result<Created, Failure> {
         Ok(members::create(&self.app, new).await?)
     }
 
-    /// The app of a member who has logged in.
-    pub fn app_of(&self, member: &Created) -> Caller<'_> {
-        Caller { session: Some(member.token.clone()), ..self.app_of_nobody() }
+    /// Returns the app of a logged-in member.
+    pub fn caller(&self, member: &Created) -> Caller<'_> {
+        Caller { session: Some(member.token.clone()), ..self.anonymous_caller() }
     }
 
-    /// An app in which nobody has logged in.
-    pub fn app_of_nobody(&self) -> Caller<'_> {
-        Caller { cloud: self, session: None, cookie: None, keeps_cookies: false, key: None }
+    /// Returns an app without a session.
+    pub fn anonymous_caller(&self) -> Caller<'_> {
+        Caller { cloud: self, session: None, cookie: None, stores_cookies: false, key: None }
     }
 
-    /// A browser in which nobody has logged in.
+    /// Returns a browser without a session.
     pub fn browser(&self) -> Caller<'_> {
-        Caller { keeps_cookies: true, ..self.app_of_nobody() }
+        Caller { stores_cookies: true, ..self.anonymous_caller() }
     }
 
-    /// The newest code that was sent there, once it comes.
+    /// Waits for a code sent to `to` and returns the newest.
     pub async fn code(&self, to: &str) -> Result<String, Failure> {
         self.newest(to, "code", messages::code).await
     }
 
-    /// The newest link that was sent there, once it comes.
+    /// Waits for a link sent to `to` and returns the newest.
     pub async fn link(&self, to: &str) -> Result<String, Failure> {
         self.newest(to, "link", messages::link).await
     }
 
-    /// Waits for a message there that has no code: the notice of a change.
+    /// Waits for a message to `to` that has no code, which is the notice of a change.
     pub async fn notice(&self, to: &str) -> Result<String, Failure> {
         let notice = |text: &str| messages::code(text).is_none().then(|| text.to_owned());
         self.newest(to, "notice", notice).await
@@ -118,11 +118,11 @@ impl Cloud {
         &self,
         to: &str,
         what: &'static str,
-        part: impl Fn(&str) -> Option<T>,
+        extract: impl Fn(&str) -> Option<T>,
     ) -> Result<T, Failure> {
-        let began = Instant::now();
-        while began.elapsed() < MESSAGE_LIMIT {
-            if let Some(found) = self.texts(to).await?.iter().rev().find_map(|text| part(text)) {
+        let start = Instant::now();
+        while start.elapsed() < MESSAGE_LIMIT {
+            if let Some(found) = self.texts(to).await?.iter().rev().find_map(|text| extract(text)) {
                 return Ok(found);
             }
             sleep(Duration::from_millis(100)).await;
@@ -130,7 +130,7 @@ impl Cloud {
         Err(Failure::NoMessage(what))
     }
 
-    /// What was sent to a phone, as E.164, or to a mail address, the oldest first.
+    /// Returns the texts sent to a phone in E.164 form or to an email address, oldest first.
     pub async fn texts(&self, to: &str) -> Result<Vec<String>, Failure> {
         if to.starts_with('+') {
             return Ok(self
@@ -141,10 +141,10 @@ impl Cloud {
                 .map(|(_, text)| text)
                 .collect());
         }
-        let call = "the inbox of mail";
+        let call = "the inbox of emails";
         let unreachable = |reason| Failure::Unreachable { call: call.to_owned(), reason };
-        let answer = self.http.get(format!("{}/_ministack/ses/messages", self.emulator.url)).send().await;
-        let inbox: Value = answer.map_err(unreachable)?.json().await.map_err(unreachable)?;
+        let response = self.http.get(format!("{}/_ministack/ses/messages", self.emulator.url)).send().await;
+        let inbox: Value = response.map_err(unreachable)?.json().await.map_err(unreachable)?;
         let mails = inbox
             .get("messages")
             .and_then(Value::as_object)
@@ -156,49 +156,44 @@ impl Cloud {
         Ok(to_them.filter_map(|mail| mail["BodyText"].as_str().map(str::to_owned)).collect())
     }
 
-    /// Hands an event to a function, past the API, and answers what it does.
+    /// Invokes a function directly with an event and returns its response.
     pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, Failure> {
         let unreachable = |reason| Failure::Unreachable { call: function.to_owned(), reason };
-        let answer =
-            self.http.post(self.invocations(function)).json(event).send().await.map_err(unreachable)?;
-        answer.json().await.map_err(unreachable)
+        let url = format!("{}/2015-03-31/functions/{function}/invocations", self.emulator.url);
+        let response = self.http.post(url).json(event).send().await.map_err(unreachable)?;
+        response.json().await.map_err(unreachable)
     }
 
     /// Returns every item of the table.
     pub async fn items(&self) -> Result<Vec<Value>, Failure> {
         Ok(dynamodb::scan(&self.http, &self.emulator.url, &self.table).await?)
     }
-
-    /// Where a function is called directly.
-    fn invocations(&self, function: &str) -> String {
-        format!("{}/2015-03-31/functions/{function}/invocations", self.emulator.url)
-    }
 }
 
-/// An app or a browser: it keeps the session, and a browser the cookie, that the last answer gave it.
+/// An app or a browser. Both send the session of the last response, and a browser also its cookie.
 pub struct Caller<'a> {
     cloud: &'a Cloud,
-    /// The session that it sends.
+    /// The session to send.
     pub session: Option<String>,
-    /// The `Idempotency-Key` that it sends.
+    /// The `Idempotency-Key` to send.
     pub key: Option<&'static str>,
     cookie: Option<String>,
-    keeps_cookies: bool,
+    stores_cookies: bool,
 }
 
 impl Caller<'_> {
-    /// GET, with the parameters in the query.
-    pub async fn get(&mut self, path: &str, parameters: &[(&str, &str)]) -> Result<Answer, Failure> {
+    /// Sends a GET with the parameters in the query.
+    pub async fn get(&mut self, path: &str, parameters: &[(&str, &str)]) -> Result<ApiResponse, Failure> {
         self.call(Method::GET, path, parameters).await
     }
 
-    /// POST of a form.
-    pub async fn post(&mut self, path: &str, parameters: &[(&str, &str)]) -> Result<Answer, Failure> {
+    /// Sends a POST with the parameters as a form.
+    pub async fn post(&mut self, path: &str, parameters: &[(&str, &str)]) -> Result<ApiResponse, Failure> {
         self.call(Method::POST, path, parameters).await
     }
 
-    /// PUT of a form.
-    pub async fn put(&mut self, path: &str, parameters: &[(&str, &str)]) -> Result<Answer, Failure> {
+    /// Sends a PUT with the parameters as a form.
+    pub async fn put(&mut self, path: &str, parameters: &[(&str, &str)]) -> Result<ApiResponse, Failure> {
         self.call(Method::PUT, path, parameters).await
     }
 
@@ -207,7 +202,7 @@ impl Caller<'_> {
         method: Method,
         path: &str,
         parameters: &[(&str, &str)],
-    ) -> Result<Answer, Failure> {
+    ) -> Result<ApiResponse, Failure> {
         let call = format!("{method} {path}");
         let unreachable = |reason: reqwest::Error| Failure::Unreachable {
             call: call.clone(),
@@ -227,25 +222,25 @@ impl Caller<'_> {
         if let Some(key) = self.key {
             request = request.header("Idempotency-Key", key);
         }
-        let answer = request.send().await.map_err(unreachable)?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let text = answer.text().await.map_err(unreachable)?;
-        // A page is no JSON.
+        let response = request.send().await.map_err(unreachable)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.map_err(unreachable)?;
+        // A page is not JSON.
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let answer = Answer { call, status, headers, text, body };
-        if let Some(session) = answer.body["token"].as_str() {
+        let response = ApiResponse { call, status, headers, text, body };
+        if let Some(session) = response.body["token"].as_str() {
             self.session = Some(session.to_owned());
         }
-        if let Some(cookie) = answer.headers.get("set-cookie").filter(|_| self.keeps_cookies) {
+        if let Some(cookie) = response.headers.get("set-cookie").filter(|_| self.stores_cookies) {
             let cookie = cookie.to_str().unwrap_or_default();
             self.cookie = cookie.split(';').next().map(str::to_owned);
         }
-        Ok(answer)
+        Ok(response)
     }
 }
 
-/// What came back.
-pub struct Answer {
+/// A response of the API.
+pub struct ApiResponse {
     call: String,
     status: StatusCode,
     pub headers: HeaderMap,
@@ -253,10 +248,10 @@ pub struct Answer {
     pub body: Value,
 }
 
-impl Answer {
-    /// The answer, if it is a success as the documents print it.
+impl ApiResponse {
+    /// Fails unless the response is a success in the form that the documents print.
     pub fn ok(self) -> Result<Self, Failure> {
-        let printed = match self.body["status"].as_u64() {
+        let documented = match self.body["status"].as_u64() {
             Some(status) => status == 200 && self.body["code"] == "OK" && self.body["success"] == true,
             None => {
                 self.body["code"].as_str() == Some(self.status.as_str())
@@ -264,32 +259,32 @@ impl Answer {
                     && self.body["data"] == "success"
             }
         };
-        if self.status.is_success() && printed { Ok(self) } else { Err(self.instead_of("success")) }
+        if self.status.is_success() && documented { Ok(self) } else { Err(self.unexpected("success")) }
     }
 
-    /// Whether it is this refusal.
+    /// Fails unless the response is this error.
     pub fn refused(self, status: u16, symbol: &str) -> Result<Self, Failure> {
-        let is = self.status.as_u16() == status && self.symbol() == symbol;
-        if is { Ok(self) } else { Err(self.instead_of(&format!("{status} {symbol}"))) }
+        let matches = self.status.as_u16() == status && self.symbol() == symbol;
+        if matches { Ok(self) } else { Err(self.unexpected(&format!("{status} {symbol}"))) }
     }
 
-    /// Whether it is a page that a browser shows.
+    /// Fails unless the response is an HTML page.
     pub fn page(self) -> Result<Self, Failure> {
         let html = self.headers.get("content-type").is_some_and(|kind| kind == "text/html; charset=utf-8");
-        if self.status == 200 && html { Ok(self) } else { Err(self.instead_of("a page")) }
+        if self.status == 200 && html { Ok(self) } else { Err(self.unexpected("a page")) }
     }
 
-    /// A text of the body.
+    /// Returns a string field of the body.
     pub fn field(&self, name: &str) -> Result<&str, Failure> {
-        self.body[name].as_str().ok_or_else(|| self.instead_of(&format!("a `{name}`")))
+        self.body[name].as_str().ok_or_else(|| self.unexpected(&format!("a `{name}`")))
     }
 
     fn symbol(&self) -> &str {
         self.body["error"].as_str().or(self.body["code"].as_str()).unwrap_or("no envelope")
     }
 
-    fn instead_of(&self, wanted: &str) -> Failure {
-        let answered = format!("{} {}", self.status.as_u16(), self.symbol());
-        Failure::Answer { call: self.call.clone(), answered, wanted: wanted.to_owned() }
+    fn unexpected(&self, expected: &str) -> Failure {
+        let returned = format!("{} {}", self.status.as_u16(), self.symbol());
+        Failure::Response { call: self.call.clone(), returned, expected: expected.to_owned() }
     }
 }

@@ -1,6 +1,6 @@
-"""MiniStack, with an inbox for SMS, and with a placeholder for each resource that its CloudFormation does not know.
+"""Runs MiniStack with an inbox for SMS and with placeholders for resource types that its CloudFormation lacks.
 
-Both are told on standard output, a JSON object a line: {"sms": ["<phone>", "<text>"]}, {"placeholder": "<type>"}.
+It prints one JSON object per event: {"sms": ["<phone>", "<text>"]} or {"placeholder": "<type>"}.
 """
 
 import http.server
@@ -14,18 +14,18 @@ publish = sns._publish
 handlers = provisioners._RESOURCE_HANDLERS
 
 
-def tell(name, value):
+def report(name, value):
     print(json.dumps({name: value}), flush=True)
 
 
-def publish_and_tell(parameters):
+def publish_and_report(parameters):
     if phone := sns._p(parameters, "PhoneNumber"):
-        tell("sms", [phone, sns._p(parameters, "Message")])
+        report("sms", [phone, sns._p(parameters, "Message")])
     return publish(parameters)
 
 
 class Attributes(dict):
-    """Whatever is asked of a placeholder is there."""
+    """The attributes of a placeholder: every name has a value."""
 
     def get(self, name, default=None):
         return f"placeholder-{name}"
@@ -39,10 +39,10 @@ class Handlers(dict):
             try:
                 if known:
                     return known["create"](logical_id, properties, stack)
-            except ValueError as refusal:
-                if "is not supported" not in str(refusal):
+            except ValueError as error:
+                if "is not supported" not in str(error):
                     raise
-            tell("placeholder", kind)
+            report("placeholder", kind)
             return f"{stack}-{logical_id}", Attributes()
 
         if kind.startswith(("AWS::CloudFormation::", "Custom::")):
@@ -50,22 +50,22 @@ class Handlers(dict):
         return {"delete": lambda *_: None, **(known or {}), "create": create}
 
 
-class Once(http.server.BaseHTTPRequestHandler):
-    """Hands an event over once. MiniStack stops a process after its answer, and until then gives it the same again."""
+class SingleDelivery(http.server.BaseHTTPRequestHandler):
+    """Delivers each event once. MiniStack stops a process after its response, but serves the event again until then."""
 
     def __init_subclass__(cls):
         if cls.__name__ == "RuntimeAPIHandler":
-            hand_over, handed_over = cls.do_GET, []
+            deliver, delivered = cls.do_GET, []
 
-            def hand_over_once(self):
-                if not handed_over:
-                    handed_over.append(self)
-                    hand_over(self)
+            def deliver_once(self):
+                if not delivered:
+                    delivered.append(self)
+                    deliver(self)
 
-            cls.do_GET = hand_over_once
+            cls.do_GET = deliver_once
 
 
-http.server.BaseHTTPRequestHandler = Once
-sns._publish = publish_and_tell
+http.server.BaseHTTPRequestHandler = SingleDelivery
+sns._publish = publish_and_report
 provisioners._RESOURCE_HANDLERS = Handlers(handlers)
 app.main()

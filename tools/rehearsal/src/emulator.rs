@@ -1,9 +1,10 @@
-//! The emulated cloud: MiniStack, on loopback, with nothing in it when it starts.
+//! The emulated cloud: MiniStack on loopback, empty when it starts.
 
 use std::{
     collections::BTreeSet,
     io::Write,
     net::{Ipv4Addr, TcpListener},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,116 +14,121 @@ use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStdout},
-    time::{sleep, timeout},
+    time::{error::Elapsed, sleep, timeout},
 };
 
-use crate::programs::{self, Workshop};
+use crate::programs::{self, Tooling};
 
-/// How long a server of Python may take to start.
+/// How long the emulator may take to start.
 const START_LIMIT: Duration = Duration::from_mins(1);
 
-/// Why it is not there; one line each.
+/// The emulator could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It does not start.
+    /// Its program could not be started.
     #[error(transparent)]
     Program(#[from] programs::Error),
-    /// The machine gives no port.
+    /// No port is free.
     #[error("no free port on 127.0.0.1: {0}")]
     Port(#[source] std::io::Error),
-    /// It is started and does not answer.
-    #[error("{0} does not answer")]
-    Silent(&'static str),
+    /// It started but did not respond in time.
+    #[error("the emulator does not respond; see {}", .0.display())]
+    Silent(PathBuf),
 }
 
-/// A line of `emulator.py`; all else that it prints is for its log.
+/// A line of JSON printed by `emulator.py`. Every other line goes into its log.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Told {
+enum Report {
     Sms(String, String),
     Placeholder(String),
 }
 
-/// What the emulator told since it started.
+/// The reports of the emulator since it started.
 #[derive(Default)]
-struct Notes {
-    /// Phone and text, the oldest first.
+struct Reports {
+    /// Phone and text, oldest first.
     sms: Vec<(String, String)>,
     placeholders: BTreeSet<String>,
 }
 
-/// A running emulator; ends when it is dropped.
+/// A running emulator. Dropping it stops it.
 pub struct Emulator {
-    /// Where all its services are.
+    /// The endpoint of all its services.
     pub url: String,
-    notes: Arc<Mutex<Notes>>,
+    reports: Arc<Mutex<Reports>>,
     _process: Child,
 }
 
 impl Emulator {
-    /// Starts it.
-    pub async fn start(workshop: &Workshop, http: &Client) -> Result<Self, Error> {
+    /// Starts an emulator and waits until it responds.
+    pub async fn start(tooling: &Tooling, http: &Client) -> Result<Self, Error> {
         let port = free_port()?;
         let url = format!("http://127.0.0.1:{port}");
-        let mut command = workshop.sealed(workshop.tools.join("python3"), &url);
+        let mut command = tooling.isolated(tooling.bin.join("python3"), &url);
         command
             .args(["-c", include_str!("emulator.py")])
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
             .env("IOT_MTLS_ENABLED", "0");
-        let (log, _) = workshop.log("emulator")?;
-        let errors = log.try_clone().map_err(Error::Port)?;
+        let (log, log_path) = tooling.log("emulator")?;
+        let errors =
+            log.try_clone().map_err(|reason| programs::Error::File { path: log_path.clone(), reason })?;
         let mut process = programs::start(command.stdout(std::process::Stdio::piped()).stderr(errors))?;
-        let notes = Arc::<Mutex<Notes>>::default();
+        let reports = Arc::<Mutex<Reports>>::default();
         if let Some(output) = process.stdout.take() {
-            tokio::spawn(listen(BufReader::new(output).lines(), Arc::clone(&notes), log));
+            tokio::spawn(listen(BufReader::new(output).lines(), Arc::clone(&reports), log));
         }
-        answers(http, &format!("{url}/_ministack/health"), "the emulator").await?;
-        Ok(Self { url, notes, _process: process })
+        wait_until_healthy(http, &url).await.map_err(|_| Error::Silent(log_path))?;
+        Ok(Self { url, reports, _process: process })
     }
 
-    /// The SMS that were sent, phone and text, the oldest first.
+    /// Returns every SMS as its phone and text, oldest first.
     pub fn sms(&self) -> Vec<(String, String)> {
-        self.notes().sms.clone()
+        self.reports().sms.clone()
     }
 
-    /// The types of resources that only seem to be there.
+    /// Returns the types of the resources that the emulator only pretends to create.
     pub fn placeholders(&self) -> Vec<String> {
-        self.notes().placeholders.iter().cloned().collect()
+        self.reports().placeholders.iter().cloned().collect()
     }
 
-    fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn reports(&self) -> MutexGuard<'_, Reports> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn listen(mut lines: Lines<BufReader<ChildStdout>>, notes: Arc<Mutex<Notes>>, mut log: std::fs::File) {
-    // It ends with the emulator.
+async fn listen(
+    mut lines: Lines<BufReader<ChildStdout>>,
+    reports: Arc<Mutex<Reports>>,
+    mut log: std::fs::File,
+) {
+    // The output ends with the emulator.
     while let Ok(Some(line)) = lines.next_line().await {
-        let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
         match serde_json::from_str(&line) {
-            Ok(Told::Sms(phone, text)) => notes.sms.push((phone, text)),
-            Ok(Told::Placeholder(kind)) => {
-                notes.placeholders.insert(kind);
+            Ok(Report::Sms(phone, text)) => reports.sms.push((phone, text)),
+            Ok(Report::Placeholder(kind)) => {
+                reports.placeholders.insert(kind);
             }
-            // A log that cannot be written is missed by nobody but its reader.
+            // The rehearsal works without its log.
             Err(_) => drop(writeln!(log, "{line}")),
         }
     }
 }
 
-/// A port that was free just now.
+/// Returns a port that was free a moment ago.
 fn free_port() -> Result<u16, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::Port)?;
     Ok(listener.local_addr().map_err(Error::Port)?.port())
 }
 
-/// Waits until `url` answers.
-async fn answers(http: &Client, url: &str, what: &'static str) -> Result<(), Error> {
-    let asked = async {
-        while http.get(url).send().await.is_err() {
+async fn wait_until_healthy(http: &Client, url: &str) -> Result<(), Elapsed> {
+    let health = format!("{url}/_ministack/health");
+    let responds = async {
+        while http.get(&health).send().await.is_err() {
             sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(START_LIMIT, asked).await.map_err(|_| Error::Silent(what))
+    timeout(START_LIMIT, responds).await
 }

@@ -1,34 +1,34 @@
-//! Why a flow did not hold.
+//! The reasons for which a flow fails.
 
 use std::time::Duration;
 
 use crate::{deployment, dynamodb};
 
-/// How long a message may take: what waits for the stream comes within seconds.
+/// How long a message may take. The ones that are sent from the table's stream arrive within seconds.
 pub const MESSAGE_LIMIT: Duration = Duration::from_secs(30);
 
-/// Why a flow did not hold; one line each. None of them shows a code, a session, a phone or an address.
+/// A flow failed. No variant shows a code, a session, a phone or an email address.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Nobody answers.
+    /// The request got no response.
     #[error("{call}: {reason}")]
     Unreachable { call: String, reason: reqwest::Error },
-    /// The answer is another one.
-    #[error("{call} answered {answered} instead of {wanted}")]
-    Answer { call: String, answered: String, wanted: String },
-    /// No message came.
-    #[error("no {0} came within {limit} s", limit = MESSAGE_LIMIT.as_secs())]
+    /// The response is not the expected one.
+    #[error("{call} returned {returned} instead of {expected}")]
+    Response { call: String, returned: String, expected: String },
+    /// No message arrived in time.
+    #[error("no {0} arrived within {limit} s", limit = MESSAGE_LIMIT.as_secs())]
     NoMessage(&'static str),
-    /// Something else is not as it should be.
+    /// Something other than a response is wrong.
     #[error("{0}")]
     Wrong(String),
-    /// The table cannot be read.
+    /// The table could not be read.
     #[error(transparent)]
     Table(#[from] dynamodb::Error),
-    /// The product's own library cannot read or write it.
+    /// The product's library could not read or write the table.
     #[error("the store: {0}")]
     Store(#[from] shared::Error),
-    /// The stack lacks something.
+    /// The deployed stack lacks an output.
     #[error(transparent)]
     Deployment(#[from] deployment::Error),
 }

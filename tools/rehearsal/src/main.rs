@@ -1,5 +1,5 @@
-//! `cargo run -p rehearsal`: deploys the template into an emulated cloud with the commands that deploy it
-//! to AWS, and walks every flow of both documents over the deployed API.
+//! `cargo run -p rehearsal`: deploys the template into an emulated cloud with the commands that deploy it to AWS, and
+//! walks every flow through the deployed API.
 
 #![expect(clippy::indexing_slicing, reason = "a field that JSON lacks reads as null")]
 
@@ -9,14 +9,14 @@ mod dynamodb;
 mod emulator;
 mod failure;
 mod flows;
-mod operator;
+mod members;
 mod programs;
 mod tools;
 
 use std::{
     fs,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -24,38 +24,38 @@ use std::{
 use clap::Parser;
 use reqwest::Client;
 
-use crate::{cloud::Cloud, emulator::Emulator, programs::Workshop};
+use crate::{cloud::Cloud, emulator::Emulator, programs::Tooling};
 
-/// Rehearses a deployment on this machine: no AWS, no Docker.
+/// Rehearses a deployment on this machine, without AWS and without Docker.
 ///
-/// It installs its tools into target/tools/rehearsal with python3, and needs PyPI for that once. It says in one line
-/// per flow what held. What its programs say is in target/rehearsal/*.log.
+/// The first run installs tools from PyPI into target/tools/rehearsal with python3. The rehearsal prints one line per
+/// flow. The output of its programs is in target/rehearsal/*.log.
 #[derive(Parser)]
 struct Arguments {}
 
-/// Why flows could not be walked; one line each.
+/// The rehearsal ended before it walked every flow.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
     Tools(#[from] tools::Error),
     #[error("{}: {reason}", path.display())]
-    Folder { path: std::path::PathBuf, reason: io::Error },
+    Folder { path: PathBuf, reason: io::Error },
     #[error(transparent)]
     Program(#[from] programs::Error),
     #[error(transparent)]
     Deployment(#[from] deployment::Error),
     #[error(transparent)]
     Emulator(#[from] emulator::Error),
-    #[error("the deployed stack cannot be used: {0}")]
+    #[error("cannot use the deployed stack: {0}")]
     Cloud(#[from] cloud::Error),
     #[error("cannot listen for signals: {0}")]
     Signals(#[source] io::Error),
 }
 
-/// How many flows held.
-struct Tally {
-    held: usize,
-    flows: usize,
+/// How many flows succeeded, and of how many.
+struct FlowResult {
+    succeeded: usize,
+    total: usize,
 }
 
 #[tokio::main]
@@ -63,84 +63,84 @@ async fn main() -> ExitCode {
     Arguments::parse();
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = package.ancestors().nth(2).unwrap_or(package);
-    let workshop = Workshop {
+    let tooling = Tooling {
         root: root.to_owned(),
-        folder: root.join("target/rehearsal"),
-        tools: root.join("target/tools/rehearsal/bin"),
+        output: root.join("target/rehearsal"),
+        bin: root.join("target/tools/rehearsal/bin"),
     };
     let rehearsed = tokio::select! {
-        rehearsed = run(&workshop) => rehearsed,
+        rehearsed = run(&tooling) => rehearsed,
         ended = local::end_of_work() => ended.map_err(Error::Signals).map(|()| false),
     };
-    // What is left there is of use to nobody.
-    let _ = fs::remove_dir_all(workshop.folder.join("tmp"));
+    // Only the logs are useful after the run.
+    let _ = fs::remove_dir_all(tooling.output.join("tmp"));
     match rehearsed {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            say(&format!("error: {error}"));
+            print_line(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Whether every flow held.
-async fn run(workshop: &Workshop) -> Result<bool, Error> {
-    let began = Instant::now();
-    for folder in ["home", "tmp"].map(|name| workshop.folder.join(name)) {
+/// Returns whether every flow succeeded.
+async fn run(tooling: &Tooling) -> Result<bool, Error> {
+    let start = Instant::now();
+    for folder in ["home", "tmp"].map(|name| tooling.output.join(name)) {
         fs::create_dir_all(&folder).map_err(|reason| Error::Folder { path: folder, reason })?;
     }
-    step("Tools", tools::install(workshop)).await?;
-    step("sam build", deployment::build(workshop)).await?;
-    step("cargo build of the operator's command", operator::build(workshop)).await?;
-    let Tally { held, flows } = rehearse(workshop).await?;
-    say(&format!("\n== {held} of {flows} flows held, after {}", seconds(began.elapsed())));
-    Ok(held == flows)
+    step("Tools", tools::install(tooling)).await?;
+    step("sam build", deployment::build(tooling)).await?;
+    step("cargo build of the members command", members::build(tooling)).await?;
+    let FlowResult { succeeded, total } = rehearse(tooling).await?;
+    print_line(&format!("\n== {succeeded} of {total} flows succeeded, after {}", seconds(start.elapsed())));
+    Ok(succeeded == total)
 }
 
-/// Deploys what was built, and walks every flow.
-async fn rehearse(workshop: &Workshop) -> Result<Tally, Error> {
+/// Deploys the built functions and walks every flow.
+async fn rehearse(tooling: &Tooling) -> Result<FlowResult, Error> {
     let http = Client::new();
-    let emulator = Emulator::start(workshop, &http).await?;
-    let deployment = step("sam deploy", deployment::deploy(workshop, &emulator.url)).await?;
+    let emulator = Emulator::start(tooling, &http).await?;
+    let deployment = step("sam deploy", deployment::deploy(tooling, &emulator.url)).await?;
     for kind in emulator.placeholders() {
-        say(&format!("   not rehearsed: {kind}"));
+        print_line(&format!("   not rehearsed: {kind}"));
     }
-    let cloud = Cloud::new(workshop, &http, emulator, deployment).await?;
+    let cloud = Cloud::new(tooling, &http, emulator, deployment).await?;
     step("Flows", walk(&cloud)).await
 }
 
-async fn walk(cloud: &Cloud) -> Result<Tally, Error> {
-    let mut tally = Tally { held: 0, flows: 0 };
-    for (promise, flow) in flows::all(cloud) {
-        let began = Instant::now();
+async fn walk(cloud: &Cloud) -> Result<FlowResult, Error> {
+    let mut result = FlowResult { succeeded: 0, total: 0 };
+    for (title, flow) in flows::all(cloud) {
+        let start = Instant::now();
         let outcome = flow.await;
-        let time = seconds(began.elapsed());
+        let time = seconds(start.elapsed());
         match &outcome {
-            Ok(None) => say(&format!("   held    {time:>7}  {promise}")),
-            Ok(Some(note)) => say(&format!("   held    {time:>7}  {promise}: {note}")),
-            Err(failure) => say(&format!("   FAILED  {time:>7}  {promise}: {failure}")),
+            Ok(None) => print_line(&format!("   ok      {time:>7}  {title}")),
+            Ok(Some(note)) => print_line(&format!("   ok      {time:>7}  {title}: {note}")),
+            Err(failure) => print_line(&format!("   FAILED  {time:>7}  {title}: {failure}")),
         }
-        tally.held += usize::from(outcome.is_ok());
-        tally.flows += 1;
+        result.succeeded += usize::from(outcome.is_ok());
+        result.total += 1;
     }
-    Ok(tally)
+    Ok(result)
 }
 
-/// Work under a heading, and how long it took.
+/// Runs `work` under a heading and prints how long it took.
 async fn step<T, E>(title: &str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    say(&format!("\n== {title}"));
-    let began = Instant::now();
-    let done = work.await;
-    say(&format!("   {}", seconds(began.elapsed())));
-    done
+    print_line(&format!("\n== {title}"));
+    let start = Instant::now();
+    let result = work.await;
+    print_line(&format!("   {}", seconds(start.elapsed())));
+    result
 }
 
 fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f32())
 }
 
-fn say(line: &str) {
-    // Nobody is left to read it where it fails.
+fn print_line(line: &str) {
+    // A closed stdout does not stop the rehearsal.
     let _ = writeln!(io::stdout(), "{line}");
 }

@@ -1,4 +1,5 @@
-//! Other programs, each in an environment made from nothing: no profile, credential or endpoint of whoever runs this.
+//! Runs other programs, each in an environment built from scratch: no profile, credential or endpoint of the person
+//! who runs the rehearsal reaches them.
 
 use std::{
     env,
@@ -11,8 +12,8 @@ use std::{
 
 use tokio::process::{Child, Command};
 
-/// The variables that a program which downloads or compiles takes over.
-const TAKEN: [&str; 14] = [
+/// The variables that a program with network access inherits.
+const INHERITED: [&str; 14] = [
     "HOME",
     "LANG",
     "TMPDIR",
@@ -29,64 +30,64 @@ const TAKEN: [&str; 14] = [
     "SSL_CERT_FILE",
 ];
 
-/// Credentials of nobody; a key of twelve digits would be an account of the emulator's.
+/// Fake credentials. The emulator would take a key of twelve digits for an account number.
 pub const KEY: &str = "rehearsal";
-/// The one region of the emulated cloud.
+/// The only region of the emulated cloud.
 pub const REGION: &str = "us-east-1";
 
-/// Nobody listens there.
-const NOWHERE: &str = "http://127.0.0.1:9";
+/// A proxy on a port where nothing listens, so that every request to the internet fails.
+const CLOSED_PROXY: &str = "http://127.0.0.1:9";
 
-/// Why a program did not do its work; one line each.
+/// A program did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It cannot be started.
-    #[error("{program} cannot be started: {reason}")]
+    /// The program could not be started.
+    #[error("cannot start {program}: {reason}")]
     Start { program: String, reason: io::Error },
-    /// It failed, and said why.
-    #[error("{program} failed; {} has its words", log.display())]
+    /// The program exited with an error.
+    #[error("{program} failed; see {}", log.display())]
     Failed { program: String, log: PathBuf },
-    /// Its log or folder cannot be written.
+    /// A log file could not be written.
     #[error("{}: {reason}", path.display())]
     File { path: PathBuf, reason: io::Error },
 }
 
-/// Where programs run, and where they leave what they say and make.
+/// The folders that the programs run in, read and write.
 #[derive(Clone)]
-pub struct Workshop {
+pub struct Tooling {
     /// The top of the repository.
     pub root: PathBuf,
-    /// The folder of the rehearsal's own, in cargo's.
-    pub folder: PathBuf,
-    /// The folder of the tools' programs.
-    pub tools: PathBuf,
+    /// The rehearsal's output folder, inside cargo's target folder.
+    pub output: PathBuf,
+    /// The folder of the installed tools' executables.
+    pub bin: PathBuf,
 }
 
-impl Workshop {
-    /// A program that may download and compile.
-    pub fn open(&self, program: impl AsRef<Path>) -> Command {
+impl Tooling {
+    /// Returns a command that may download and compile.
+    pub fn networked(&self, program: impl AsRef<Path>) -> Command {
         let mut command = self.command(program.as_ref());
-        command.envs(TAKEN.iter().filter_map(|&name| Some((name, taken(name)?))));
+        command.envs(INHERITED.iter().filter_map(|&name| Some((name, inherited(name)?))));
         command
     }
 
-    /// A program that reaches this machine alone, and takes `cloud` for AWS.
-    pub fn sealed(&self, program: impl AsRef<Path>, cloud: &str) -> Command {
+    /// Returns a command that reaches only this machine and uses the cloud at the URL `cloud` as AWS.
+    pub fn isolated(&self, program: impl AsRef<Path>, cloud: &str) -> Command {
         let mut command = self.command(program.as_ref());
         command
-            .env("HOME", self.folder.join("home"))
-            .env("TMPDIR", self.folder.join("tmp"))
+            .env("HOME", self.output.join("home"))
+            .env("TMPDIR", self.output.join("tmp"))
             .env("AWS_ENDPOINT_URL", cloud)
             .env("NO_PROXY", "127.0.0.1,localhost");
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
-            command.env(name, NOWHERE);
+            command.env(name, CLOSED_PROXY);
         }
         command
     }
 
     fn command(&self, program: &Path) -> Command {
-        let mut path = OsString::from(&self.tools);
-        if let Some(rest) = taken("PATH") {
+        let mut path = OsString::from(&self.bin);
+        if let Some(rest) = inherited("PATH") {
             path.push(":");
             path.push(rest);
         }
@@ -108,7 +109,7 @@ impl Workshop {
         command
     }
 
-    /// A program that ends by itself; what it says goes into the log of that name.
+    /// Runs a command to its end. Its output goes into the log file named `log`.
     pub async fn run(&self, mut command: Command, log: &str) -> Result<(), Error> {
         let (file, path) = self.log(log)?;
         let errors = file.try_clone().map_err(|reason| Error::File { path: path.clone(), reason })?;
@@ -120,14 +121,14 @@ impl Workshop {
         }
     }
 
-    /// An empty log, and where it is.
+    /// Creates an empty log file and returns it with its path.
     pub fn log(&self, name: &str) -> Result<(File, PathBuf), Error> {
-        let path = self.folder.join(name).with_extension("log");
+        let path = self.output.join(name).with_extension("log");
         File::create(&path).map(|file| (file, path.clone())).map_err(|reason| Error::File { path, reason })
     }
 }
 
-/// Starts a program; it ends with what is answered.
+/// Starts a command. Dropping the returned process kills it.
 pub fn start(command: &mut Command) -> Result<Child, Error> {
     command.spawn().map_err(|reason| Error::Start { program: name(command), reason })
 }
@@ -137,10 +138,7 @@ fn name(command: &Command) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "cargo and pip need what they need, and nothing else is handed on"
-)]
-fn taken(name: &str) -> Option<OsString> {
+#[expect(clippy::disallowed_methods, reason = "cargo and pip need these variables; no others are passed on")]
+fn inherited(name: &str) -> Option<OsString> {
     env::var_os(name)
 }

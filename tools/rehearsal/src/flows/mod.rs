@@ -1,11 +1,11 @@
-//! What a user relies on, one function a promise.
+//! The flows that a user relies on, one function each.
 
-mod mail;
-mod operator;
+mod email;
+mod invariants;
+mod members;
 mod password;
 mod pay_password;
 mod phone;
-mod promises;
 mod recovery;
 
 use std::pin::Pin;
@@ -30,79 +30,98 @@ const VERIFY_MAIL: &str = "/web/userservice/security/verifyMail";
 const PASSWORD: &str = "the-old-password";
 const NEW_PASSWORD: &str = "a-new-password";
 
-/// What is worth saying of a flow that held; mostly nothing.
+/// A note on a flow that succeeded, or the reason for which it failed.
 pub type Outcome = Result<Option<String>, Failure>;
 
-/// A flow that begins when it is awaited.
+/// A flow that starts when it is awaited.
 pub type Flow<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 
-/// Every flow by its promise. Each has members of its own, so none waits for another.
+/// Returns every flow with its title. Each flow uses its own members, so that none is slowed down by another's limits.
 pub fn all(cloud: &Cloud) -> Vec<(&'static str, Flow<'_>)> {
     vec![
-        ("every function answers a ping and is warm", Box::pin(promises::pings(cloud))),
-        ("no session is INVALID_TOKEN", Box::pin(promises::sessions_are_asked_for(cloud))),
-        ("the password changes by a code from the member's phone", Box::pin(password::by_message(cloud))),
-        ("the password changes by the old one", Box::pin(password::by_the_old_one(cloud))),
-        ("a phone is bound where there was none", Box::pin(phone::bound(cloud))),
-        ("a phone is replaced by another", Box::pin(phone::replaced(cloud))),
-        ("the pay password is set, changed, and reset by a code", Box::pin(pay_password::whole_life(cloud))),
-        ("a mail address is bound by the page that the link opens", Box::pin(mail::bound_by_page(cloud))),
-        ("a mail address is bound by an app", Box::pin(mail::bound_by_app(cloud))),
+        ("every function responds to a warm-up ping", Box::pin(invariants::warm_up(cloud))),
         (
-            "the password is recovered by SMS, with a cookie jar alone",
+            "a request without a session returns INVALID_TOKEN",
+            Box::pin(invariants::session_is_required(cloud)),
+        ),
+        (
+            "the password is changed with a code sent to the member's phone",
+            Box::pin(password::changed_by_message(cloud)),
+        ),
+        ("the password is changed with the old password", Box::pin(password::changed_by_old_password(cloud))),
+        ("a phone is bound to a member without one", Box::pin(phone::bound(cloud))),
+        ("a phone is replaced", Box::pin(phone::replaced(cloud))),
+        (
+            "the pay password is set, changed, and reset with a code",
+            Box::pin(pay_password::life_cycle(cloud)),
+        ),
+        ("an email address is bound through the page behind the link", Box::pin(email::bound_by_page(cloud))),
+        ("an email address is bound by an app", Box::pin(email::bound_by_app(cloud))),
+        (
+            "the password is recovered by SMS, with cookies only",
             Box::pin(recovery::by_sms_in_a_browser(cloud)),
         ),
         (
-            "the password is recovered by SMS, with parameters alone",
+            "the password is recovered by SMS, with parameters only",
             Box::pin(recovery::by_sms_in_an_app(cloud)),
         ),
-        ("the password is recovered by mail", Box::pin(recovery::by_mail(cloud))),
-        ("a code works once", Box::pin(promises::codes_work_once(cloud))),
-        ("a second code has to be waited for", Box::pin(promises::codes_are_waited_for(cloud))),
-        ("a member is told of a change by SMS and by mail", Box::pin(promises::changes_are_told(cloud))),
-        ("sessions end with a change, but for the answer's", Box::pin(promises::sessions_end(cloud))),
-        ("a repeated request has one effect and one answer", Box::pin(promises::repeated_requests(cloud))),
+        ("the password is recovered by email", Box::pin(recovery::by_email(cloud))),
+        ("a code works once", Box::pin(invariants::code_works_once(cloud))),
         (
-            "an answer renews the session in its Authorization header",
-            Box::pin(promises::sessions_are_renewed(cloud)),
+            "a second code is refused until the resend cooldown ends",
+            Box::pin(invariants::resend_cooldown(cloud)),
         ),
         (
-            "a member comes along, changes the old password, and is shown, unlocked, revoked, exported",
-            Box::pin(operator::members_come_along(cloud)),
+            "a member is notified of a change by SMS and by email",
+            Box::pin(invariants::change_is_notified(cloud)),
         ),
-        ("keys are added, counted and retired", Box::pin(operator::keys_rotate(cloud))),
-        ("a change is recorded, and what is temporary says when it goes", Box::pin(promises::table(cloud))),
+        (
+            "a change ends every session except the one it returns",
+            Box::pin(invariants::change_ends_sessions(cloud)),
+        ),
+        ("a repeated request has one effect and one response", Box::pin(invariants::repeated_request(cloud))),
+        (
+            "a response renews the session in its Authorization header",
+            Box::pin(invariants::session_is_renewed(cloud)),
+        ),
+        (
+            "a member is imported, changes the old password, and is shown, unlocked, revoked and exported",
+            Box::pin(members::life_cycle(cloud)),
+        ),
+        ("a key is added, counted and retired", Box::pin(members::key_rotation(cloud))),
+        ("a change is recorded, and temporary items expire", Box::pin(invariants::table(cloud))),
     ]
 }
 
-/// A member with that phone and the password.
+/// Returns a new member with that phone and [`PASSWORD`].
 fn with_phone(phone: &str) -> NewMember {
     NewMember { phone: Some(phone.to_owned()), password: Some(PASSWORD.to_owned()), ..NewMember::default() }
 }
 
-/// A member with that mail address and the password.
-fn with_mail(email: &str) -> NewMember {
+/// Returns a new member with that email address and [`PASSWORD`].
+fn with_email(email: &str) -> NewMember {
     NewMember { email: Some(email.to_owned()), password: Some(PASSWORD.to_owned()), ..NewMember::default() }
 }
 
-/// A phone of the default region as messages are addressed to it.
+/// Returns a phone of the default region in the E.164 form that messages are addressed to.
 fn e164(phone: &str) -> String {
     format!("+86{phone}")
 }
 
-fn ensure(holds: bool, otherwise: &str) -> Result<(), Failure> {
-    if holds { Ok(()) } else { Err(Failure::Wrong(otherwise.to_owned())) }
+/// Fails with `problem` unless `condition` is true.
+fn ensure(condition: bool, problem: &str) -> Result<(), Failure> {
+    if condition { Ok(()) } else { Err(Failure::Wrong(problem.to_owned())) }
 }
 
-/// Whether the member's password is this one: it can be changed by it.
-async fn has_password(
+/// Fails unless `password` is the member's: it must authorize a change.
+async fn ensure_password(
     cloud: &Cloud,
     member: &local::members::Created,
     password: &str,
 ) -> Result<(), Failure> {
     let version = cloud.app.store.member(member.id).await?.map(|member| member.credential_version);
-    let Some(version) = version else { return Err(Failure::Wrong("the member is gone".to_owned())) };
-    let mut app = cloud.app_of(member);
+    let Some(version) = version else { return Err(Failure::Wrong("the member does not exist".to_owned())) };
+    let mut app = cloud.caller(member);
     app.session = Some(cloud.app.issue(member.id, version, shared::clock::Timestamp::now())?);
     let parameters = [("oldPassword", password), ("newPasswordFirst", "yet-another-password")];
     app.put(SECURITY, &parameters).await?.ok().map(drop)

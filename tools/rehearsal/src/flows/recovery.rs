@@ -1,7 +1,7 @@
-//! A forgotten password, of a member who is not logged in.
+//! The recovery of a forgotten password, without a session.
 
 use super::{
-    NEW_PASSWORD, Outcome, RECOVERY, SECURITY, SEND_MAIL, VERIFY_MAIL, e164, has_password, with_mail,
+    NEW_PASSWORD, Outcome, RECOVERY, SECURITY, SEND_MAIL, VERIFY_MAIL, e164, ensure_password, with_email,
     with_phone,
 };
 use crate::cloud::Cloud;
@@ -14,14 +14,14 @@ pub async fn by_sms_in_a_browser(cloud: &Cloud) -> Outcome {
     let code = cloud.code(&e164(phone)).await?;
     browser.post(RECOVERY, &[("message", &code)]).await?.ok()?;
     browser.put(RECOVERY, &[("phone", phone), ("passwordFirst", NEW_PASSWORD)]).await?.ok()?;
-    has_password(cloud, &member, NEW_PASSWORD).await?;
+    ensure_password(cloud, &member, NEW_PASSWORD).await?;
     Ok(None)
 }
 
 pub async fn by_sms_in_an_app(cloud: &Cloud) -> Outcome {
     let phone = "13800001008";
     let member = cloud.member(with_phone(phone)).await?;
-    let mut app = cloud.app_of_nobody();
+    let mut app = cloud.anonymous_caller();
     let sent = app.get(SECURITY, &[("phone", phone)]).await?.ok()?;
     let code = cloud.code(&e164(phone)).await?;
     let parameters = [("message", code.as_str()), ("verification", sent.field("verification")?)];
@@ -29,14 +29,14 @@ pub async fn by_sms_in_an_app(cloud: &Cloud) -> Outcome {
     let grant = granted.field("verification")?;
     let parameters = [("phone", phone), ("passwordFirst", NEW_PASSWORD), ("verification", grant)];
     app.put(RECOVERY, &parameters).await?.ok()?;
-    has_password(cloud, &member, NEW_PASSWORD).await?;
+    ensure_password(cloud, &member, NEW_PASSWORD).await?;
     Ok(None)
 }
 
-pub async fn by_mail(cloud: &Cloud) -> Outcome {
+pub async fn by_email(cloud: &Cloud) -> Outcome {
     let email = "forgets@example.com";
-    let member = cloud.member(with_mail(email)).await?;
-    let mut app = cloud.app_of_nobody();
+    let member = cloud.member(with_email(email)).await?;
+    let mut app = cloud.anonymous_caller();
     let sent = app.post(SEND_MAIL, &[("email", email)]).await?.ok()?;
     let code = cloud.code(email).await?;
     let parameters = [("verification", sent.field("verification")?), ("code", &code)];
@@ -44,6 +44,6 @@ pub async fn by_mail(cloud: &Cloud) -> Outcome {
     let grant = granted.field("verification")?;
     let parameters = [("email", email), ("passwordFirst", NEW_PASSWORD), ("verification", grant)];
     app.put(RECOVERY, &parameters).await?.ok()?;
-    has_password(cloud, &member, NEW_PASSWORD).await?;
+    ensure_password(cloud, &member, NEW_PASSWORD).await?;
     Ok(None)
 }
