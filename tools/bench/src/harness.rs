@@ -1,4 +1,5 @@
-//! A stack to measure: the functions as cargo builds this program, so that `--release` is what deploys.
+//! Builds and starts a stack to measure. The functions have the profile of the measuring program, so `--release`
+//! measures them as they deploy.
 
 use local::{Observer, Options, Stack, keys};
 use std::{
@@ -8,8 +9,8 @@ use std::{
     process::Command,
 };
 
-/// So that the sending limits refuse nothing: what is measured is what lies behind them.
-const NO_LIMITS: [(&str, &str); 6] = [
+/// Settings under which no rate limit refuses a request, so that the work behind the limits is measured.
+const NO_RATE_LIMITS: [(&str, &str); 6] = [
     ("RESEND_AFTER_SECONDS", "1"),
     ("SENDS_PER_HOUR", "100"),
     ("SENDS_PER_DAY", "100"),
@@ -18,14 +19,14 @@ const NO_LIMITS: [(&str, &str); 6] = [
     ("REGION_SENDS_PER_HOUR", "1000000"),
 ];
 
-/// Builds the functions in this program's profile and serves them, with `settings` and without rate limits.
+/// Builds the functions in this program's profile and serves them with `settings` and without rate limits.
 ///
 /// # Errors
-/// The functions do not build, or the stack does not start.
+/// Fails if the functions do not build or the stack does not start.
 pub async fn start(settings: &[(&str, &str)], on_event: Observer) -> Result<Stack, Box<dyn Error>> {
     let profile: &[_] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
     build(&[profile, &["--package", "functions", "--bins"]].concat())?;
-    let settings = NO_LIMITS.iter().chain(settings);
+    let settings = NO_RATE_LIMITS.iter().chain(settings);
     let options = Options {
         port: 0,
         data: None,
@@ -38,24 +39,24 @@ pub async fn start(settings: &[(&str, &str)], on_event: Observer) -> Result<Stac
     Ok(Stack::start(options).await?)
 }
 
-/// Builds with cargo what `arguments` name.
+/// Runs `cargo build` with `arguments`.
 ///
 /// # Errors
-/// Cargo is missing or fails.
+/// Fails if cargo cannot be started or the build fails.
 pub fn build(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
     let status = Command::new(env!("CARGO")).current_dir(root()).arg("build").args(arguments).status()?;
     if status.success() { Ok(()) } else { Err("cargo build failed".into()) }
 }
 
-/// The folder of the programs that cargo builds in this program's profile.
+/// Returns the folder of the binaries that cargo builds in this program's profile.
 ///
 /// # Errors
-/// The system does not report the path of this program.
+/// Fails if the system does not report the path of this program.
 pub fn programs() -> Result<PathBuf, Box<dyn Error>> {
     Ok(env::current_exe()?.parent().ok_or("this program has no folder")?.to_owned())
 }
 
-/// The top of the repository.
+/// Returns the top of the repository.
 #[must_use]
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

@@ -1,3 +1,3 @@
-//! What the measuring programs share.
+//! Shared by the programs that measure: each is a binary of this package, as `cargo run -p bench --bin startup`.
 
 pub mod harness;

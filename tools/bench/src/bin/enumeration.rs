@@ -1,5 +1,5 @@
-//! Whether the time of an answer tells who has an account: what somebody who is not logged in can ask, about
-//! destinations of members and destinations of nobody in turn, each asked once.
+//! Measures whether response times reveal who has an account (account enumeration). It sends each anonymous request
+//! to destinations of members and to unknown destinations in turn, each destination once.
 //!
 //! `cargo run --release -p bench --bin enumeration -- --rounds 300`
 
@@ -17,19 +17,19 @@ use std::{
 
 #[derive(Parser)]
 struct Arguments {
-    /// How often each call is compared
+    /// How many times each request is compared
     #[arg(long, default_value_t = 300)]
     rounds: usize,
 }
 
-/// Rounds that are not counted, in which processes start and caches fill.
+/// Rounds that are not counted, while processes start and caches fill.
 const WARM_UP: usize = 20;
 
-/// The quiet before each call: longer than the 50 ms after which the stack looks for new records of the stream.
-const QUIET: Duration = Duration::from_millis(75);
+/// The pause before each request: longer than the 50 ms in which the stack polls the table's stream.
+const PAUSE: Duration = Duration::from_millis(75);
 
-/// What is asked.
-const WAYS: [&str; 3] = ["send-code", "send-mail", "verify-recovery-code, wrong"];
+/// The requests that need no session.
+const REQUESTS: [&str; 3] = ["send-code", "send-mail", "verify-recovery-code, wrong"];
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -42,19 +42,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let created = http.post(format!("{}/_local/members", stack.url())).json(&member);
         created.send().await?.error_for_status()?;
     }
-    let mut ways = WAYS.map(|_| Vec::new());
+    let mut samples = REQUESTS.map(|_| Vec::new());
     for round in 0..WARM_UP + rounds {
-        // Even numbers have a member. Whoever is asked second finds another machine than the first.
-        let (member, nobody) = if round % 2 == 0 {
-            let member = ask(&stack, &http, 2 * round).await?;
-            (member, ask(&stack, &http, 2 * round + 1).await?)
+        // Even numbers belong to members. The order alternates, because the second request finds warmer caches.
+        let (member, unknown) = if round % 2 == 0 {
+            let member = measure_all(&stack, &http, 2 * round).await?;
+            (member, measure_all(&stack, &http, 2 * round + 1).await?)
         } else {
-            let nobody = ask(&stack, &http, 2 * round + 1).await?;
-            (ask(&stack, &http, 2 * round).await?, nobody)
+            let unknown = measure_all(&stack, &http, 2 * round + 1).await?;
+            (measure_all(&stack, &http, 2 * round).await?, unknown)
         };
         if round >= WARM_UP {
-            for (way, took) in ways.iter_mut().zip(member.into_iter().zip(nobody)) {
-                way.push(took);
+            for (samples, pair) in samples.iter_mut().zip(member.into_iter().zip(unknown)) {
+                samples.push(pair);
             }
         }
     }
@@ -62,16 +62,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     println!(
         "{:<28} {:>9} {:>9} {:>11} {:>22}",
-        "medians in ms", "member", "nobody", "difference", "95 % confidence"
+        "medians in ms", "member", "unknown", "difference", "95 % confidence"
     );
-    for (name, rounds) in WAYS.into_iter().zip(ways) {
-        let (member, nobody) = rounds.iter().copied().unzip();
-        let differences: Vec<f64> = rounds.iter().map(|(member, nobody)| member - nobody).collect();
+    for (name, rounds) in REQUESTS.into_iter().zip(samples) {
+        let (member, unknown) = rounds.iter().copied().unzip();
+        let differences: Vec<f64> = rounds.iter().map(|(member, unknown)| member - unknown).collect();
         let (low, high) = interval(differences.clone());
-        let verdict = if low <= 0.0 && 0.0 <= high { "not told apart" } else { "TOLD APART" };
-        let [member, nobody, difference] = [member, nobody, differences].map(median);
+        let verdict = if low <= 0.0 && 0.0 <= high { "indistinguishable" } else { "DISTINGUISHABLE" };
+        let [member, unknown, difference] = [member, unknown, differences].map(median);
         println!(
-            "{name:<28} {member:>9.3} {nobody:>9.3} {difference:>+11.4} {low:>+10.4} to {high:>+8.4}  {verdict}"
+            "{name:<28} {member:>9.3} {unknown:>9.3} {difference:>+11.4} {low:>+10.4} to {high:>+8.4}  {verdict}"
         );
     }
     Ok(())
@@ -81,14 +81,14 @@ fn destinations(number: usize) -> (String, String) {
     (format!("138{number:08}"), format!("member-{number}@example.com"))
 }
 
-/// Asks in every way about one phone and one mail address: the milliseconds that each took.
-async fn ask(stack: &Stack, http: &Client, number: usize) -> Result<[f64; 3], Box<dyn Error>> {
+/// Sends every request for one phone and one email address. Returns the milliseconds that each took.
+async fn measure_all(stack: &Stack, http: &Client, number: usize) -> Result<[f64; 3], Box<dyn Error>> {
     let (url, (phone, email)) = (stack.url(), destinations(number));
     let request = http.get(format!("{url}/member/userservice/security")).query(&[("phone", phone)]);
     let (sms, sent) = measure(stack, request, 200).await?;
     let request = http.post(format!("{url}/web/userservice/security/sendMail"));
     let (mail, _) = measure(stack, request.json(&json!({ "email": email })), 200).await?;
-    // A digit too many is never right, and is compared as any other code.
+    // A code of seven digits is always wrong, and is compared like any other.
     let body = json!({ "verification": sent["verification"], "message": "0000000" });
     let request = http.post(format!("{url}/web/userservice/security"));
     let (guess, _) = measure(stack, request.json(&body), 400).await?;
@@ -100,14 +100,14 @@ async fn measure(
     request: RequestBuilder,
     expected: u16,
 ) -> Result<(f64, Value), Box<dyn Error>> {
-    // What the call before has set off, which is more for a member, is over, and its process idle.
+    // The previous request triggers more work for a member. Wait until it is done and the processes are idle.
     stack.settled().await;
-    tokio::time::sleep(QUIET).await;
-    let begun = Instant::now();
-    let answer = request.send().await?;
-    let status = answer.status();
-    let body = answer.text().await?;
-    let took = begun.elapsed();
+    tokio::time::sleep(PAUSE).await;
+    let start = Instant::now();
+    let response = request.send().await?;
+    let status = response.status();
+    let body = response.text().await?;
+    let took = start.elapsed();
     if status != expected {
         return Err(format!("{status} {body}").into());
     }
@@ -119,8 +119,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The 95 % confidence interval of the median, by order statistics: the medians that a sign test would not
-/// refute (Conover, Practical Nonparametric Statistics, 3rd ed., 3.2). It asks nothing of the distribution.
+/// Returns the 95 % confidence interval of the median by order statistics: the medians that a sign test does not
+/// reject (Conover, Practical Nonparametric Statistics, 3rd ed., 3.2). It assumes nothing about the distribution.
 fn interval(mut values: Vec<f64>) -> (f64, f64) {
     values.sort_by(f64::total_cmp);
     #[expect(clippy::cast_precision_loss, reason = "a count of rounds is exact in a double")]

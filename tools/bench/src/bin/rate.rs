@@ -1,7 +1,8 @@
-//! How many members a second `members import` writes to the local store, and in how much memory.
+//! Measures how many members per second `members import` writes to the local store, and its peak memory.
 //!
-//! `cargo build --release --bin members && cargo run --release -p bench --bin rate -- 50000`, with `md5` behind it
-//! for hashes that are hashed once more on the way.
+//! `cargo build --release --bin members && cargo run --release -p bench --bin rate -- 50000`
+//!
+//! A second argument `md5` imports hashes that the import wraps in Argon2id.
 
 use bench::harness;
 use local::{Options, Stack, keys};
@@ -14,9 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A bcrypt hash, as most systems have them; it says of itself what it is.
+/// A bcrypt hash, the most common kind. Its prefix names the format.
 const BCRYPT: &str = "$2b$04$9PppdWUkpwCi6nqVyJwkkO2hB3D0O1ky1UQoxdWNJKF6v4eGA9lSW,";
-/// A hash and its form.
+/// An MD5 hash and the name of its format.
 const MD5: &str = "fdcf36394daaf47def0d41d181d1443c,md5";
 
 #[tokio::main]
@@ -32,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let options = Options {
         port: 0,
         data: None,
-        // No function is called.
+        // The import calls no function.
         binaries: programs.clone(),
         template: harness::root().join("template.yaml"),
         settings: [].into(),
@@ -50,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let mut command = Command::new(programs.join("members"));
     command.current_dir(&folder).args(["--env", "env", "--json", "import", "members.csv"]);
-    let begun = Instant::now();
+    let start = Instant::now();
     let mut child = command.stdout(Stdio::inherit()).spawn()?;
     let status = format!("/proc/{}/status", child.id());
     let mut peak = String::new();
@@ -62,8 +63,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let seconds = begun.elapsed().as_secs_f64();
-    println!("{count} members in {seconds:.1} s: {:.0} a second; {peak}", f64::from(count) / seconds);
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{count} members in {seconds:.1} s: {:.0} per second; {peak}", f64::from(count) / seconds);
     stack.shutdown().await;
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! How long a function takes from the start of its process to its first question for an event, and how
-//! much memory it then has, beside a bare `lambda_http` hello measured in turn. Linux only.
+//! Measures how long each function takes from the start of its process to its first request for an event, and how
+//! much memory it uses then, next to a bare `lambda_http` function. Linux only.
 //!
-//! `cargo run -p bench --bin startup` builds what it measures as it deploys.
+//! `cargo run -p bench --bin startup` builds the functions as they deploy.
 
 use bench::harness;
 use std::{
@@ -15,7 +15,7 @@ use std::{
 };
 use template::Template;
 
-/// Starts of each program, in turn, so that a machine that drifts does so for all of them.
+/// How often each program is started. The programs take turns, so that a drift of the machine affects all of them.
 const ROUNDS: usize = 60;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Starts `program` and ends it once it asks for an event: the time until then, and its resident KiB.
+/// Starts `program` and kills it at its first request for an event. Returns the time until then and the resident KiB.
 fn start(program: &Path) -> Result<(Duration, u32), Box<dyn Error>> {
     let runtime_api = TcpListener::bind("127.0.0.1:0")?;
     let keys = format!(r#"{{"current":"first","first":"{}"}}"#, "k".repeat(64));
@@ -60,25 +60,25 @@ fn start(program: &Path) -> Result<(Duration, u32), Box<dyn Error>> {
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "startup"),
         ("AWS_SECRET_ACCESS_KEY", "startup"),
-        // Without TLS, so that no connection is opened before the first event: what is measured is the process.
+        // A plain HTTP endpoint, to which no TLS connection is opened before the first event.
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
         ("TABLE_NAME", "startup"),
         ("KEYS", keys.as_str()),
     ]);
-    let begun = Instant::now();
+    let start = Instant::now();
     let mut process = command.spawn()?;
     let (connection, _) = runtime_api.accept()?;
-    let mut question = String::new();
-    BufReader::new(connection.try_clone()?).read_line(&mut question)?;
-    let taken = begun.elapsed();
+    let mut request = String::new();
+    BufReader::new(connection.try_clone()?).read_line(&mut request)?;
+    let elapsed = start.elapsed();
     let status = fs::read_to_string(format!("/proc/{}/status", process.id()))?;
     process.kill()?;
     process.wait()?;
-    if !question.contains("/runtime/invocation/next") {
-        return Err(format!("{} asked for {question}", program.display()).into());
+    if !request.contains("/runtime/invocation/next") {
+        return Err(format!("{} sent {request} instead of a request for an event", program.display()).into());
     }
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-    Ok((taken, resident.trim().trim_end_matches(" kB").parse()?))
+    Ok((elapsed, resident.trim().trim_end_matches(" kB").parse()?))
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

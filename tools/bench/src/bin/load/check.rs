@@ -1,13 +1,10 @@
-//! Whether the table holds what was answered, all of it and nothing besides.
+//! Checks that the table contains exactly what the responses imply.
 
-use crate::flow::{Answer, Member, TOLD, e164};
+use crate::member::{NOTICES_SENT, Response, SimulatedMember, e164};
 use local::Stack;
 use reqwest::Client;
 use serde_json::{Value, json};
-use shared::{
-    keys::Keys,
-    password::{self, PasswordHash},
-};
+use shared::{keys::Keys, password::PasswordHash};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     error::Error,
@@ -15,9 +12,9 @@ use std::{
     sync::atomic::Ordering,
 };
 
-/// Every item of the table, past the functions.
+/// Returns every item of the table, read directly from the store.
 pub async fn scan(stack: &Stack, http: &Client) -> Result<Vec<Value>, Box<dyn Error>> {
-    // Well-formed, signed by nobody: the embedded DynamoDB reads no signature.
+    // Well-formed but unsigned: the embedded DynamoDB does not verify signatures.
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
          SignedHeaders=host;x-amz-date, Signature={:064}",
@@ -42,129 +39,129 @@ pub async fn scan(stack: &Stack, http: &Client) -> Result<Vec<Value>, Box<dyn Er
     }
 }
 
-/// What must hold, how often it was looked at, and where it does not.
+/// Each rule with the number of its checks and the items that violate it.
 #[derive(Default)]
 struct Checks(BTreeMap<&'static str, (usize, Vec<String>)>);
 
 impl Checks {
-    fn that(&mut self, what: &'static str, holds: bool, of: impl Display) {
-        let (looked_at, faults) = self.0.entry(what).or_default();
-        *looked_at += 1;
+    fn that(&mut self, rule: &'static str, holds: bool, item: impl Display) {
+        let (count, violations) = self.0.entry(rule).or_default();
+        *count += 1;
         if !holds {
-            faults.push(of.to_string());
+            violations.push(item.to_string());
         }
     }
 }
 
-/// Holds the table against the answers, prints the outcome, and answers whether all is as it must be.
-pub fn check(members: &[Member], items: &[Value], keys: &Keys) -> Result<bool, Box<dyn Error>> {
-    let of = |item: &Value, name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
+/// Compares the table with the responses, prints the result, and returns whether every rule holds.
+pub fn check(members: &[SimulatedMember], items: &[Value], keys: &Keys) -> Result<bool, Box<dyn Error>> {
+    let text = |item: &Value, name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
     let number = |item: &Value, name: &str| item[name]["N"].as_str().and_then(|n| n.parse::<usize>().ok());
     let by_key: HashMap<(String, String), &Value> =
-        items.iter().map(|item| ((of(item, "pk"), of(item, "sk")), item)).collect();
+        items.iter().map(|item| ((text(item, "pk"), text(item, "sk")), item)).collect();
     let item = |pk: &str, sk: &str| by_key.get(&(pk.to_owned(), sk.to_owned())).copied();
     let mut records: HashMap<String, Vec<&Value>> = HashMap::new();
     let mut notices: HashMap<String, usize> = HashMap::new();
     for item in items {
-        if let Some(member) = of(item, "pk").strip_prefix("audit#") {
+        if let Some(member) = text(item, "pk").strip_prefix("audit#") {
             records.entry(member.to_owned()).or_default().push(item);
-        } else if of(item, "kind") == "changed" {
-            *notices.entry(of(&item["origin"]["M"], "request_id")).or_default() += 1;
+        } else if text(item, "kind") == "changed" {
+            *notices.entry(text(&item["origin"]["M"], "request_id")).or_default() += 1;
         }
     }
 
     let mut checks = Checks::default();
     for member in members {
         let pk = format!("member#{}", member.id);
-        let kept = item(&pk, "member").unwrap_or(&Value::Null);
+        let stored = item(&pk, "member").unwrap_or(&Value::Null);
         let records = records.remove(&member.id).unwrap_or_default();
-        let recorded: BTreeSet<_> = records.iter().map(|record| of(record, "request_id")).collect();
-        let ids = |is: fn(&Answer) -> bool| -> BTreeSet<_> {
+        let recorded: BTreeSet<_> = records.iter().map(|record| text(record, "request_id")).collect();
+        let ids = |is: fn(&Response) -> bool| -> BTreeSet<_> {
             member
-                .answers
+                .responses
                 .iter()
-                .filter(|answer| is(answer))
-                .map(|answer| answer.request_id.clone())
+                .filter(|response| is(response))
+                .map(|response| response.request_id.clone())
                 .collect()
         };
-        let (changed, lost) = (ids(Answer::is_change), ids(Answer::is_lost));
+        let (changed, unknown) = (ids(Response::is_change), ids(Response::is_unknown));
         for id in &changed {
-            checks.that("an answered change is on record", recorded.contains(id), id);
+            checks.that("a successful change is recorded", recorded.contains(id), id);
         }
         for id in &recorded {
-            let known = changed.contains(id) || lost.contains(id) || lost.contains("");
-            checks.that("what is on record was answered, or its answer was lost", known, id);
+            let explained = changed.contains(id) || unknown.contains(id) || unknown.contains("");
+            checks.that("a recorded change succeeded, or its response was lost", explained, id);
         }
         checks.that(
-            "a member was written once for each record",
-            number(kept, "revision") == Some(1 + records.len()),
+            "a member was written once per record",
+            number(stored, "revision") == Some(1 + records.len()),
             &pk,
         );
         let of_password =
-            records.iter().filter(|record| of(record, "action").starts_with("password-")).count();
+            records.iter().filter(|record| text(record, "action").starts_with("password-")).count();
         checks.that(
             "the credential version counts the changes of the login password",
-            number(kept, "credential_version") == Some(1 + of_password),
+            number(stored, "credential_version") == Some(1 + of_password),
             &pk,
         );
         for record in records {
-            // Phone and mail address, and the one that was replaced.
-            let addresses = if of(record, "action").ends_with("-replaced") { 3 } else { 2 };
-            let id = of(record, "request_id");
+            // The phone and the email address, plus the one that was replaced.
+            let addresses = if text(record, "action").ends_with("-replaced") { 3 } else { 2 };
+            let id = text(record, "request_id");
             checks.that(
-                "each address has a notice of each change",
+                "every destination has a notice of every change",
                 notices.remove(&id) == Some(addresses),
                 id,
             );
         }
 
-        // What a lost answer has left cannot be told from the answers.
-        if !lost.is_empty() {
+        // After a lost response, the responses do not determine the member's state.
+        if !unknown.is_empty() {
             continue;
         }
         let phone = e164(&member.phone);
-        let owns = |pk: String| item(&pk, "owner").is_some_and(|owner| of(owner, "member") == member.id);
+        let owns = |pk: String| item(&pk, "owner").is_some_and(|owner| text(owner, "member") == member.id);
         checks.that(
-            "a member has the phone and the mail address of the last answer",
-            of(kept, "phone") == phone
-                && of(kept, "email") == member.email
+            "a member has the phone and the email address of the last change",
+            text(stored, "phone") == phone
+                && text(stored, "email") == member.email
                 && owns(format!("phone#{phone}"))
                 && owns(format!("email#{}", member.email)),
             &pk,
         );
         if !changed.is_empty() {
-            let right = is_right(keys, &of(kept, "password"), Some(&member.password))?
-                && is_right(keys, &of(kept, "pay_password"), member.pay_password.as_deref())?;
-            checks.that("a member has the passwords of the last answer", right, &pk);
+            let matches = is_hash_of(keys, &text(stored, "password"), Some(&member.password))?
+                && is_hash_of(keys, &text(stored, "pay_password"), member.pay_password.as_deref())?;
+            checks.that("a member has the passwords of the last change", matches, &pk);
         }
-        for (proof, is_there) in &member.proofs {
+        for (proof, exists) in &member.proofs {
             let sk = if proof.starts_with("grant#") { "grant" } else { "code" };
             checks.that(
-                "a code or grant is there until it is spent",
-                item(proof, sk).is_some() == *is_there,
+                "a code or grant exists until it is consumed",
+                item(proof, sk).is_some() == *exists,
                 proof,
             );
         }
     }
     for id in notices.keys() {
-        checks.that("no notice is of anything that is not on record", false, id);
+        checks.that("every notice belongs to a recorded change", false, id);
     }
-    let queued = items.iter().filter(|item| of(item, "kind") == "changed").count();
-    let told = TOLD.load(Ordering::Relaxed);
-    checks.that("every notice was delivered", told >= queued, format!("{told} of {queued}"));
+    let queued = items.iter().filter(|item| text(item, "kind") == "changed").count();
+    let sent = NOTICES_SENT.load(Ordering::Relaxed);
+    checks.that("every notice was sent", sent >= queued, format!("{sent} of {queued}"));
 
-    for (what, (looked_at, faults)) in &checks.0 {
-        println!("{:>6} × {what}: {} faults", looked_at, faults.len());
-        for fault in faults.iter().take(5) {
-            println!("         {fault}");
+    for (rule, (count, violations)) in &checks.0 {
+        println!("{count:>6} × {rule}: {} violations", violations.len());
+        for item in violations.iter().take(5) {
+            println!("         {item}");
         }
     }
-    Ok(checks.0.values().all(|(_, faults)| faults.is_empty()))
+    Ok(checks.0.values().all(|(_, violations)| violations.is_empty()))
 }
 
-/// Whether the hash is of this password, or there is neither.
-fn is_right(keys: &Keys, kept: &str, typed: Option<&str>) -> Result<bool, Box<dyn Error>> {
-    let Some(typed) = typed else { return Ok(kept.is_empty()) };
-    let kept: PasswordHash = serde_json::from_value(json!(kept))?;
-    Ok(password::verify(keys, typed, &kept)?)
+/// Whether `stored` is the hash of `password`, or both are absent.
+fn is_hash_of(keys: &Keys, stored: &str, password: Option<&str>) -> Result<bool, Box<dyn Error>> {
+    let Some(password) = password else { return Ok(stored.is_empty()) };
+    let hash: PasswordHash = serde_json::from_value(json!(stored))?;
+    Ok(shared::password::verify(keys, password, &hash)?)
 }

@@ -1,4 +1,4 @@
-//! What members do, and what they are answered.
+//! Members that run flows, and the responses that they receive.
 
 use local::Event;
 use reqwest::{Client, Method};
@@ -15,24 +15,25 @@ use std::{
 };
 use tokio::time;
 
-/// How long a flow waits for its code, which for somebody who is not logged in comes by the stream.
+/// How long a flow waits for its code. A code requested without a session is sent from the table's stream.
 pub const CODE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The newest code by destination.
 static CODES: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
-/// The messages that told of a change.
-pub static TOLD: AtomicUsize = AtomicUsize::new(0);
+/// How many notices of changes were sent.
+pub static NOTICES_SENT: AtomicUsize = AtomicUsize::new(0);
 
-pub fn catch(event: Event<'_>) {
+/// Records a message that the stack caught.
+pub fn record_message(event: Event<'_>) {
     let Event::Message(message) = event else { return };
     if let Some(code) = &message.code {
         CODES.lock().unwrap_or_else(PoisonError::into_inner).insert(message.to.clone(), code.clone());
     } else {
-        TOLD.fetch_add(1, Ordering::Relaxed);
+        NOTICES_SENT.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// A call by the name of its function.
+/// The function, method and path of an endpoint.
 struct Endpoint(&'static str, Method, &'static str);
 
 const CHANGE: Endpoint = Endpoint("change-password", Method::PUT, "/member/userservice/security");
@@ -53,34 +54,34 @@ const RECOVER: Endpoint = Endpoint("recover-password", Method::PUT, "/web/userse
 const SEND_MAIL: Endpoint = Endpoint("send-mail", Method::POST, "/web/userservice/security/sendMail");
 const VERIFY_MAIL: Endpoint = Endpoint("verify-mail", Method::POST, "/web/userservice/security/verifyMail");
 
-/// Those that change nothing that is recorded.
+/// The functions whose success changes nothing that the audit trail records.
 const NO_CHANGE: [&str; 4] =
     ["send-change-password-message", "send-code", "send-mail", "verify-recovery-code"];
 
-/// Where the stack is.
+/// The stack under load.
 pub struct Target {
     pub http: Client,
     pub url: String,
 }
 
-/// What came of a call.
-pub struct Answer {
+/// The response to a request, or its absence.
+pub struct Response {
     pub endpoint: &'static str,
     pub at: Instant,
-    pub took: Duration,
-    /// 0 where there was none.
+    pub time: Duration,
+    /// The HTTP status, or 0 without a response.
     pub status: u16,
     pub request_id: String,
     pub body: Value,
 }
 
-impl Answer {
+impl Response {
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// Whether the change may have been made all the same.
-    pub fn is_lost(&self) -> bool {
+    /// Whether the request may have changed the member although it failed.
+    pub fn is_unknown(&self) -> bool {
         self.status == 0 || self.status >= 500
     }
 
@@ -90,8 +91,8 @@ impl Answer {
 }
 
 impl Target {
-    async fn call(&self, Endpoint(name, method, path): Endpoint, session: &str, body: Value) -> Answer {
-        let begun = Instant::now();
+    async fn call(&self, Endpoint(name, method, path): Endpoint, session: &str, body: Value) -> Response {
+        let start = Instant::now();
         let mut request = self.http.request(method, format!("{}{path}", self.url)).json(&body);
         if !session.is_empty() {
             request = request.bearer_auth(session);
@@ -104,26 +105,27 @@ impl Target {
             body = response.json().await.unwrap_or_default();
         }
         let at = Instant::now();
-        Answer { endpoint: name, at, took: at - begun, status, request_id, body }
+        Response { endpoint: name, at, time: at - start, status, request_id, body }
     }
 }
 
-/// A member as the answers so far have left them. They have one flow at a time.
+/// A member with the state that the responses so far imply. Each runs one flow at a time.
 #[derive(Default)]
-pub struct Member {
+pub struct SimulatedMember {
     pub id: String,
     pub token: String,
     pub phone: String,
     pub email: String,
     pub password: String,
     pub pay_password: Option<String>,
-    pub answers: Vec<Answer>,
-    /// Codes and grants by their partition key: whether each is still there.
+    pub responses: Vec<Response>,
+    /// Codes and grants by partition key, each with whether it must still exist.
     pub proofs: BTreeMap<String, bool>,
     pub codes_missed: usize,
 }
 
-impl Member {
+impl SimulatedMember {
+    /// Creates the member with this number.
     pub async fn create(target: &Target, number: u32) -> Result<Self, Box<dyn Error>> {
         let (phone, email) = (format!("139{number:08}"), format!("member-{number}@example.com"));
         let password = format!("the old password {number}");
@@ -134,8 +136,9 @@ impl Member {
         Ok(Self { id: text("id"), token: text("token"), phone, email, password, ..Self::default() })
     }
 
+    /// Runs the flow with this number and returns the member.
     pub async fn flow(mut self, target: Arc<Target>, number: u32) -> Self {
-        // A flow that is refused on the way ends there.
+        // A flow ends at its first refused request.
         let _ = match number % 8 {
             0 => self.change_password(&target, number).await,
             1 => self.change_by_message(&target, number).await,
@@ -143,7 +146,7 @@ impl Member {
             3 => self.set_and_update_pay_password(&target, number).await,
             4 => self.reset_pay_password(&target).await,
             5 => self.recover(&target, number).await,
-            6 => self.bind_mail(&target, number).await,
+            6 => self.bind_email(&target, number).await,
             _ => self.change_twice_at_once(&target, number).await,
         };
         self
@@ -152,7 +155,7 @@ impl Member {
     async fn change_password(&mut self, target: &Target, number: u32) -> Option<()> {
         let new = format!("password {number}");
         let body = json!({ "oldPassword": self.password, "newPasswordFirst": new });
-        self.make(target, CHANGE, body, None).await?;
+        self.call(target, CHANGE, body, None).await?;
         self.password = new;
         Some(())
     }
@@ -164,9 +167,9 @@ impl Member {
             target.call(CHANGE, &self.token, body)
         };
         let [first, second] = &news;
-        let answers: [Answer; 2] = tokio::join!(change(first), change(second)).into();
-        for (answer, new) in answers.into_iter().zip(news) {
-            if self.note(answer, None).is_some() {
+        let responses: [Response; 2] = tokio::join!(change(first), change(second)).into();
+        for (response, new) in responses.into_iter().zip(news) {
+            if self.record(response, None).is_some() {
                 self.password = new;
             }
         }
@@ -174,50 +177,50 @@ impl Member {
     }
 
     async fn change_by_message(&mut self, target: &Target, number: u32) -> Option<()> {
-        let sent = self.make(target, SEND, json!({}), None).await?;
+        let sent = self.call(target, SEND, json!({}), None).await?;
         let (code, proof) = self.code(&e164(&self.phone), "30").await?;
         let new = format!("password {number}");
         let body = json!({ "phoneInfo": sent["result"], "code": code, "newPassword": new });
-        self.make(target, CHANGE_BY_MESSAGE, body, Some(proof)).await?;
+        self.call(target, CHANGE_BY_MESSAGE, body, Some(proof)).await?;
         self.password = new;
         Some(())
     }
 
     async fn bind_phone(&mut self, target: &Target, number: u32) -> Option<()> {
         let phone = format!("137{number:08}");
-        self.make(target, SEND_CODE, json!({ "phone": phone }), None).await?;
+        self.call(target, SEND_CODE, json!({ "phone": phone }), None).await?;
         let (code, proof) = self.code(&e164(&phone), "40").await?;
-        self.make(target, BIND_PHONE, json!({ "phone": phone, "message": code }), Some(proof)).await?;
+        self.call(target, BIND_PHONE, json!({ "phone": phone, "message": code }), Some(proof)).await?;
         self.phone = phone;
         Some(())
     }
 
     async fn set_and_update_pay_password(&mut self, target: &Target, number: u32) -> Option<()> {
-        // Neither a run nor one digit repeated, but for a few, which are refused.
+        // Only a few of these are refused as sequences or as one repeated digit.
         let [first, second] =
             [100_003, 100_019].map(|prime| format!("{:06}", u64::from(number + 1) * prime % 1_000_000));
         if self.pay_password.is_none() {
-            self.make(target, SET_PAY_PASSWORD, json!({ "payPasswordFirst": first }), None).await?;
+            self.call(target, SET_PAY_PASSWORD, json!({ "payPasswordFirst": first }), None).await?;
             self.pay_password = Some(first);
         }
         let body = json!({ "oldPassword": self.pay_password, "payPasswordFirst": second });
-        self.make(target, UPDATE_PAY_PASSWORD, body, None).await?;
+        self.call(target, UPDATE_PAY_PASSWORD, body, None).await?;
         self.pay_password = Some(second);
         Some(())
     }
 
     async fn reset_pay_password(&mut self, target: &Target) -> Option<()> {
-        self.make(target, SEND_CODE, json!({ "phone": self.phone }), None).await?;
+        self.call(target, SEND_CODE, json!({ "phone": self.phone }), None).await?;
         let (code, proof) = self.code(&e164(&self.phone), "50").await?;
         let body = json!({ "phone": self.phone, "message": code });
-        self.make(target, RESET_PAY_PASSWORD, body, Some(proof)).await?;
+        self.call(target, RESET_PAY_PASSWORD, body, Some(proof)).await?;
         self.pay_password = None;
         Some(())
     }
 
     async fn recover(&mut self, target: &Target, number: u32) -> Option<()> {
         let session = std::mem::take(&mut self.token);
-        let recovered = self.recover_as_nobody(target, number).await;
+        let recovered = self.recover_without_session(target, number).await;
         self.token = session;
         recovered?;
         let url = format!("{}/_local/members/{}/token", target.url, self.id);
@@ -226,32 +229,32 @@ impl Member {
         Some(())
     }
 
-    async fn recover_as_nobody(&mut self, target: &Target, number: u32) -> Option<()> {
-        let sent = self.make(target, SEND_CODE, json!({ "phone": self.phone }), None).await?;
+    async fn recover_without_session(&mut self, target: &Target, number: u32) -> Option<()> {
+        let sent = self.call(target, SEND_CODE, json!({ "phone": self.phone }), None).await?;
         let (code, proof) = self.code(&e164(&self.phone), "60").await?;
         let body = json!({ "verification": sent["verification"], "message": code });
-        let granted = self.make(target, VERIFY_CODE, body, Some(proof)).await?;
+        let granted = self.call(target, VERIFY_CODE, body, Some(proof)).await?;
         let grant = granted["verification"].as_str()?;
         let proof = format!("grant#{}", Grant::parse(grant)?.hash());
         self.proofs.insert(proof.clone(), true);
         let new = format!("password {number}");
         let body = json!({ "verification": grant, "phone": self.phone, "passwordFirst": new });
-        self.make(target, RECOVER, body, Some(proof)).await?;
+        self.call(target, RECOVER, body, Some(proof)).await?;
         self.password = new;
         Some(())
     }
 
-    async fn bind_mail(&mut self, target: &Target, number: u32) -> Option<()> {
+    async fn bind_email(&mut self, target: &Target, number: u32) -> Option<()> {
         let email = format!("mail-{number}@example.com");
-        let sent = self.make(target, SEND_MAIL, json!({ "email": email }), None).await?;
+        let sent = self.call(target, SEND_MAIL, json!({ "email": email }), None).await?;
         let (code, proof) = self.code(&email, "70").await?;
         let body = json!({ "verification": sent["verification"], "code": code });
-        self.make(target, VERIFY_MAIL, body, Some(proof)).await?;
+        self.call(target, VERIFY_MAIL, body, Some(proof)).await?;
         self.email = email;
         Some(())
     }
 
-    /// The code that was sent there, and its partition key.
+    /// Waits for a code sent to `to` and returns it with its partition key.
     async fn code(&mut self, to: &str, flag: &str) -> Option<(String, String)> {
         let kind = if to.contains('@') { "email" } else { "phone" };
         let proof = format!("code#{kind}#{to}#{flag}");
@@ -269,27 +272,27 @@ impl Member {
         Some((code?, proof))
     }
 
-    /// Makes a call, which spends `proof`, and answers the body of a success.
-    async fn make(
+    /// Sends a request whose success consumes `proof`, and returns the body of a success.
+    async fn call(
         &mut self,
         target: &Target,
         endpoint: Endpoint,
         body: Value,
         proof: Option<String>,
     ) -> Option<Value> {
-        let answer = target.call(endpoint, &self.token, body).await;
-        self.note(answer, proof)
+        let response = target.call(endpoint, &self.token, body).await;
+        self.record(response, proof)
     }
 
-    fn note(&mut self, answer: Answer, proof: Option<String>) -> Option<Value> {
-        let body = answer.is_success().then(|| answer.body.clone());
+    fn record(&mut self, response: Response, proof: Option<String>) -> Option<Value> {
+        let body = response.is_success().then(|| response.body.clone());
         if let (Some(_), Some(proof)) = (&body, proof) {
             self.proofs.insert(proof, false);
         }
-        if let Some(token) = answer.body["token"].as_str() {
+        if let Some(token) = response.body["token"].as_str() {
             token.clone_into(&mut self.token);
         }
-        self.answers.push(answer);
+        self.responses.push(response);
         body
     }
 }
