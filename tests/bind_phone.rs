@@ -25,7 +25,7 @@ async fn without_phone(bundle: &Bundle) -> Member {
 }
 
 #[tokio::test]
-async fn the_documents_two_calls_bind_a_phone() {
+async fn bind_phone_with_documented_calls_succeeds() {
     let bundle = Bundle::start().await;
     let member = without_phone(&bundle).await;
 
@@ -48,7 +48,7 @@ async fn the_documents_two_calls_bind_a_phone() {
 }
 
 #[tokio::test]
-async fn a_replaced_phone_is_free_again_and_the_new_one_takes_its_place() {
+async fn replaced_phone_becomes_free_for_other_members() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     bound(&bundle, &member, NEW_PHONE).await;
@@ -65,7 +65,7 @@ async fn a_replaced_phone_is_free_again_and_the_new_one_takes_its_place() {
 }
 
 #[tokio::test]
-async fn a_recovery_code_goes_to_the_new_phone_and_no_longer_to_the_old_one() {
+async fn recovery_code_goes_only_to_the_new_phone() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     bound(&bundle, &member, NEW_PHONE).await;
@@ -82,7 +82,7 @@ async fn a_recovery_code_goes_to_the_new_phone_and_no_longer_to_the_old_one() {
 }
 
 #[tokio::test]
-async fn every_session_outlives_another_phone() {
+async fn sessions_survive_a_phone_change() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let elsewhere = bundle.logged_in(&member, 86_400).await;
@@ -95,7 +95,7 @@ async fn every_session_outlives_another_phone() {
 }
 
 #[tokio::test]
-async fn the_old_phone_the_new_one_and_the_mail_address_are_told() {
+async fn phone_change_notifies_both_phones_and_the_email() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     bound(&bundle, &member, NEW_PHONE).await;
@@ -105,7 +105,7 @@ async fn the_old_phone_the_new_one_and_the_mail_address_are_told() {
 }
 
 #[tokio::test]
-async fn a_phone_is_the_same_however_it_is_typed() {
+async fn phone_format_does_not_affect_binding() {
     let bundle = Bundle::start().await;
     let member = without_phone(&bundle).await;
     let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
@@ -114,7 +114,7 @@ async fn a_phone_is_the_same_however_it_is_typed() {
 }
 
 #[tokio::test]
-async fn each_refusal_names_its_parameter_and_binds_nothing() {
+async fn invalid_bind_names_its_parameter_and_binds_nothing() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (verification, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
@@ -141,7 +141,7 @@ async fn each_refusal_names_its_parameter_and_binds_nothing() {
 }
 
 #[tokio::test]
-async fn each_refusal_of_a_code_names_its_parameter_and_sends_nothing() {
+async fn invalid_send_names_its_parameter_and_sends_nothing() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (member, nobody, forged) = (Some(member.token.as_str()), None, Some("a.b.c"));
@@ -166,7 +166,7 @@ async fn each_refusal_of_a_code_names_its_parameter_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn the_next_code_to_a_phone_waits_for_120_seconds_whoever_asks_and_whatever_for() {
+async fn resend_cooldown_covers_every_caller_and_purpose() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let other = bundle.other_member().await;
@@ -188,7 +188,7 @@ async fn the_next_code_to_a_phone_waits_for_120_seconds_whoever_asks_and_whateve
 }
 
 #[tokio::test]
-async fn a_verification_that_is_sent_along_must_be_the_codes_own() {
+async fn verification_must_belong_to_the_code() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let other = bundle.other_member().await;
@@ -225,7 +225,7 @@ async fn a_verification_that_is_sent_along_must_be_the_codes_own() {
 }
 
 #[tokio::test]
-async fn a_browsers_leftover_cookie_is_no_obstacle() {
+async fn leftover_cookie_does_not_block_binding() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
@@ -235,7 +235,7 @@ async fn a_browsers_leftover_cookie_is_no_obstacle() {
 }
 
 #[tokio::test]
-async fn a_code_of_another_purpose_or_for_another_member_is_refused() {
+async fn code_of_another_purpose_or_member_is_refused() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let other = bundle.other_member().await;
@@ -257,7 +257,7 @@ async fn a_code_of_another_purpose_or_for_another_member_is_refused() {
 }
 
 #[tokio::test]
-async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_at() {
+async fn wrong_codes_count_down_to_the_attempt_limit() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
@@ -274,7 +274,7 @@ async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_a
 }
 
 #[tokio::test]
-async fn a_code_is_good_for_300_seconds_and_once() {
+async fn code_works_once_within_300_seconds() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
@@ -290,7 +290,7 @@ async fn a_code_is_good_for_300_seconds_and_once() {
 }
 
 #[tokio::test]
-async fn an_old_login_replaces_a_phone_by_the_password_alone() {
+async fn old_login_replaces_a_phone_only_with_password() {
     let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "2")]).await;
     let member = bundle.member().await;
     let old = bundle.logged_in(&member, 901).await;
@@ -308,7 +308,7 @@ async fn an_old_login_replaces_a_phone_by_the_password_alone() {
 }
 
 #[tokio::test]
-async fn wrong_passwords_beside_a_code_are_counted_as_everywhere() {
+async fn wrong_passwords_beside_a_code_reach_the_lockout() {
     let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "2")]).await;
     let old = bundle.logged_in(&bundle.member().await, 901).await;
     let (_, code) = bundle.ask_by_sms(Some(&old), NEW_PHONE).await;
@@ -323,7 +323,7 @@ async fn wrong_passwords_beside_a_code_are_counted_as_everywhere() {
 }
 
 #[tokio::test]
-async fn a_password_that_was_kept_at_a_lower_cost_is_kept_at_todays_once_it_was_right() {
+async fn correct_password_upgrades_a_cheaper_hash() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let policy = PasswordPolicy { min_code_points: 6, memory_kib: 7 * 1024, passes: 1 };
@@ -341,14 +341,14 @@ async fn a_password_that_was_kept_at_a_lower_cost_is_kept_at_todays_once_it_was_
 }
 
 #[tokio::test]
-async fn a_login_of_the_last_15_minutes_needs_no_password() {
+async fn recent_login_replaces_a_phone_without_password() {
     let bundle = Bundle::start().await;
     let recent = bundle.logged_in(&bundle.member().await, 870).await;
     bound(&bundle, &recent, NEW_PHONE).await;
 }
 
 #[tokio::test]
-async fn an_old_login_binds_the_first_phone_and_the_same_one_again() {
+async fn old_login_may_bind_first_or_same_phone() {
     let bundle = Bundle::start().await;
     let old = bundle.logged_in(&without_phone(&bundle).await, 86_400).await;
     bound(&bundle, &old, NEW_PHONE).await;
@@ -362,7 +362,7 @@ async fn an_old_login_binds_the_first_phone_and_the_same_one_again() {
 }
 
 #[tokio::test]
-async fn only_who_proves_to_hold_a_phone_is_told_that_another_member_has_it() {
+async fn only_a_correct_code_reveals_phone_in_use() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let other = bundle.other_member().await;
@@ -384,7 +384,7 @@ async fn only_who_proves_to_hold_a_phone_is_told_that_another_member_has_it() {
 }
 
 #[tokio::test]
-async fn of_40_who_want_one_phone_at_once_one_gets_it() {
+async fn concurrent_claims_bind_a_phone_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let other = bundle.other_member().await;
@@ -417,7 +417,7 @@ async fn of_40_who_want_one_phone_at_once_one_gets_it() {
 }
 
 #[tokio::test]
-async fn two_phones_at_once_leave_the_member_with_one_and_the_other_free() {
+async fn concurrent_bindings_leave_the_member_one_phone() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let phones = [NEW_PHONE, OTHER_PHONE];
@@ -440,7 +440,7 @@ async fn two_phones_at_once_leave_the_member_with_one_and_the_other_free() {
 }
 
 #[tokio::test]
-async fn of_40_right_tries_at_once_one_wins() {
+async fn concurrent_correct_codes_bind_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
@@ -452,7 +452,7 @@ async fn of_40_right_tries_at_once_one_wins() {
 }
 
 #[tokio::test]
-async fn a_phone_that_was_just_bound_is_the_members_in_every_other_call() {
+async fn bound_phone_applies_to_every_other_call() {
     let bundle = Bundle::start().await;
     let member = without_phone(&bundle).await;
     bound(&bundle, &member, NEW_PHONE).await;

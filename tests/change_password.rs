@@ -9,7 +9,7 @@ async fn change(bundle: &Bundle, member: &Member, body: &Value) -> crate::bundle
 }
 
 #[tokio::test]
-async fn the_documents_call_answers_as_documented_and_renews_the_session() {
+async fn documented_call_succeeds_and_renews_the_session() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
@@ -30,7 +30,7 @@ async fn the_documents_call_answers_as_documented_and_renews_the_session() {
 }
 
 #[tokio::test]
-async fn each_refusal_names_its_parameter_and_changes_nothing() {
+async fn invalid_change_names_its_parameter_and_changes_nothing() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     assert_eq!(bundle.call(Method::PUT, CHANGE).send().await.refusal(), (401, "INVALID_TOKEN"));
@@ -56,7 +56,7 @@ async fn each_refusal_names_its_parameter_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_in_the_store_is_told_so() {
+async fn removed_member_gets_user_not_found() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let gone = json!({ "Key": { "pk": { "S": format!("member#{}", member.id) }, "sk": { "S": "member" } } });
@@ -66,7 +66,7 @@ async fn whoever_is_not_in_the_store_is_told_so() {
 }
 
 #[tokio::test]
-async fn ten_wrong_in_a_row_lock_this_sessions_checks_for_15_minutes() {
+async fn ten_wrong_passwords_lock_the_session_15_minutes() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let bad = json!({ "oldPassword": "wrong", "newPasswordFirst": NEW_PASSWORD });
@@ -85,7 +85,7 @@ async fn ten_wrong_in_a_row_lock_this_sessions_checks_for_15_minutes() {
 }
 
 #[tokio::test]
-async fn the_right_password_ends_the_row() {
+async fn correct_password_resets_the_failure_count() {
     let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "2")]).await;
     let mut member = bundle.member().await;
     let mut passwords = [OLD_PASSWORD, NEW_PASSWORD];
@@ -99,7 +99,7 @@ async fn the_right_password_ends_the_row() {
 }
 
 #[tokio::test]
-async fn the_old_password_again_as_the_new_one_is_refused_without_a_try() {
+async fn unchanged_password_is_refused_without_an_attempt() {
     let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "1")]).await;
     let member = bundle.member().await;
     for _ in 0..2 {
@@ -111,7 +111,7 @@ async fn the_old_password_again_as_the_new_one_is_refused_without_a_try() {
 }
 
 #[tokio::test]
-async fn of_8_changes_at_once_one_wins() {
+async fn concurrent_changes_succeed_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let answers = bundle

@@ -12,7 +12,7 @@ async fn change(bundle: &Bundle, member: &Member, body: &Value) -> crate::bundle
 }
 
 #[tokio::test]
-async fn the_documents_example_works_as_printed() {
+async fn documented_example_works_as_printed() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
 
@@ -39,7 +39,7 @@ async fn the_documents_example_works_as_printed() {
 }
 
 #[tokio::test]
-async fn a_session_is_needed_and_dies_with_the_change() {
+async fn session_is_required_and_revoked_by_the_change() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     for path in [SEND, CHANGE_BY_MESSAGE] {
@@ -59,7 +59,7 @@ async fn a_session_is_needed_and_dies_with_the_change() {
 }
 
 #[tokio::test]
-async fn the_session_goes_in_either_header_or_the_body() {
+async fn session_is_accepted_in_headers_and_body() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let call = || bundle.call(Method::POST, CHANGE_BY_MESSAGE);
@@ -77,7 +77,7 @@ async fn the_session_goes_in_either_header_or_the_body() {
 }
 
 #[tokio::test]
-async fn checks_come_in_the_documented_order() {
+async fn checks_run_in_the_documented_order() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;
@@ -106,7 +106,7 @@ async fn checks_come_in_the_documented_order() {
 }
 
 #[tokio::test]
-async fn an_unacceptable_password_never_costs_the_code() {
+async fn unacceptable_password_does_not_consume_the_code() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;
@@ -126,7 +126,7 @@ async fn an_unacceptable_password_never_costs_the_code() {
 }
 
 #[tokio::test]
-async fn the_old_password_is_not_needed_but_must_be_right_if_sent() {
+async fn old_password_is_optional_but_must_be_correct() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;
@@ -138,7 +138,7 @@ async fn the_old_password_is_not_needed_but_must_be_right_if_sent() {
 }
 
 #[tokio::test]
-async fn a_right_old_password_is_no_failure() {
+async fn correct_old_password_is_not_a_failure() {
     let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "1")]).await;
     let mut member = bundle.member().await;
     for [old, new] in [[OLD_PASSWORD, NEW_PASSWORD], [NEW_PASSWORD, OLD_PASSWORD]] {
@@ -150,7 +150,7 @@ async fn a_right_old_password_is_no_failure() {
 }
 
 #[tokio::test]
-async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_at() {
+async fn wrong_codes_count_down_to_the_attempt_limit() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;
@@ -169,7 +169,7 @@ async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_a
 }
 
 #[tokio::test]
-async fn another_code_waits_for_120_seconds_and_replaces_the_one_before() {
+async fn resend_waits_120_seconds_and_replaces_the_code() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, first) = bundle.ask(&member).await;
@@ -190,7 +190,7 @@ async fn another_code_waits_for_120_seconds_and_replaces_the_one_before() {
 }
 
 #[tokio::test]
-async fn a_code_is_good_for_300_seconds_even_if_it_was_not_swept() {
+async fn code_expires_after_300_seconds_before_ttl_deletion() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;
@@ -206,7 +206,7 @@ async fn a_code_is_good_for_300_seconds_even_if_it_was_not_swept() {
 }
 
 #[tokio::test]
-async fn a_code_lives_and_waits_as_long_as_the_settings_say() {
+async fn settings_determine_code_lifetime_cooldown_and_length() {
     let bundle =
         Bundle::with(&[("CODE_TTL_SECONDS", "1"), ("RESEND_AFTER_SECONDS", "1"), ("CODE_LENGTH", "10")])
             .await;
@@ -217,7 +217,7 @@ async fn a_code_lives_and_waits_as_long_as_the_settings_say() {
 }
 
 #[tokio::test]
-async fn a_code_works_once() {
+async fn code_works_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;
@@ -228,7 +228,7 @@ async fn a_code_works_once() {
 }
 
 #[tokio::test]
-async fn of_40_right_tries_at_once_one_wins() {
+async fn concurrent_correct_codes_change_the_password_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;
@@ -248,7 +248,7 @@ async fn of_40_right_tries_at_once_one_wins() {
 }
 
 #[tokio::test]
-async fn of_40_wrong_tries_at_once_five_are_looked_at() {
+async fn concurrent_wrong_codes_get_five_attempts() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;
@@ -262,7 +262,7 @@ async fn of_40_wrong_tries_at_once_five_are_looked_at() {
 }
 
 #[tokio::test]
-async fn of_40_sends_at_once_one_leaves() {
+async fn concurrent_sends_send_one_code() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let answers = bundle
@@ -279,7 +279,7 @@ async fn of_40_sends_at_once_one_leaves() {
 }
 
 #[tokio::test]
-async fn failures_of_a_day_are_counted_across_codes_and_right_ones_are_not() {
+async fn daily_failures_count_across_codes_but_not_successes() {
     let bundle = Bundle::with(&[("FAILURES_PER_DAY", "3"), ("SENDS_PER_HOUR", "10")]).await;
     let mut member = bundle.member().await;
     // Right tries, whose count is given back.
@@ -308,7 +308,7 @@ async fn failures_of_a_day_are_counted_across_codes_and_right_ones_are_not() {
 }
 
 #[tokio::test]
-async fn a_member_without_a_phone_is_asked_for_one() {
+async fn member_without_phone_gets_phone_required() {
     let bundle = Bundle::start().await;
     let member = bundle.member_with(json!({ "password": OLD_PASSWORD })).await;
     let refused = bundle.call(Method::POST, SEND).session(&member.token).send().await;
@@ -316,7 +316,7 @@ async fn a_member_without_a_phone_is_asked_for_one() {
 }
 
 #[tokio::test]
-async fn a_change_is_recorded_and_the_member_is_told() {
+async fn change_is_recorded_and_the_member_is_notified() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;

@@ -30,7 +30,7 @@ async fn replace_phone(bundle: &Bundle, member: &Member) -> Answer {
 }
 
 #[tokio::test]
-async fn a_login_service_whose_clock_is_five_minutes_off_issues_good_sessions() {
+async fn sessions_are_valid_despite_five_minute_skew() {
     for seconds_ago in [FIVE_MINUTES, -FIVE_MINUTES] {
         let bundle = Bundle::start().await;
         let member = bundle.logged_in(&bundle.member().await, seconds_ago).await;
@@ -41,7 +41,7 @@ async fn a_login_service_whose_clock_is_five_minutes_off_issues_good_sessions() 
 }
 
 #[tokio::test]
-async fn a_login_that_is_yet_to_come_is_none() {
+async fn login_in_the_future_is_invalid() {
     let bundle = Bundle::start().await;
     let member = bundle.logged_in(&bundle.member().await, -2 * FIVE_MINUTES).await;
     let call = bundle.call(Method::GET, SEND_CODE).session(&member.token);
@@ -49,7 +49,7 @@ async fn a_login_that_is_yet_to_come_is_none() {
 }
 
 #[tokio::test]
-async fn a_code_from_a_fast_clock_lives_for_ten_minutes_at_the_most() {
+async fn code_from_fast_clock_expires_within_ten_minutes() {
     let bundle = Bundle::start().await;
     bundle.member().await;
     let asked = bundle.ask_by_sms(None, PHONE).await;
@@ -64,7 +64,7 @@ async fn a_code_from_a_fast_clock_lives_for_ten_minutes_at_the_most() {
 }
 
 #[tokio::test]
-async fn a_code_from_a_slow_clock_may_end_early_and_is_asked_for_again() {
+async fn code_from_slow_clock_may_expire_early() {
     let bundle = Bundle::start().await;
     bundle.member().await;
     let asked = bundle.ask_by_sms(None, PHONE).await;
@@ -77,7 +77,7 @@ async fn a_code_from_a_slow_clock_may_end_early_and_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_wait_differs_by_no_more_than_the_clocks() {
+async fn waits_differ_by_at_most_the_clock_skew() {
     let bundle = Bundle::with(&MANY).await;
     let Change { member, .. } = Change::of(Kind::PayPasswordByOld, &bundle).await;
     let update = async |old: &str| {
@@ -107,7 +107,7 @@ async fn a_wait_differs_by_no_more_than_the_clocks() {
 }
 
 #[tokio::test]
-async fn what_ended_long_ago_and_was_not_swept_counts_as_gone() {
+async fn expired_items_count_as_deleted_before_ttl_deletion() {
     let bundle = Bundle::with(&[("PAY_PASSWORD_MAX_FAILURES", "1"), ("CODE_MAX_ATTEMPTS", "1")]).await;
     let member =
         bundle.member_with(json!({ "phone": PHONE, "password": OLD_PASSWORD, "payPassword": PIN })).await;

@@ -53,7 +53,7 @@ fn routes() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[tokio::test]
-async fn a_page_of_the_origin_reads_successes_refusals_and_failures() {
+async fn allowed_origin_reads_successes_refusals_and_failures() {
     let bundle = Bundle::with(&SET).await;
     let member = bundle.member().await;
     let change = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
@@ -86,7 +86,7 @@ async fn a_page_of_the_origin_reads_successes_refusals_and_failures() {
 }
 
 #[tokio::test]
-async fn even_what_is_no_request_is_answered_readably() {
+async fn response_to_an_invalid_event_is_readable() {
     let bundle = Bundle::with(&SET).await;
     let answer = bundle.invoke("send-mail", &json!({ "no": "request" })).await.body;
     assert_eq!(answer["statusCode"], 400);
@@ -96,7 +96,7 @@ async fn even_what_is_no_request_is_answered_readably() {
 }
 
 #[tokio::test]
-async fn a_browser_is_told_which_calls_a_page_of_the_origin_may_make() {
+async fn preflight_allows_the_methods_of_each_path() {
     let bundle = Bundle::with(&SET).await;
     let routes = routes();
     assert!(routes.len() > 8, "{routes:?}");
@@ -117,7 +117,7 @@ async fn a_browser_is_told_which_calls_a_page_of_the_origin_may_make() {
 }
 
 #[tokio::test]
-async fn without_the_setting_no_page_of_another_origin_may_call() {
+async fn cross_origin_calls_are_refused_without_the_setting() {
     let bundle = Bundle::start().await;
     let asked = preflight(&bundle, SEND_MAIL, "POST").await;
     assert_eq!(asked.status, 403);

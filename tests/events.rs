@@ -65,7 +65,7 @@ async fn with_member(function: &str) -> (Bundle, Member) {
 }
 
 #[tokio::test]
-async fn every_event_file_is_answered_as_its_name_says() {
+async fn event_files_get_the_response_they_are_named() {
     for (function, success, refusal) in functions() {
         let function = function.as_str();
         for case in ["success", "http-api"] {
@@ -82,7 +82,7 @@ async fn every_event_file_is_answered_as_its_name_says() {
 }
 
 #[tokio::test]
-async fn the_event_of_a_link_that_is_opened_is_answered_with_a_page() {
+async fn opened_link_event_returns_a_page() {
     let (bundle, member) = with_member("verify-mail").await;
     let event = filled(&bundle, &member, "verify-mail", "page").await;
     let answer = bundle.invoke("verify-mail", &event).await;
@@ -91,7 +91,7 @@ async fn the_event_of_a_link_that_is_opened_is_answered_with_a_page() {
 }
 
 #[tokio::test]
-async fn the_events_of_the_stream_are_delivered() {
+async fn stream_events_are_delivered() {
     let bundle = Bundle::start().await;
     for case in ["changed", "empty"] {
         let delivered = invoke(&bundle, "deliver-notices", case).await;
@@ -102,7 +102,7 @@ async fn the_events_of_the_stream_are_delivered() {
 }
 
 #[test]
-fn there_are_no_event_files_but_those() {
+fn event_folders_contain_no_other_files() {
     let mut found: Vec<PathBuf> = Vec::new();
     for function in fs::read_dir(root().join("events")).unwrap() {
         found.extend(fs::read_dir(function.unwrap().path()).unwrap().map(|file| file.unwrap().path()));
@@ -121,7 +121,7 @@ async fn refused_through(bundle: &Bundle, event: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_load_balancer_and_a_function_url_are_served() {
+async fn load_balancer_and_function_url_events_are_served() {
     let bundle = Bundle::start().await;
     let load_balancer = json!({
         "requestContext": { "elb": { "targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/a/b" } },
@@ -139,7 +139,7 @@ async fn a_load_balancer_and_a_function_url_are_served() {
 }
 
 #[tokio::test]
-async fn the_source_address_is_the_gateways_word_and_not_the_callers() {
+async fn source_address_comes_from_the_gateway() {
     let bundle = Bundle::start().await;
     let member = bundle.member_with(json!({ "password": OLD_PASSWORD })).await;
     let load_balancer = json!({
@@ -157,7 +157,7 @@ async fn the_source_address_is_the_gateways_word_and_not_the_callers() {
 }
 
 #[tokio::test]
-async fn a_request_whose_body_looks_like_a_ping_is_a_request() {
+async fn request_that_resembles_a_ping_is_served() {
     let bundle = Bundle::start().await;
     let mut request: Value = serde_json::from_str(&event("change-password", "refusal")).unwrap();
     request["body"] = json!(r#"{"source":"aws.scheduler","warmer":true}"#);
@@ -167,7 +167,7 @@ async fn a_request_whose_body_looks_like_a_ping_is_a_request() {
 }
 
 #[tokio::test]
-async fn no_event_crashes_a_function() {
+async fn malformed_events_do_not_crash_the_function() {
     let bundle = Bundle::start().await;
     let request: Value = serde_json::from_str(&event("change-password", "refusal")).unwrap();
     let with = |path: &str, value: Value| {

@@ -7,7 +7,7 @@ use std::fs;
 mod targets;
 
 #[test]
-fn no_input_of_the_corpora_breaks_what_its_target_holds_true() {
+fn corpus_inputs_hold_the_invariants_of_their_target() {
     for (name, target) in targets::TARGETS {
         let corpus: Vec<_> =
             fs::read_dir(root().join("fuzz/corpus").join(name)).unwrap().map(|file| file.unwrap()).collect();
@@ -21,7 +21,7 @@ fn no_input_of_the_corpora_breaks_what_its_target_holds_true() {
 }
 
 #[test]
-fn every_target_is_fuzzed_and_replayed() {
+fn every_fuzz_target_is_replayed() {
     let mut fuzzed: Vec<_> = fs::read_dir(root().join("fuzz/fuzz_targets"))
         .unwrap()
         .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())

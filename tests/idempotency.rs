@@ -33,7 +33,7 @@ async fn audit(bundle: &Bundle, member: &Member) -> usize {
 }
 
 #[tokio::test]
-async fn a_send_that_is_repeated_sends_one_message() {
+async fn repeated_send_sends_one_message() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let by_session = || keyed(&bundle, Method::POST, SEND, KEY).session(&member.token);
@@ -49,7 +49,7 @@ async fn a_send_that_is_repeated_sends_one_message() {
 }
 
 #[tokio::test]
-async fn a_browser_that_repeats_itself_goes_on_with_the_same_cookie() {
+async fn repeated_browser_calls_continue_with_the_same_cookie() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let mut jar = Jar::new();
@@ -73,7 +73,7 @@ async fn a_browser_that_repeats_itself_goes_on_with_the_same_cookie() {
 }
 
 #[tokio::test]
-async fn a_change_that_is_repeated_is_made_once_and_gives_the_same_session() {
+async fn repeated_change_applies_once_with_the_same_session() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
@@ -90,7 +90,7 @@ async fn a_change_that_is_repeated_is_made_once_and_gives_the_same_session() {
 }
 
 #[tokio::test]
-async fn a_code_that_is_repeated_is_spent_once() {
+async fn repeated_code_is_consumed_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;
@@ -114,7 +114,7 @@ async fn a_code_that_is_repeated_is_spent_once() {
 }
 
 #[tokio::test]
-async fn a_wrong_try_that_is_repeated_is_counted_once() {
+async fn repeated_wrong_attempt_is_counted_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member_with(json!({ "phone": PHONE, "payPassword": PIN })).await;
     let (phone_info, code) = bundle.ask(&member).await;
@@ -133,7 +133,7 @@ async fn a_wrong_try_that_is_repeated_is_counted_once() {
 }
 
 #[tokio::test]
-async fn what_time_or_a_login_cures_is_asked_anew() {
+async fn temporary_refusals_are_evaluated_again() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     bundle.ask(&member).await;
@@ -153,7 +153,7 @@ async fn what_time_or_a_login_cures_is_asked_anew() {
 }
 
 #[tokio::test]
-async fn another_request_under_the_same_key_is_refused_and_changes_nothing() {
+async fn reused_key_with_another_request_is_refused() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let call = |path: &str, body: &Value| {
@@ -177,7 +177,7 @@ async fn another_request_under_the_same_key_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn keys_of_two_members_have_nothing_to_do_with_one_another() {
+async fn keys_are_scoped_to_the_member() {
     let bundle = Bundle::start().await;
     let members = [bundle.member().await, bundle.other_member().await];
     for member in &members {
@@ -188,7 +188,7 @@ async fn keys_of_two_members_have_nothing_to_do_with_one_another() {
 }
 
 #[tokio::test]
-async fn of_40_repetitions_at_once_one_has_an_effect_and_all_have_its_answer() {
+async fn concurrent_repeats_apply_once_and_share_the_response() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
@@ -208,7 +208,7 @@ async fn of_40_repetitions_at_once_one_has_an_effect_and_all_have_its_answer() {
 }
 
 #[tokio::test]
-async fn a_key_has_1_to_255_visible_characters() {
+async fn key_must_have_1_to_255_visible_characters() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let body = json!({ "payPasswordFirst": PIN });
@@ -221,7 +221,7 @@ async fn a_key_has_1_to_255_visible_characters() {
 }
 
 #[tokio::test]
-async fn a_reader_of_the_table_finds_no_answer_in_it_and_a_day_later_nothing() {
+async fn stored_responses_are_encrypted_and_last_one_day() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let asked = bundle.ask_by_sms(None, PHONE).await;
@@ -245,7 +245,7 @@ fn once(change: &Change, bundle: &Bundle) -> Call {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_lost_after_its_change_is_found_again() {
+async fn response_lost_after_its_change_is_replayed() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
     for kind in Kind::ALL {
         let change = Change::of(kind, &bundle).await;
@@ -259,7 +259,7 @@ async fn an_answer_that_was_lost_after_its_change_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_repetition_tells_what_became_of_a_request_whose_function_died() {
+async fn repeat_after_a_crash_returns_the_true_outcome() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
     for (fault, is_made) in [(Fault::HangAfter, true), (Fault::HangBefore, false)] {
         let change = Change::of(Kind::PasswordByMessage, &bundle).await;
@@ -283,7 +283,7 @@ async fn a_repetition_tells_what_became_of_a_request_whose_function_died() {
 }
 
 #[tokio::test]
-async fn a_send_is_answered_even_if_its_answer_cannot_be_kept() {
+async fn send_succeeds_even_if_its_response_is_unstored() {
     let (proxy, bundle) = Proxy::between(STORE, &[]).await;
     let member = bundle.member().await;
     // The first keeps the code; the others are the tries to keep the answer.

@@ -28,7 +28,7 @@ fn secret(current: &str, keys: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_an_earlier_key_made_is_good_until_that_key_is_removed() {
+async fn earlier_key_verifies_until_it_is_removed() {
     let (third_phone, fourth_phone, fifth_phone) = ("13912345678", "13712345678", "13612345678");
     let data = data_file("rotation");
 
@@ -139,7 +139,7 @@ impl SecretsManager {
 }
 
 #[tokio::test]
-async fn a_secret_that_cannot_be_read_stops_the_function_with_one_line_that_says_why() {
+async fn unreadable_secret_stops_the_function_with_the_cause() {
     let refused = |code: &str| {
         let message = "User: arn:aws:iam::123456789012:user/hunter2 is not authorized";
         Some((StatusCode::BAD_REQUEST, json!({ "__type": code, "Message": message })))
@@ -194,7 +194,7 @@ async fn a_secret_that_cannot_be_read_stops_the_function_with_one_line_that_says
 }
 
 #[tokio::test]
-async fn the_secret_is_read_once_a_process_however_many_requests_it_serves() {
+async fn secret_is_read_once_per_process() {
     let keys = secret("a", "a");
     let answer = json!({ "ARN": ARN, "SecretString": keys });
     let SecretsManager { url, requests } = SecretsManager::answering(Some((StatusCode::OK, answer))).await;

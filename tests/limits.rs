@@ -50,7 +50,7 @@ async fn ask_from(bundle: &Bundle, source: &str, phone: &str) -> (u64, Value) {
 }
 
 #[tokio::test]
-async fn a_phone_is_sent_five_codes_in_any_hour_and_ten_in_any_day_whoever_asks_for_what() {
+async fn phone_gets_five_codes_hourly_and_ten_daily() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     for number in 0..5 {
@@ -86,7 +86,7 @@ async fn a_phone_is_sent_five_codes_in_any_hour_and_ten_in_any_day_whoever_asks_
 }
 
 #[tokio::test]
-async fn a_member_asks_for_ten_codes_in_a_day_whatever_destinations() {
+async fn member_requests_at_most_ten_codes_daily() {
     let bundle = Bundle::start().await;
     let member = bundle.member_with(json!({})).await;
     let other = bundle.member_with(json!({})).await;
@@ -105,7 +105,7 @@ async fn a_member_asks_for_ten_codes_in_a_day_whatever_destinations() {
 }
 
 #[tokio::test]
-async fn of_several_waits_the_longest_is_told() {
+async fn longest_of_several_waits_is_returned() {
     let bundle = Bundle::with(&[("MEMBER_SENDS_PER_DAY", "1")]).await;
     let member = bundle.member().await;
     bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();
@@ -114,7 +114,7 @@ async fn of_several_waits_the_longest_is_told() {
 }
 
 #[tokio::test]
-async fn a_source_address_asks_for_thirty_codes_in_an_hour_by_the_gateways_own_word() {
+async fn source_address_requests_thirty_codes_hourly() {
     let bundle = Bundle::with(&[("SOURCE_SENDS_PER_HOUR", "3")]).await;
     let end_of_hour = 3_600 - Timestamp::now().0 % 3_600;
     for number in 0..3 {
@@ -137,7 +137,7 @@ async fn a_source_address_asks_for_thirty_codes_in_an_hour_by_the_gateways_own_w
 }
 
 #[tokio::test]
-async fn a_phone_and_an_address_that_nobody_has_are_held_to_the_same_limits() {
+async fn unknown_destinations_have_the_same_limits() {
     let bundle = Bundle::with(&[("SENDS_PER_HOUR", "2")]).await;
     bundle.member().await;
     for destination in [PHONE, OTHER_PHONE, EMAIL, "nobody@example.com"] {
@@ -156,7 +156,7 @@ async fn a_phone_and_an_address_that_nobody_has_are_held_to_the_same_limits() {
 }
 
 #[tokio::test]
-async fn a_calling_code_has_a_budget_of_what_really_leaves_in_an_hour() {
+async fn calling_code_budget_counts_only_sent_codes() {
     let bundle = Bundle::with(&[("REGION_SENDS_PER_HOUR", "3"), ("ALLOWED_CALLING_CODES", "86,852")]).await;
     let member = bundle.member().await;
     for number in 0..10 {
@@ -222,7 +222,7 @@ async fn send_and_verify(bundle: &Bundle, member: &Member, sent: usize, verified
 }
 
 #[tokio::test]
-async fn a_breaker_opens_when_too_few_codes_come_back_and_closes_when_they_do() {
+async fn breaker_follows_the_share_of_verified_codes() {
     let settings =
         [("BREAKER_MIN_CODES", "6"), ("BREAKER_MIN_VERIFIED_PERCENT", "50"), ("MEMBER_SENDS_PER_DAY", "100")];
     let bundle = Bundle::with(&settings).await;
@@ -257,7 +257,7 @@ async fn a_breaker_opens_when_too_few_codes_come_back_and_closes_when_they_do() 
 }
 
 #[tokio::test]
-async fn a_breaker_that_records_refuses_nobody() {
+async fn breaker_in_record_mode_does_not_refuse() {
     let settings =
         [("BREAKER_MIN_CODES", "1"), ("BREAKER_MIN_VERIFIED_PERCENT", "100"), ("BREAKER_ACTION", "record")];
     let bundle = Bundle::with(&settings).await;
@@ -269,7 +269,7 @@ async fn a_breaker_that_records_refuses_nobody() {
 }
 
 #[tokio::test]
-async fn every_kind_of_code_that_comes_back_is_counted_once() {
+async fn every_verified_code_is_counted_once() {
     let settings = [("MEMBER_SENDS_PER_DAY", "100")];
     let bundle = Bundle::with(&settings).await;
     let member = bundle.member().await;
@@ -299,7 +299,7 @@ async fn every_kind_of_code_that_comes_back_is_counted_once() {
 }
 
 #[tokio::test]
-async fn of_40_who_ask_at_once_as_many_are_sent_to_as_the_budget_has_room_for() {
+async fn concurrent_sends_stay_within_the_budget() {
     let bundle = Bundle::with(&[("REGION_SENDS_PER_HOUR", "5"), ("SOURCE_SENDS_PER_HOUR", "1000")]).await;
     let mut members = Vec::new();
     for number in 0..40 {
@@ -319,7 +319,7 @@ async fn of_40_who_ask_at_once_as_many_are_sent_to_as_the_budget_has_room_for() 
 }
 
 #[tokio::test]
-async fn of_40_who_ask_at_once_from_one_address_as_many_are_sent_to_as_its_hour_has_room_for() {
+async fn concurrent_sends_stay_within_the_source_limit() {
     let bundle = Bundle::with(&[("SOURCE_SENDS_PER_HOUR", "5")]).await;
     let answers =
         bundle.at_once("send-code", 40, async |number| ask(&bundle, &phone(number)).send().await).await;
@@ -334,7 +334,7 @@ async fn of_40_who_ask_at_once_from_one_address_as_many_are_sent_to_as_its_hour_
 }
 
 #[tokio::test]
-async fn a_code_that_the_provider_refused_counts_for_nothing() {
+async fn code_refused_by_the_provider_counts_nowhere() {
     let settings =
         ["SENDS_PER_HOUR", "MEMBER_SENDS_PER_DAY", "SOURCE_SENDS_PER_HOUR", "REGION_SENDS_PER_HOUR"];
     let (sns, bundle) = Proxy::between(SMS, &settings.map(|name| (name, "1"))).await;
@@ -348,7 +348,7 @@ async fn a_code_that_the_provider_refused_counts_for_nothing() {
 }
 
 #[tokio::test]
-async fn a_calling_code_that_is_not_allowed_is_no_phone() {
+async fn calling_code_outside_the_list_is_refused() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     for session in [None, Some(&member)] {

@@ -22,7 +22,7 @@ fn holds(text: &str, secret: &str) -> bool {
 }
 
 #[tokio::test]
-async fn no_code_password_session_or_whole_contact_is_in_any_log_line() {
+async fn log_lines_contain_no_credential_or_whole_contact() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.ask(&member).await;
@@ -74,7 +74,7 @@ async fn no_code_password_session_or_whole_contact_is_in_any_log_line() {
 }
 
 #[tokio::test]
-async fn a_provider_that_refuses_is_logged_without_the_number_and_the_member_may_ask_again_at_once() {
+async fn refused_sms_is_logged_without_the_number() {
     let (proxy, settings) = Proxy::before("AWS_ENDPOINT_URL_SNS").await;
     let bundle = Bundle::with(&[settings.pair()]).await;
     let member = bundle.member().await;
@@ -93,7 +93,7 @@ async fn a_provider_that_refuses_is_logged_without_the_number_and_the_member_may
 }
 
 #[tokio::test]
-async fn no_call_logs_or_keeps_a_code_password_token_or_session() {
+async fn no_call_logs_or_stores_a_plaintext_secret() {
     // Ten digits are not a part of something else by chance.
     let bundle = Bundle::with(&[("CODE_LENGTH", "10")]).await;
     let Journey { secrets, kept, .. } = Journey::of(&bundle, Carrier::Json).await;
@@ -109,7 +109,7 @@ async fn no_call_logs_or_keeps_a_code_password_token_or_session() {
 }
 
 #[tokio::test]
-async fn providers_that_refuse_every_message_are_logged_without_whom_it_was_for() {
+async fn refused_messages_are_logged_without_the_recipient() {
     let (_sns, sms) = Proxy::before("AWS_ENDPOINT_URL_SNS").await;
     let (_ses, mail) = Proxy::before("AWS_ENDPOINT_URL_SESV2").await;
     let bundle = Bundle::with(&[sms.pair(), mail.pair()]).await;
@@ -138,7 +138,7 @@ async fn providers_that_refuse_every_message_are_logged_without_whom_it_was_for(
 }
 
 #[tokio::test]
-async fn what_is_broken_in_the_store_is_logged_without_what_was_asked() {
+async fn corrupt_items_are_logged_without_the_request() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let asked = [bundle.ask_by_sms(None, PHONE).await, bundle.ask_by_mail(None, EMAIL).await];

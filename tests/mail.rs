@@ -27,7 +27,7 @@ pub async fn without_email(bundle: &Bundle) -> Member {
 }
 
 #[tokio::test]
-async fn an_app_verifies_with_the_code_as_documented() {
+async fn app_verifies_with_the_code_as_documented() {
     let bundle = Bundle::start().await;
     let member = without_email(&bundle).await;
     let asked = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
@@ -37,7 +37,7 @@ async fn an_app_verifies_with_the_code_as_documented() {
 }
 
 #[tokio::test]
-async fn a_mail_has_code_and_link_in_the_language_of_who_asked() {
+async fn email_has_code_and_link_in_the_language() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     for (who, address) in [(Some(&member), NEW_EMAIL), (None, EMAIL)] {
@@ -59,7 +59,7 @@ async fn a_mail_has_code_and_link_in_the_language_of_who_asked() {
 }
 
 #[tokio::test]
-async fn each_refusal_of_a_mail_names_its_parameter_and_sends_nothing() {
+async fn invalid_send_names_its_parameter_and_sends_nothing() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     for who in [None, Some(&member)] {
@@ -80,7 +80,7 @@ async fn each_refusal_of_a_mail_names_its_parameter_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn the_next_mail_to_an_address_waits_for_120_seconds() {
+async fn resend_to_an_address_waits_120_seconds() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     bundle.ask_by_mail(Some(&member), EMAIL).await;
@@ -97,7 +97,7 @@ async fn the_next_mail_to_an_address_waits_for_120_seconds() {
 }
 
 #[tokio::test]
-async fn each_refusal_to_verify_names_its_parameter_and_binds_nothing() {
+async fn invalid_verification_names_its_parameter_and_binds_nothing() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (to_bind_a_phone, _) = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await;
@@ -133,7 +133,7 @@ async fn each_refusal_to_verify_names_its_parameter_and_binds_nothing() {
 }
 
 #[tokio::test]
-async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_at() {
+async fn wrong_codes_count_down_to_the_attempt_limit() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     for who in [Some(&member), None] {
@@ -150,7 +150,7 @@ async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_a
 }
 
 #[tokio::test]
-async fn a_code_is_good_for_600_seconds_and_once() {
+async fn code_works_once_within_600_seconds() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let asked = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
@@ -165,7 +165,7 @@ async fn a_code_is_good_for_600_seconds_and_once() {
 }
 
 #[tokio::test]
-async fn a_replaced_address_is_free_again_and_all_three_are_told() {
+async fn replaced_email_becomes_free_and_all_are_notified() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     bound(&bundle, &member, NEW_EMAIL).await;
@@ -190,7 +190,7 @@ async fn a_replaced_address_is_free_again_and_all_three_are_told() {
 }
 
 #[tokio::test]
-async fn the_address_that_is_bound_already_can_be_verified_again() {
+async fn bound_email_can_be_verified_again() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     bound(&bundle, &member, EMAIL).await;
@@ -199,7 +199,7 @@ async fn the_address_that_is_bound_already_can_be_verified_again() {
 }
 
 #[tokio::test]
-async fn of_40_verifications_at_once_one_binds() {
+async fn concurrent_verifications_bind_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let asked = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
@@ -209,7 +209,7 @@ async fn of_40_verifications_at_once_one_binds() {
 }
 
 #[tokio::test]
-async fn a_provider_that_refuses_is_told_to_a_member_who_may_ask_again_at_once() {
+async fn refused_email_is_reported_and_can_be_resent() {
     let (proxy, setting) = Proxy::before("AWS_ENDPOINT_URL_SESV2").await;
     let bundle = Bundle::with(&[setting.pair()]).await;
     let member = bundle.member().await;
@@ -222,7 +222,7 @@ async fn a_provider_that_refuses_is_told_to_a_member_who_may_ask_again_at_once()
 }
 
 #[tokio::test]
-async fn an_old_login_replaces_an_address_by_the_password_alone() {
+async fn old_login_replaces_an_email_only_with_password() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let old = bundle.logged_in(&member, 901).await;
@@ -242,7 +242,7 @@ async fn an_old_login_replaces_an_address_by_the_password_alone() {
 }
 
 #[tokio::test]
-async fn a_right_password_beside_an_address_is_no_failure() {
+async fn correct_password_at_send_is_not_a_failure() {
     let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "1")]).await;
     let old = bundle.logged_in(&bundle.member().await, 901).await;
     for _ in 0..2 {

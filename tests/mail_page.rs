@@ -61,7 +61,7 @@ async fn press(bundle: &Bundle, page: &Answer, jar: &Jar, language: &str) -> Ans
 }
 
 #[tokio::test]
-async fn a_person_opens_the_link_and_presses_the_button_and_a_scanner_before_them_did_no_harm() {
+async fn button_binds_the_email_but_scanners_do_not() {
     let bundle = Bundle::start().await;
     let member = without_email(&bundle).await;
     let call = bundle.call(Method::POST, SEND_MAIL).session(&member.token);
@@ -89,7 +89,7 @@ async fn a_person_opens_the_link_and_presses_the_button_and_a_scanner_before_the
 }
 
 #[tokio::test]
-async fn the_page_is_small_and_holds_one_form_one_button_and_no_script_in_either_language() {
+async fn page_is_small_and_has_no_script() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
@@ -113,7 +113,7 @@ async fn the_page_is_small_and_holds_one_form_one_button_and_no_script_in_either
 }
 
 #[tokio::test]
-async fn a_link_shows_the_page_to_whatever_opens_it() {
+async fn link_opens_the_page_for_any_accept_header() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
@@ -131,7 +131,7 @@ async fn a_link_shows_the_page_to_whatever_opens_it() {
 }
 
 #[tokio::test]
-async fn the_page_escapes_what_it_is_given() {
+async fn page_escapes_its_parameters() {
     let bundle = Bundle::start().await;
     for given in
         ["'\"><script>alert(1)</script>", "\" autofocus onfocus=\"alert(1)", "&quot;&#39;<!--", "</form>"]
@@ -152,7 +152,7 @@ async fn the_page_escapes_what_it_is_given() {
 }
 
 #[tokio::test]
-async fn a_link_that_lost_its_end_gets_a_page_that_says_so() {
+async fn truncated_link_opens_an_error_page() {
     let bundle = Bundle::start().await;
     for query in ["", "?verification=a", "?code=123456", "?verification=&code=123456"] {
         let page = open(&bundle, &format!("{VERIFY_MAIL}{query}"), "en").await;
@@ -162,7 +162,7 @@ async fn a_link_that_lost_its_end_gets_a_page_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_button_that_is_pressed_too_late_or_twice_gets_a_page_that_says_so() {
+async fn late_or_repeated_button_press_shows_an_error() {
     let bundle = Bundle::start().await;
     let member = without_email(&bundle).await;
     bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
@@ -179,7 +179,7 @@ async fn a_button_that_is_pressed_too_late_or_twice_gets_a_page_that_says_so() {
 }
 
 #[tokio::test]
-async fn an_address_that_another_member_has_is_refused_to_who_proved_to_read_its_mail() {
+async fn email_of_another_member_is_refused_after_verification() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let other = bundle.other_member().await;
@@ -194,7 +194,7 @@ async fn an_address_that_another_member_has_is_refused_to_who_proved_to_read_its
 }
 
 #[tokio::test]
-async fn who_forgot_the_password_presses_the_button_and_goes_on_in_the_same_browser() {
+async fn recovery_continues_in_the_browser_after_the_button() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let mut jar = Jar::new();

@@ -76,7 +76,7 @@ async fn send(bundle: &Bundle, member: &Member) -> Answer {
 }
 
 #[tokio::test]
-async fn every_code_change_and_notice_of_a_members_life_is_counted_once() {
+async fn every_code_change_and_notice_counts_once() {
     let bundle = Bundle::start().await;
     Journey::of(&bundle, Carrier::Json).await;
     bundle.settled().await;
@@ -112,7 +112,7 @@ async fn every_code_change_and_notice_of_a_members_life_is_counted_once() {
 }
 
 #[tokio::test]
-async fn what_is_printed_is_what_cloudwatch_takes_and_names_nobody() {
+async fn metrics_are_valid_emf_without_personal_data() {
     let bundle = Bundle::start().await;
     Journey::of(&bundle, Carrier::Json).await;
     bundle.settled().await;
@@ -171,7 +171,7 @@ fn reference_lists_every_metric() {
 }
 
 #[tokio::test]
-async fn a_send_that_is_refused_is_counted_by_the_limit_that_refused_it() {
+async fn refused_send_is_counted_by_its_limit() {
     // A destination has its limits over hours and days once the wait is over.
     for (limit, setting, seconds) in [
         (SendLimit::Resend, "SENDS_PER_HOUR", 0),
@@ -202,7 +202,7 @@ async fn a_send_that_is_refused_is_counted_by_the_limit_that_refused_it() {
 }
 
 #[tokio::test]
-async fn a_code_that_the_provider_refused_is_counted_as_refused_and_as_a_failure() {
+async fn provider_refusal_counts_as_refused_and_as_failure() {
     for (service, path) in [(SMS, SEND), (MAIL, SEND_MAIL)] {
         let (provider, bundle) = Proxy::between(service, &[]).await;
         let member = bundle.member().await;
@@ -219,7 +219,7 @@ async fn a_code_that_the_provider_refused_is_counted_as_refused_and_as_a_failure
 }
 
 #[tokio::test]
-async fn a_code_that_may_have_left_is_counted_as_sent() {
+async fn unconfirmed_code_is_counted_as_sent() {
     let (provider, bundle) = Proxy::between(SMS, &[]).await;
     let member = bundle.member().await;
     provider.fault(On::nth(ANY, 1), Fault::DropAfter);
@@ -229,7 +229,7 @@ async fn a_code_that_may_have_left_is_counted_as_sent() {
 }
 
 #[tokio::test]
-async fn a_breaker_is_known_to_be_open_whether_it_refuses_or_records() {
+async fn open_breaker_is_reported_in_both_modes() {
     for (action, refused) in [("deny", true), ("record", false)] {
         let settings =
             [("BREAKER_MIN_CODES", "1"), ("BREAKER_MIN_VERIFIED_PERCENT", "100"), ("BREAKER_ACTION", action)];
@@ -251,7 +251,7 @@ async fn a_breaker_is_known_to_be_open_whether_it_refuses_or_records() {
 }
 
 #[tokio::test]
-async fn a_row_of_wrong_tries_is_counted_once_when_it_reaches_its_limit() {
+async fn lockout_is_counted_once_at_the_limit() {
     let limits =
         [("PAY_PASSWORD_MAX_FAILURES", "2"), ("PASSWORD_MAX_FAILURES", "2"), ("FAILURES_PER_DAY", "2")];
     for case in ["pay password", "password", "code"] {
@@ -292,7 +292,7 @@ async fn a_row_of_wrong_tries_is_counted_once_when_it_reaches_its_limit() {
 }
 
 #[tokio::test]
-async fn a_last_try_that_is_right_is_no_lockout() {
+async fn correct_last_attempt_is_not_a_lockout() {
     let bundle = Bundle::with(&[("PAY_PASSWORD_MAX_FAILURES", "2"), ("FAILURES_PER_DAY", "1")]).await;
     let member = bundle.member_with(json!({ "phone": PHONE, "payPassword": PIN })).await;
     let asked = bundle.ask_by_sms(None, PHONE).await;
@@ -307,7 +307,7 @@ async fn a_last_try_that_is_right_is_no_lockout() {
 }
 
 #[tokio::test]
-async fn a_repeated_request_counts_nothing() {
+async fn repeated_request_counts_nothing() {
     let bundle = Bundle::start().await;
     let member = bundle.member_with(json!({ "phone": PHONE })).await;
     let keyed = |call: Call, key: &str| call.header("Idempotency-Key", key).session(&member.token);
@@ -329,7 +329,7 @@ async fn a_repeated_request_counts_nothing() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_fails_is_counted_until_it_succeeds() {
+async fn failed_deliveries_are_counted_until_success() {
     let (provider, bundle) = Proxy::between(MAIL, &[]).await;
     let member = bundle.member_with(json!({ "email": EMAIL })).await;
     provider.fault(On::first(ANY, 2), Fault::Refuse(REFUSED));
@@ -343,7 +343,7 @@ async fn a_delivery_that_fails_is_counted_until_it_succeeds() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_ours_is_a_failure_and_a_refusal_is_none() {
+async fn only_server_errors_count_as_failures() {
     let (store, bundle) = Proxy::between(STORE, &[]).await;
     let member = bundle.member().await;
     let ask = async |phone: &str| bundle.call(Method::GET, SEND_CODE).query(&[("phone", phone)]).send().await;
@@ -360,7 +360,7 @@ async fn an_answer_that_is_ours_is_a_failure_and_a_refusal_is_none() {
 }
 
 #[tokio::test]
-async fn a_ping_and_a_bundle_without_a_namespace_print_no_metrics() {
+async fn pings_and_an_empty_namespace_print_no_metrics() {
     let pinged = Bundle::start().await;
     pinged.invoke("send-code", &json!({ "source": "aws.scheduler" })).await.ok();
     assert_eq!(documents(&pinged), [Value::Null; 0]);

@@ -43,7 +43,7 @@ impl Told<'_> {
 }
 
 #[tokio::test]
-async fn each_change_is_told_at_every_address() {
+async fn each_change_notifies_every_address() {
     let bundle = Bundle::start().await;
     let mut member = bundle.member().await;
     let mut told = Told { bundle: &bundle, before: 0 };
@@ -97,7 +97,7 @@ async fn each_change_is_told_at_every_address() {
 }
 
 #[tokio::test]
-async fn the_first_phone_and_the_first_address_are_told_at_both() {
+async fn first_phone_and_first_email_notify_both_addresses() {
     let bundle = Bundle::start().await;
     let mut told = Told { bundle: &bundle, before: 0 };
     let member = bundle.member_with(json!({ "email": EMAIL })).await;
@@ -113,7 +113,7 @@ async fn the_first_phone_and_the_first_address_are_told_at_both() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_to_nobody() {
+async fn refused_change_sends_no_notice() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     for body in [
@@ -128,7 +128,7 @@ async fn a_refusal_is_told_to_nobody() {
 }
 
 #[tokio::test]
-async fn a_notice_says_what_when_from_where_and_what_to_do_in_the_language_of_the_change() {
+async fn notice_describes_the_change_in_the_callers_language() {
     let bundle = Bundle::start().await;
     let mut member = bundle.member().await;
     let mut told = Told { bundle: &bundle, before: 0 };
@@ -167,7 +167,7 @@ async fn a_notice_says_what_when_from_where_and_what_to_do_in_the_language_of_th
 }
 
 #[tokio::test]
-async fn a_phone_or_an_address_that_was_replaced_is_not_told_the_new_one() {
+async fn notice_to_a_replaced_address_omits_the_new() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
@@ -185,7 +185,7 @@ async fn a_phone_or_an_address_that_was_replaced_is_not_told_the_new_one() {
 }
 
 #[tokio::test]
-async fn a_provider_that_fails_refuses_no_change_and_is_asked_again() {
+async fn failing_provider_does_not_block_the_change() {
     let (sns, bundle) = Proxy::between(SMS, &[]).await;
     let member = bundle.member().await;
     sns.fault(On::first(ANY, 2), Fault::Refuse(REFUSED));
@@ -201,7 +201,7 @@ async fn a_provider_that_fails_refuses_no_change_and_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_provider_that_never_takes_a_notice_does_not_hold_up_the_others_for_ever() {
+async fn permanently_refused_notice_does_not_block_the_others() {
     let (_sns, setting) = Proxy::before(SMS).await;
     let bundle = Bundle::with(&[setting.pair()]).await;
     let member = bundle.member().await;
@@ -211,7 +211,7 @@ async fn a_provider_that_never_takes_a_notice_does_not_hold_up_the_others_for_ev
 }
 
 #[tokio::test]
-async fn a_recovery_code_whose_first_sends_were_refused_arrives_and_works() {
+async fn recovery_code_arrives_after_two_refused_sends() {
     let (ses, bundle) = Proxy::between(MAIL, &[]).await;
     bundle.member().await;
     ses.fault(On::first(ANY, 2), Fault::Refuse(REFUSED));
@@ -263,7 +263,7 @@ async fn deliver(bundle: &Bundle, event: &Value) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_notice_that_is_delivered_twice_is_read_twice_and_no_more() {
+async fn duplicate_notice_delivery_repeats_only_the_message() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
@@ -282,7 +282,7 @@ async fn a_notice_that_is_delivered_twice_is_read_twice_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_code_that_is_delivered_twice_is_sent_once_and_stays_good() {
+async fn duplicate_code_delivery_sends_the_code_once() {
     let bundle = Bundle::start().await;
     bundle.member().await;
     let asked = bundle.ask_by_sms(None, PHONE).await;
@@ -302,7 +302,7 @@ async fn a_code_that_is_delivered_twice_is_sent_once_and_stays_good() {
 }
 
 #[tokio::test]
-async fn a_code_that_is_delivered_again_takes_no_more_tries_and_harms_no_later_one() {
+async fn duplicate_delivery_adds_no_attempts() {
     let bundle = Bundle::start().await;
     bundle.member().await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
@@ -325,7 +325,7 @@ async fn a_code_that_is_delivered_again_takes_no_more_tries_and_harms_no_later_o
 }
 
 #[tokio::test]
-async fn a_code_that_ended_before_it_could_be_sent_is_not_sent() {
+async fn code_that_expired_before_sending_is_not_sent() {
     let bundle = Bundle::start().await;
     let unknown = bundle.call(Method::GET, SEND_CODE).query(&[("phone", PHONE)]).send().await.ok();
     let notices = queued(&bundle).await;
@@ -341,7 +341,7 @@ async fn a_code_that_ended_before_it_could_be_sent_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_batch_ends_with_the_first_that_fails() {
+async fn batch_stops_at_the_first_failure() {
     let (sns, setting) = Proxy::before(SMS).await;
     let bundle = Bundle::with(&[setting.pair()]).await;
     let member = bundle.member().await;
@@ -359,7 +359,7 @@ async fn a_batch_ends_with_the_first_that_fails() {
 }
 
 #[tokio::test]
-async fn what_is_no_new_notice_calls_nobody() {
+async fn rewritten_notice_sends_nothing() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
@@ -373,7 +373,7 @@ async fn what_is_no_new_notice_calls_nobody() {
 }
 
 #[tokio::test]
-async fn an_event_of_another_kind_sends_nothing_and_harms_nothing() {
+async fn unexpected_event_sends_nothing() {
     let bundle = Bundle::start().await;
     for event in
         [json!({ "Records": [] }), json!({}), json!([]), json!(null), json!({ "source": "aws.scheduler" })]

@@ -30,7 +30,7 @@ fn examples() -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_panic_is_an_internal_error_and_the_same_process_takes_the_next_request() {
+async fn panic_returns_500_and_the_process_continues() {
     assert!(examples().join("panics").exists(), "cargo build -p shared --example panics");
     let template = env::temp_dir().join(format!("panics-{}.yaml", std::process::id()));
     fs::write(&template, TEMPLATE).unwrap();

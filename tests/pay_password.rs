@@ -67,7 +67,7 @@ pub async fn fail(bundle: &Bundle, member: &Member, times: usize) {
 }
 
 #[tokio::test]
-async fn the_documents_calls_set_and_update_it() {
+async fn documented_calls_set_and_update_the_pin() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let call = bundle.call(Method::PUT, SET_PAY_PASSWORD).session(&member.token);
@@ -89,7 +89,7 @@ async fn the_documents_calls_set_and_update_it() {
 }
 
 #[tokio::test]
-async fn what_can_be_guessed_is_refused_wherever_one_is_chosen() {
+async fn guessable_pin_is_refused_by_update_and_reset() {
     let bundle = Bundle::start().await;
     let payer = payer(&bundle).await;
     bundle.call(Method::GET, SEND_CODE).session(&payer.token).query(&[("phone", PHONE)]).send().await.ok();
@@ -107,7 +107,7 @@ async fn what_can_be_guessed_is_refused_wherever_one_is_chosen() {
 }
 
 #[tokio::test]
-async fn the_first_one_must_be_hard_to_guess_too() {
+async fn guessable_first_pin_is_refused() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     for pin in UNACCEPTABLE {
@@ -118,7 +118,7 @@ async fn the_first_one_must_be_hard_to_guess_too() {
 }
 
 #[tokio::test]
-async fn what_breaks_no_rule_is_taken() {
+async fn acceptable_pins_are_accepted() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let mut old = PIN;
@@ -129,7 +129,7 @@ async fn what_breaks_no_rule_is_taken() {
 }
 
 #[tokio::test]
-async fn each_refusal_to_set_one_names_its_parameter() {
+async fn invalid_set_names_its_parameter() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     assert_eq!(bundle.call(Method::PUT, SET_PAY_PASSWORD).send().await.refusal(), (401, "INVALID_TOKEN"));
@@ -149,7 +149,7 @@ async fn each_refusal_to_set_one_names_its_parameter() {
 }
 
 #[tokio::test]
-async fn of_40_first_ones_at_once_one_is_set() {
+async fn concurrent_first_pins_set_one() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let pin = |number: usize| format!("7391{:02}", number + 10);
@@ -183,7 +183,7 @@ async fn set_late(proxy: &Proxy, bundle: &Bundle, member: &Member, meanwhile: im
 }
 
 #[tokio::test]
-async fn it_is_set_although_the_members_address_is_bound_meanwhile() {
+async fn set_succeeds_while_email_is_bound_concurrently() {
     let (proxy, bundle) = Proxy::between(STORE, &[]).await;
     let member = bundle.member().await;
     let (verification, code) = bundle.ask_by_mail(Some(&member), "lei@example.com").await;
@@ -195,7 +195,7 @@ async fn it_is_set_although_the_members_address_is_bound_meanwhile() {
 }
 
 #[tokio::test]
-async fn whoever_sets_it_a_moment_too_late_is_told_that_it_is_set() {
+async fn late_set_gets_already_set() {
     let (proxy, bundle) = Proxy::between(STORE, &[]).await;
     let member = bundle.member().await;
     let body = json!({ "payPasswordFirst": NEW_PIN });
@@ -205,7 +205,7 @@ async fn whoever_sets_it_a_moment_too_late_is_told_that_it_is_set() {
 }
 
 #[tokio::test]
-async fn each_refusal_to_update_it_names_its_parameter_and_changes_nothing() {
+async fn invalid_update_names_its_parameter_and_changes_nothing() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     assert_eq!(bundle.call(Method::PUT, UPDATE_PAY_PASSWORD).send().await.refusal(), (401, "INVALID_TOKEN"));
@@ -230,7 +230,7 @@ async fn each_refusal_to_update_it_names_its_parameter_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn who_has_none_has_none_to_update() {
+async fn update_without_a_pin_is_refused() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     for _ in 0..6 {
@@ -239,7 +239,7 @@ async fn who_has_none_has_none_to_update() {
 }
 
 #[tokio::test]
-async fn five_wrong_in_a_row_lock_it_for_three_hours_on_every_session() {
+async fn five_wrong_pins_lock_all_sessions_three_hours() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let elsewhere = bundle.logged_in(&member, 3_600).await;
@@ -267,7 +267,7 @@ async fn five_wrong_in_a_row_lock_it_for_three_hours_on_every_session() {
 }
 
 #[tokio::test]
-async fn the_right_one_ends_the_row() {
+async fn correct_pin_resets_the_failure_count() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let mut pins = [PIN, NEW_PIN];
@@ -279,7 +279,7 @@ async fn the_right_one_ends_the_row() {
 }
 
 #[tokio::test]
-async fn the_old_one_again_as_the_new_one_is_refused_without_a_try() {
+async fn unchanged_pin_is_refused_without_an_attempt() {
     let bundle = Bundle::with(&[("PAY_PASSWORD_MAX_FAILURES", "1")]).await;
     let member = payer(&bundle).await;
     for _ in 0..2 {
@@ -290,7 +290,7 @@ async fn the_old_one_again_as_the_new_one_is_refused_without_a_try() {
 }
 
 #[tokio::test]
-async fn its_lock_locks_nothing_else() {
+async fn lockout_does_not_affect_the_login_password() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     fail(&bundle, &member, 5).await;

@@ -30,7 +30,7 @@ async fn bind(bundle: &Bundle, member: &Member, verification: Option<&str>) {
 }
 
 #[tokio::test]
-async fn who_is_told_that_a_message_was_refused_asks_again_at_once_and_gets_a_code() {
+async fn refused_code_can_be_requested_again_at_once() {
     for service in [SMS, MAIL] {
         let (provider, bundle) = Proxy::between(service, &[]).await;
         let member = bundle.member().await;
@@ -42,7 +42,7 @@ async fn who_is_told_that_a_message_was_refused_asks_again_at_once_and_gets_a_co
 }
 
 #[tokio::test]
-async fn a_code_whose_sending_was_not_confirmed_works_and_is_not_sent_again_within_the_wait() {
+async fn unconfirmed_code_works_and_keeps_the_cooldown() {
     let (sns, bundle) = Proxy::between(SMS, &[]).await;
     let member = bundle.member().await;
     for fault in [Fault::DropAfter, Fault::HangAfter] {
@@ -59,7 +59,7 @@ async fn a_code_whose_sending_was_not_confirmed_works_and_is_not_sent_again_with
 }
 
 #[tokio::test]
-async fn a_message_that_never_left_is_sent_after_the_wait() {
+async fn unsent_message_is_sent_after_the_cooldown() {
     let (sns, bundle) = Proxy::between(SMS, &[]).await;
     let member = bundle.member().await;
     sns.fault(On::nth(ANY, 1), Fault::DropBefore);
@@ -71,7 +71,7 @@ async fn a_message_that_never_left_is_sent_after_the_wait() {
 }
 
 #[tokio::test]
-async fn a_recovery_code_whose_sending_was_not_confirmed_works_and_is_not_sent_again() {
+async fn unconfirmed_recovery_code_works_without_a_resend() {
     let (sns, bundle) = Proxy::between(SMS, &[]).await;
     bundle.member().await;
     for fault in [Fault::DropAfter, Fault::HangAfter] {
@@ -86,7 +86,7 @@ async fn a_recovery_code_whose_sending_was_not_confirmed_works_and_is_not_sent_a
 }
 
 #[tokio::test]
-async fn a_notice_whose_sending_was_not_confirmed_is_sent_again_since_it_does_no_harm() {
+async fn unconfirmed_notice_is_sent_again() {
     let (ses, bundle) = Proxy::between(MAIL, &[]).await;
     let member = bundle.member_with(json!({ "email": EMAIL })).await;
     ses.fault(On::nth(ANY, 1), Fault::DropAfter);

@@ -21,7 +21,7 @@ pub async fn granted(bundle: &Bundle, phone: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_browser_recovers_it_by_sms_with_the_documented_parameters_alone() {
+async fn browser_recovers_by_sms_with_documented_parameters_only() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let mut jar = Jar::new();
@@ -57,7 +57,7 @@ async fn a_browser_recovers_it_by_sms_with_the_documented_parameters_alone() {
 }
 
 #[tokio::test]
-async fn an_app_recovers_it_by_sms_with_parameters_alone() {
+async fn app_recovers_by_sms_with_parameters_only() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
@@ -71,7 +71,7 @@ async fn an_app_recovers_it_by_sms_with_parameters_alone() {
 }
 
 #[tokio::test]
-async fn a_parameter_stands_before_the_cookie() {
+async fn parameter_takes_precedence_over_the_cookie() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
@@ -85,7 +85,7 @@ async fn a_parameter_stands_before_the_cookie() {
 }
 
 #[tokio::test]
-async fn a_browser_recovers_it_by_mail() {
+async fn browser_recovers_by_email() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let mut jar = Jar::new();
@@ -112,7 +112,7 @@ async fn a_browser_recovers_it_by_mail() {
 }
 
 #[tokio::test]
-async fn an_app_recovers_it_by_mail_with_parameters_alone() {
+async fn app_recovers_by_email_with_parameters_only() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let grant = bundle.grant_by_mail(&bundle.ask_by_mail(None, EMAIL).await).await;
@@ -122,7 +122,7 @@ async fn an_app_recovers_it_by_mail_with_parameters_alone() {
 }
 
 #[tokio::test]
-async fn codes_and_grants_live_as_long_as_the_settings_say() {
+async fn settings_determine_code_and_grant_lifetimes() {
     let settings = [("CODE_TTL_SECONDS", "61"), ("MAIL_CODE_TTL_SECONDS", "62"), ("GRANT_TTL_SECONDS", "63")];
     let bundle = Bundle::with(&settings).await;
     bundle.member().await;
@@ -138,7 +138,7 @@ async fn codes_and_grants_live_as_long_as_the_settings_say() {
 }
 
 #[tokio::test]
-async fn every_session_is_over_and_nobody_is_logged_in() {
+async fn recovery_revokes_sessions_and_creates_none() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let elsewhere = bundle.logged_in(&member, 60).await;
@@ -159,7 +159,7 @@ async fn every_session_is_over_and_nobody_is_logged_in() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_sent_along_must_be_good() {
+async fn optional_session_must_be_valid() {
     let bundle = Bundle::start().await;
     bundle.member().await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
@@ -177,7 +177,7 @@ async fn a_session_that_is_sent_along_must_be_good() {
 }
 
 #[tokio::test]
-async fn each_refusal_of_the_second_step_names_its_parameter_and_never_costs_the_grant() {
+async fn invalid_recovery_names_its_parameter_and_keeps_grant() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     bundle.other_member().await;
@@ -231,7 +231,7 @@ async fn each_refusal_of_the_second_step_names_its_parameter_and_never_costs_the
 }
 
 #[tokio::test]
-async fn a_grant_works_once() {
+async fn grant_works_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let grant = granted(&bundle, PHONE).await;
@@ -243,7 +243,7 @@ async fn a_grant_works_once() {
 }
 
 #[tokio::test]
-async fn a_grant_is_good_for_600_seconds_even_if_it_was_not_swept() {
+async fn grant_expires_after_600_seconds_before_ttl_deletion() {
     let bundle = Bundle::start().await;
     bundle.member().await;
     let grant = granted(&bundle, PHONE).await;
@@ -258,7 +258,7 @@ async fn a_grant_is_good_for_600_seconds_even_if_it_was_not_swept() {
 }
 
 #[tokio::test]
-async fn a_grant_ends_with_the_phone_that_it_was_given_for() {
+async fn grant_ends_when_its_phone_is_replaced() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let grant = granted(&bundle, PHONE).await;
@@ -271,7 +271,7 @@ async fn a_grant_ends_with_the_phone_that_it_was_given_for() {
 }
 
 #[tokio::test]
-async fn of_40_recoveries_at_once_one_wins() {
+async fn concurrent_recoveries_succeed_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let grant = granted(&bundle, PHONE).await;
@@ -290,7 +290,7 @@ async fn of_40_recoveries_at_once_one_wins() {
 }
 
 #[tokio::test]
-async fn who_is_gone_recovers_nothing() {
+async fn removed_member_cannot_recover() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let grant = granted(&bundle, PHONE).await;
@@ -302,7 +302,7 @@ async fn who_is_gone_recovers_nothing() {
 
 /// The member whose password was set by a recovery logs in with it; here that means changing it.
 #[tokio::test]
-async fn a_member_who_never_had_a_password_gets_one() {
+async fn member_without_a_password_gets_one() {
     let bundle = Bundle::start().await;
     let member: Member = bundle.member_with(json!({ "phone": PHONE })).await;
     let grant = granted(&bundle, PHONE).await;

@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn each_refusal_of_the_first_step_names_its_parameter() {
+async fn invalid_first_step_names_its_parameter() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let to_bind = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await.0;
@@ -43,7 +43,7 @@ async fn each_refusal_of_the_first_step_names_its_parameter() {
 }
 
 #[tokio::test]
-async fn a_token_of_another_deployment_is_refused() {
+async fn token_of_another_deployment_is_refused() {
     let bundle = Bundle::start().await;
     bundle.member().await;
     let elsewhere = Bundle::start().await;
@@ -55,7 +55,7 @@ async fn a_token_of_another_deployment_is_refused() {
 }
 
 #[tokio::test]
-async fn of_40_questions_at_once_one_sends_a_code() {
+async fn concurrent_requests_send_one_code() {
     let bundle = Bundle::with(&[("SOURCE_SENDS_PER_HOUR", "1000")]).await;
     bundle.member().await;
     for (function, method, path) in
@@ -72,7 +72,7 @@ async fn of_40_questions_at_once_one_sends_a_code() {
 }
 
 #[tokio::test]
-async fn of_40_right_codes_at_once_one_becomes_a_grant() {
+async fn concurrent_correct_codes_issue_one_grant() {
     let bundle = Bundle::start().await;
     bundle.member().await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
@@ -83,7 +83,7 @@ async fn of_40_right_codes_at_once_one_becomes_a_grant() {
 }
 
 #[tokio::test]
-async fn of_40_wrong_codes_at_once_five_are_looked_at() {
+async fn concurrent_wrong_codes_get_five_attempts() {
     let bundle = Bundle::start().await;
     bundle.member().await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
@@ -95,7 +95,7 @@ async fn of_40_wrong_codes_at_once_five_are_looked_at() {
 }
 
 #[tokio::test]
-async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_at() {
+async fn wrong_codes_count_down_to_the_attempt_limit() {
     let bundle = Bundle::start().await;
     bundle.member().await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
@@ -113,7 +113,7 @@ async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_a
 }
 
 #[tokio::test]
-async fn a_code_is_good_for_300_seconds_even_if_it_was_not_swept() {
+async fn code_expires_after_300_seconds_before_ttl_deletion() {
     let bundle = Bundle::start().await;
     bundle.member().await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
@@ -124,7 +124,7 @@ async fn a_code_is_good_for_300_seconds_even_if_it_was_not_swept() {
 }
 
 #[tokio::test]
-async fn a_code_is_good_in_the_hands_alone_that_asked_for_it_and_others_cannot_use_it_up() {
+async fn code_works_only_for_the_requesting_flow() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (of_another_flow, earlier_code) = bundle.ask_by_sms(None, PHONE).await;
@@ -141,7 +141,7 @@ async fn a_code_is_good_in_the_hands_alone_that_asked_for_it_and_others_cannot_u
 }
 
 #[tokio::test]
-async fn failures_of_a_day_are_counted_across_flows_and_right_ones_are_not() {
+async fn daily_failures_count_across_flows_but_not_successes() {
     let bundle = Bundle::with(&[("FAILURES_PER_DAY", "3"), ("SENDS_PER_HOUR", "100")]).await;
     bundle.member().await;
     // Right tries, whose count is given back.
@@ -167,7 +167,7 @@ async fn failures_of_a_day_are_counted_across_flows_and_right_ones_are_not() {
 }
 
 #[tokio::test]
-async fn failures_of_a_day_outlast_a_restart_and_count_whatever_address_they_come_from() {
+async fn daily_failures_survive_restarts_and_ignore_the_source() {
     let (data, keys) = (data_file("failures"), local::keys::fresh());
     let settings = [("FAILURES_PER_DAY", "2")];
     let bundle = Bundle::with_data(&settings, &data, &keys).await;
@@ -192,7 +192,7 @@ async fn failures_of_a_day_outlast_a_restart_and_count_whatever_address_they_com
 }
 
 #[tokio::test]
-async fn failures_of_one_purpose_leave_the_others_alone() {
+async fn failures_of_one_purpose_leave_others_unaffected() {
     let bundle = Bundle::with(&[("FAILURES_PER_DAY", "1")]).await;
     let member = bundle.member().await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
@@ -204,7 +204,7 @@ async fn failures_of_one_purpose_leave_the_others_alone() {
 }
 
 #[tokio::test]
-async fn a_members_question_for_a_recovery_code_is_answered_as_nobodys() {
+async fn signed_in_member_can_request_a_recovery_code() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let call = bundle.call(Method::GET, SEND_CODE).session(&member.token);

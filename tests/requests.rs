@@ -13,7 +13,7 @@ use serde_json::json;
 use std::process::Command;
 
 #[tokio::test]
-async fn json_form_and_query_work_alike_and_the_body_wins() {
+async fn json_form_and_query_are_equivalent_body_wins() {
     let bundle = Bundle::start().await;
     let mut member = bundle.member().await;
     let mut passwords = [OLD_PASSWORD, "密码 & 密码=1+1", "30313233343536", "the-last-password"];
@@ -49,14 +49,14 @@ async fn json_form_and_query_work_alike_and_the_body_wins() {
 }
 
 #[tokio::test]
-async fn every_call_takes_its_parameters_as_json_as_a_form_and_in_the_query() {
+async fn every_call_accepts_json_form_and_query() {
     for carrier in [Carrier::Json, Carrier::Form, Carrier::Query] {
         Journey::of(&Bundle::start().await, carrier).await;
     }
 }
 
 #[tokio::test]
-async fn every_answer_to_who_is_logged_in_renews_the_session() {
+async fn every_response_to_a_session_renews_it() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let to_recover = bundle.ask_by_sms(None, PHONE).await;
@@ -76,7 +76,7 @@ async fn every_answer_to_who_is_logged_in_renews_the_session() {
 }
 
 #[tokio::test]
-async fn a_session_whose_member_is_gone_is_told_so_by_every_call() {
+async fn session_of_removed_member_gets_user_not_found() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     bundle.remove(&member).await;
@@ -95,7 +95,7 @@ async fn a_session_whose_member_is_gone_is_told_so_by_every_call() {
 }
 
 #[tokio::test]
-async fn a_page_may_read_the_code_from_an_sms_where_the_domain_is_set() {
+async fn sms_ends_with_the_web_otp_domain() {
     let bundle = Bundle::with(&[("WEB_OTP_DOMAIN", "shop.example.com")]).await;
     let member = bundle.member().await;
     let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
@@ -104,7 +104,7 @@ async fn a_page_may_read_the_code_from_an_sms_where_the_domain_is_set() {
 }
 
 #[tokio::test]
-async fn a_bad_body_gets_its_symbol_in_its_familys_envelope() {
+async fn malformed_body_gets_the_error_of_its_envelope() {
     let bundle = Bundle::start().await;
     for (method, path) in [
         (Method::POST, SEND),
@@ -142,7 +142,7 @@ async fn a_bad_body_gets_its_symbol_in_its_familys_envelope() {
 }
 
 #[tokio::test]
-async fn a_person_is_answered_in_their_language_and_a_program_never_translated() {
+async fn messages_follow_the_language_but_codes_do_not() {
     let bundle = Bundle::start().await;
     let ask = async |language: &str| {
         bundle.call(Method::POST, SEND).header("accept-language", language).send().await
@@ -165,7 +165,7 @@ async fn a_person_is_answered_in_their_language_and_a_program_never_translated()
 }
 
 #[tokio::test]
-async fn no_answer_is_cached_and_each_has_its_request_id() {
+async fn responses_are_uncached_and_have_a_request_id() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let refused = bundle.call(Method::POST, SEND).send().await;
@@ -179,7 +179,7 @@ async fn no_answer_is_cached_and_each_has_its_request_id() {
 }
 
 #[test]
-fn a_setting_out_of_range_stops_the_function_with_a_line_that_names_it() {
+fn invalid_setting_stops_the_function_and_is_named() {
     let environment = [("CODE_LENGTH", "5"), ("KEYS", "{}"), ("AWS_REGION", "us-east-1")];
     let ended =
         Command::new(env!("CARGO_BIN_EXE_change-password")).env_clear().envs(environment).output().unwrap();

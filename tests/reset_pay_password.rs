@@ -16,7 +16,7 @@ async fn granted(bundle: &Bundle, member: &Member, phone: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_documents_calls_reset_it() {
+async fn documented_calls_reset_the_pin() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let call = bundle.call(Method::GET, SEND_CODE).session(&member.token);
@@ -32,7 +32,7 @@ async fn the_documents_calls_reset_it() {
 }
 
 #[tokio::test]
-async fn a_reset_works_during_the_lock_and_ends_it() {
+async fn reset_works_during_the_lockout_and_ends_it() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     fail(&bundle, &member, 5).await;
@@ -44,7 +44,7 @@ async fn a_reset_works_during_the_lock_and_ends_it() {
 }
 
 #[tokio::test]
-async fn a_reset_unsets_it_or_sets_another_and_does_not_mind_if_none_is_set() {
+async fn reset_removes_or_replaces_the_pin_if_any() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     for (new, set) in [(None, false), (None, false), (Some(NEW_PIN), true), (Some(PIN), true)] {
@@ -59,7 +59,7 @@ async fn a_reset_unsets_it_or_sets_another_and_does_not_mind_if_none_is_set() {
 }
 
 #[tokio::test]
-async fn each_refusal_to_reset_it_names_its_parameter_and_changes_nothing() {
+async fn invalid_reset_names_its_parameter_and_changes_nothing() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let (verification, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
@@ -87,7 +87,7 @@ async fn each_refusal_to_reset_it_names_its_parameter_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_at() {
+async fn wrong_codes_count_down_to_the_attempt_limit() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let (verification, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
@@ -108,7 +108,7 @@ async fn a_wrong_code_says_how_many_tries_are_left_and_the_sixth_is_not_looked_a
 }
 
 #[tokio::test]
-async fn a_code_of_another_purpose_is_refused() {
+async fn code_of_another_purpose_is_refused() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let try_to_reset = async |code: &str| {
@@ -124,7 +124,7 @@ async fn a_code_of_another_purpose_is_refused() {
 }
 
 #[tokio::test]
-async fn a_code_works_once_and_for_300_seconds() {
+async fn code_works_once_within_300_seconds() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
@@ -139,7 +139,7 @@ async fn a_code_works_once_and_for_300_seconds() {
 }
 
 #[tokio::test]
-async fn a_grant_stands_in_for_the_code() {
+async fn grant_is_accepted_instead_of_the_code() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let grant = granted(&bundle, &member, PHONE).await;
@@ -154,7 +154,7 @@ async fn a_grant_stands_in_for_the_code() {
 }
 
 #[tokio::test]
-async fn a_browser_resets_it_with_the_documented_parameters_alone() {
+async fn browser_resets_with_documented_parameters_only() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let mut jar = Jar::new();
@@ -170,7 +170,7 @@ async fn a_browser_resets_it_with_the_documented_parameters_alone() {
 }
 
 #[tokio::test]
-async fn a_browsers_leftover_cookie_does_not_stand_in_the_way_of_the_code() {
+async fn leftover_cookie_does_not_block_the_code() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
@@ -180,7 +180,7 @@ async fn a_browsers_leftover_cookie_does_not_stand_in_the_way_of_the_code() {
 }
 
 #[tokio::test]
-async fn a_grant_of_another_member_purpose_or_time_is_refused() {
+async fn grant_must_match_member_purpose_and_lifetime() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let other = bundle.other_member().await;
@@ -204,7 +204,7 @@ async fn a_grant_of_another_member_purpose_or_time_is_refused() {
 }
 
 #[tokio::test]
-async fn an_unacceptable_new_one_never_costs_the_grant() {
+async fn unacceptable_pin_does_not_consume_the_grant() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let grant = granted(&bundle, &member, PHONE).await;
@@ -216,7 +216,7 @@ async fn an_unacceptable_new_one_never_costs_the_grant() {
 }
 
 #[tokio::test]
-async fn of_40_resets_at_once_one_wins() {
+async fn concurrent_resets_succeed_once() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let grant = granted(&bundle, &member, PHONE).await;
@@ -249,7 +249,7 @@ async fn cools_off(bundle: &Bundle, member: &Member, phone: &str) {
 }
 
 #[tokio::test]
-async fn a_reset_waits_for_24_hours_after_the_phone_was_replaced() {
+async fn reset_waits_24_hours_after_a_phone_change() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let (_, code) = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await;
@@ -260,7 +260,7 @@ async fn a_reset_waits_for_24_hours_after_the_phone_was_replaced() {
 }
 
 #[tokio::test]
-async fn a_reset_waits_for_24_hours_after_the_password_was_recovered() {
+async fn reset_waits_24_hours_after_a_recovery() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let grant = bundle.grant(&bundle.ask_by_sms(None, PHONE).await).await;
@@ -271,7 +271,7 @@ async fn a_reset_waits_for_24_hours_after_the_password_was_recovered() {
 }
 
 #[tokio::test]
-async fn a_reset_need_not_wait_after_the_first_phone_was_bound() {
+async fn first_phone_binding_does_not_delay_a_reset() {
     let bundle = Bundle::start().await;
     let member = bundle.member_with(json!({ "payPassword": PIN })).await;
     let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;

@@ -22,7 +22,7 @@ fn is_set(items: &[Value], member: &Member) -> bool {
 }
 
 #[tokio::test]
-async fn what_was_answered_before_the_store_ended_is_there_when_it_starts_again_and_nothing_is_half() {
+async fn acknowledged_changes_survive_a_crash_and_are_atomic() {
     let folder = env::temp_dir().join(format!("restart-{}", std::process::id()));
     fs::create_dir(&folder).unwrap();
     let (data, keys) = (folder.join("data"), local::keys::fresh());

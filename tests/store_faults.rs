@@ -32,7 +32,7 @@ fn assert_busy(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_costs_no_try_and_makes_no_second_change() {
+async fn lost_response_repeats_neither_attempt_nor_change() {
     let (proxy, bundle) = Proxy::between(STORE, &[MANY, ONE_TRY].concat()).await;
     for kind in Kind::ALL {
         proxy.heal();
@@ -56,7 +56,7 @@ async fn an_answer_that_is_lost_costs_no_try_and_makes_no_second_change() {
 }
 
 #[tokio::test]
-async fn a_count_that_begins_anew_and_whose_answer_is_lost_is_one_count() {
+async fn lost_response_at_window_start_counts_one_attempt() {
     let (proxy, bundle) = Proxy::between(STORE, &[MANY, ONE_TRY].concat()).await;
     let change = Change::of(Kind::PayPasswordByOld, &bundle).await;
     let wrong = json!({ "oldPassword": "111111", "payPasswordFirst": "408261" });
@@ -72,7 +72,7 @@ async fn a_count_that_begins_anew_and_whose_answer_is_lost_is_one_count() {
 }
 
 #[tokio::test]
-async fn a_wrong_try_whose_answer_is_lost_is_one_try() {
+async fn wrong_attempt_with_lost_response_counts_once() {
     let (proxy, bundle) = Proxy::between(STORE, &[]).await;
     bundle.member().await;
     let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
@@ -91,7 +91,7 @@ async fn a_wrong_try_whose_answer_is_lost_is_one_try() {
 }
 
 #[tokio::test]
-async fn a_send_whose_answer_from_the_store_is_lost_sends_one_code() {
+async fn send_with_lost_store_response_sends_one_code() {
     let (proxy, bundle) = Proxy::between(STORE, &[&MANY[..], &[("SENDS_PER_HOUR", "10")]].concat()).await;
     let member = bundle.member().await;
     proxy.fault(On::nth("TransactWriteItems", 1), Fault::DropAfter);
@@ -111,7 +111,7 @@ async fn a_send_whose_answer_from_the_store_is_lost_sends_one_code() {
 }
 
 #[tokio::test]
-async fn a_throttle_or_a_conflict_that_passes_is_not_seen() {
+async fn transient_throttling_and_conflicts_are_retried() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
     for code in ["ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError"] {
         for operation in OPERATIONS {
@@ -136,7 +136,7 @@ async fn a_throttle_or_a_conflict_that_passes_is_not_seen() {
 }
 
 #[tokio::test]
-async fn a_store_that_refuses_for_good_is_busy_and_nothing_is_changed() {
+async fn permanently_refusing_store_is_busy_without_a_change() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
     let faults = OPERATIONS.map(|operation| (operation, THROTTLED));
     for (operation, fault) in faults.into_iter().chain([("TransactWriteItems", Fault::Conflict)]) {
@@ -161,7 +161,7 @@ async fn a_store_that_refuses_for_good_is_busy_and_nothing_is_changed() {
 }
 
 #[tokio::test]
-async fn a_store_that_hangs_is_busy_and_nothing_is_changed() {
+async fn hanging_store_is_busy_without_a_change() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
     let mut changes = Vec::new();
     for operation in OPERATIONS {
@@ -180,7 +180,7 @@ async fn a_store_that_hangs_is_busy_and_nothing_is_changed() {
 }
 
 #[tokio::test]
-async fn a_change_of_which_no_answer_ever_comes_happens_once() {
+async fn change_without_any_confirmation_is_applied_once() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
     let whole = whole(Kind::PasswordByMessage, &bundle).await;
     let change = Change::of(Kind::PasswordByMessage, &bundle).await;
@@ -196,7 +196,7 @@ async fn a_change_of_which_no_answer_ever_comes_happens_once() {
 const SLOW: Fault = Fault::Delay(Duration::from_millis(1_900));
 
 #[tokio::test]
-async fn a_slow_store_is_waited_for_but_never_until_the_function_is_stopped() {
+async fn slow_store_is_awaited_within_the_function_timeout() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
     let slow = Change::of(Kind::PasswordByMessage, &bundle).await;
     let slow_and_busy = Change::of(Kind::PhoneReplaced, &bundle).await;
@@ -214,7 +214,7 @@ async fn a_slow_store_is_waited_for_but_never_until_the_function_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_proof_that_ends_while_the_store_is_slow_is_worth_nothing() {
+async fn proof_that_expires_during_a_retry_is_refused() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
     for (kind, proof, symbol) in [
         (Kind::PasswordByMessage, "code#", "{CODE}_NOT_VALID"),

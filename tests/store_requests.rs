@@ -41,7 +41,7 @@ async fn put(bundle: &Bundle, path: &str, member: &Member, body: &Value) -> Answ
 }
 
 #[tokio::test]
-async fn each_password_endpoint_makes_the_requests_that_architecture_md_says() {
+async fn password_endpoints_make_the_documented_store_requests() {
     let (proxy, bundle, member) = counted().await;
 
     let (phone_info, code) = bundle.ask(&member).await;
@@ -70,7 +70,7 @@ async fn each_password_endpoint_makes_the_requests_that_architecture_md_says() {
 }
 
 #[tokio::test]
-async fn each_phone_and_pay_password_endpoint_makes_the_requests_that_architecture_md_says() {
+async fn phone_and_pin_endpoints_make_documented_store_requests() {
     let (proxy, bundle, member) = counted().await;
     let newcomer = bundle.member_with(json!({})).await;
     proxy.requests();
@@ -103,7 +103,7 @@ async fn each_phone_and_pay_password_endpoint_makes_the_requests_that_architectu
 }
 
 #[tokio::test]
-async fn each_recovery_and_mail_endpoint_makes_the_requests_that_architecture_md_says() {
+async fn recovery_and_email_endpoints_make_documented_store_requests() {
     let (proxy, bundle, member) = counted().await;
 
     let asked = bundle.ask_by_sms(None, PHONE).await;

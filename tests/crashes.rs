@@ -48,22 +48,22 @@ async fn dies(kinds: &[Kind]) {
 }
 
 #[tokio::test]
-async fn a_password_is_changed_wholly_or_not_at_all_wherever_the_function_dies() {
+async fn password_change_is_atomic_at_every_crash() {
     dies(&[Kind::PasswordByMessage, Kind::PasswordByOld, Kind::PasswordByGrant]).await;
 }
 
 #[tokio::test]
-async fn a_phone_or_an_address_is_bound_wholly_or_not_at_all_wherever_the_function_dies() {
+async fn binding_is_atomic_at_every_crash() {
     dies(&[Kind::PhoneBound, Kind::PhoneReplaced, Kind::MailBound]).await;
 }
 
 #[tokio::test]
-async fn a_pay_password_is_changed_wholly_or_not_at_all_wherever_the_function_dies() {
+async fn pay_password_change_is_atomic_at_every_crash() {
     use Kind::{PayPasswordByCode, PayPasswordByGrant, PayPasswordByOld, PayPasswordSet};
     dies(&[PayPasswordSet, PayPasswordByOld, PayPasswordByCode, PayPasswordByGrant]).await;
 }
 
 #[tokio::test]
-async fn a_code_becomes_a_grant_wholly_or_not_at_all_wherever_the_function_dies() {
+async fn code_exchange_is_atomic_at_every_crash() {
     dies(&[Kind::SmsForGrant, Kind::MailForGrant]).await;
 }

@@ -73,7 +73,7 @@ fn seen(answer: &Answer) -> Value {
 }
 
 #[tokio::test]
-async fn every_answer_is_the_same_step_by_step() {
+async fn responses_are_identical_at_every_step() {
     for way in [Way::Sms, Way::Mail] {
         let bundle = Bundle::start().await;
         bundle.member().await;
@@ -106,7 +106,7 @@ async fn every_answer_is_the_same_step_by_step() {
 }
 
 #[tokio::test]
-async fn a_code_that_ended_ended_for_both() {
+async fn code_expires_at_the_same_time_for_both() {
     for way in [Way::Sms, Way::Mail] {
         let bundle = Bundle::start().await;
         bundle.member().await;
@@ -121,7 +121,7 @@ async fn a_code_that_ended_ended_for_both() {
 }
 
 #[tokio::test]
-async fn a_guess_before_the_code_was_sent_is_answered_as_any_other() {
+async fn guess_before_the_code_exists_is_a_failure() {
     for way in [Way::Sms, Way::Mail] {
         let bundle = Bundle::start().await;
         bundle.member().await;
@@ -156,7 +156,7 @@ async fn only_the_known_destination_gets_a_message() {
 }
 
 #[tokio::test]
-async fn the_store_is_asked_the_same_for_both() {
+async fn store_requests_are_identical_for_both() {
     let (proxy, bundle) = Proxy::between(STORE, &[]).await;
     bundle.member().await;
     bundle.call(Method::GET, "/_local/health").send().await.ok();
@@ -184,7 +184,7 @@ async fn the_store_is_asked_the_same_for_both() {
 
 /// Coarse on purpose: it would find a hash or a message on one of the two sides, on any machine.
 #[tokio::test]
-async fn the_time_is_the_same_for_both() {
+async fn response_time_is_the_same_for_both() {
     const ROUNDS: usize = 15;
     let bundle = Bundle::with(&[("SOURCE_SENDS_PER_HOUR", "1000")]).await;
     for way in [Way::Sms, Way::Mail] {
@@ -222,7 +222,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 #[tokio::test]
-async fn a_member_who_binds_learns_no_more_until_they_prove_to_hold_it() {
+async fn binding_reveals_nothing_before_a_correct_code() {
     let bundle = Bundle::start().await;
     let member = bundle.member_with(json!({})).await;
     bundle.member().await;

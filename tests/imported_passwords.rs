@@ -75,7 +75,7 @@ async fn is_ours(bundle: &Bundle, member: &Member, attribute: &str) -> bool {
 }
 
 #[tokio::test]
-async fn the_old_password_of_each_form_changes_it_and_a_wrong_one_does_not() {
+async fn imported_password_of_each_format_verifies_and_upgrades() {
     let bundle = Bundle::start().await;
     for (at, hash) in LOGIN.into_iter().enumerate() {
         let (phone, email) = (format!("136271404{at:02}"), format!("li{at}@example.com"));
@@ -98,7 +98,7 @@ async fn the_old_password_of_each_form_changes_it_and_a_wrong_one_does_not() {
 }
 
 #[tokio::test]
-async fn wrong_tries_of_a_password_that_came_along_lock_it() {
+async fn wrong_attempts_lock_an_imported_password() {
     let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "2"), ("PAY_PASSWORD_MAX_FAILURES", "2")]).await;
     let member = came_along(&bundle, PHONE, EMAIL, "password", LOGIN[0]).await;
     let payer = came_along(&bundle, OTHER_PHONE, OTHER_EMAIL, "pay_password", PAY).await;
@@ -116,7 +116,7 @@ async fn wrong_tries_of_a_password_that_came_along_lock_it() {
 }
 
 #[tokio::test]
-async fn a_password_that_came_along_replaces_a_phone_and_is_ours_from_then_on() {
+async fn imported_password_replaces_a_phone_and_upgrades() {
     let bundle = Bundle::start().await;
     let member = came_along(&bundle, PHONE, EMAIL, "password", LOGIN[7]).await;
     let member = bundle.logged_in(&member, 901).await;
@@ -135,7 +135,7 @@ async fn a_password_that_came_along_replaces_a_phone_and_is_ours_from_then_on() 
 }
 
 #[tokio::test]
-async fn a_password_that_came_along_stands_beside_a_code_and_in_front_of_a_mail() {
+async fn imported_password_verifies_beside_codes_and_email_sends() {
     let bundle = Bundle::start().await;
     let member = came_along(&bundle, PHONE, EMAIL, "password", LOGIN[1]).await;
     let late = bundle.logged_in(&member, 901).await;
@@ -159,7 +159,7 @@ async fn a_password_that_came_along_stands_beside_a_code_and_in_front_of_a_mail(
 }
 
 #[tokio::test]
-async fn a_pay_password_that_came_along_is_changed_by_itself() {
+async fn imported_pay_password_is_changed_and_upgraded() {
     let bundle = Bundle::start().await;
     for (phone, email, hash) in [(PHONE, EMAIL, PAY), (OTHER_PHONE, OTHER_EMAIL, PLAIN_PAY)] {
         let member = came_along(&bundle, phone, email, "pay_password", hash).await;
