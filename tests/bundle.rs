@@ -1,6 +1,6 @@
-//! A bundle under test: the local stack with the functions that cargo just built.
+//! The bundle under test: the local stack, which runs the functions that cargo just built.
 
-pub use crate::call::{Answer, Call, Jar};
+pub use crate::call::{Call, CookieJar, Response};
 use futures_util::future::join_all;
 use local::{Message, Options, Stack};
 use reqwest::{Method, StatusCode};
@@ -15,15 +15,15 @@ use std::{
 
 pub const SEND: &str = "/v1/user/sendChangePasswordMessage";
 pub const CHANGE_BY_MESSAGE: &str = "/v1/user/changePasswordByMessage";
-/// PUT
+/// Changes the password (PUT).
 pub const CHANGE: &str = "/member/userservice/security";
-/// GET
+/// Sends a code by SMS (GET).
 pub const SEND_CODE: &str = CHANGE;
 pub const BIND_PHONE: &str = "/member/userservice/security/bindingPhone";
 pub const SET_PAY_PASSWORD: &str = "/member/userservice/security/payPassword";
 pub const RESET_PAY_PASSWORD: &str = "/member/userservice/security/resetPayPassword";
 pub const UPDATE_PAY_PASSWORD: &str = "/member/userservice/security/updatePayPassword";
-/// POST verifies a recovery code, PUT recovers the password.
+/// Verifies a recovery code (POST) and recovers the password (PUT).
 pub const RECOVERY: &str = "/web/userservice/security";
 pub const SEND_MAIL: &str = "/web/userservice/security/sendMail";
 pub const VERIFY_MAIL: &str = "/web/userservice/security/verifyMail";
@@ -35,17 +35,17 @@ pub const NEW_PASSWORD: &str = "026129";
 pub const PIN: &str = "739154";
 pub const NEW_PIN: &str = "408261";
 
-/// Of somebody else, or of nobody.
+/// Bound to another member, or to no one.
 pub const OTHER_PHONE: &str = "13800138000";
-/// Of somebody else, or of nobody.
+/// Bound to another member, or to no one.
 pub const OTHER_EMAIL: &str = "wu@example.com";
 
-/// The top of the repository.
+/// Returns the root folder of the repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A file of that name for [`Bundle::with_data`], empty.
+/// Returns a path for [`Bundle::with_data`] at which no file exists yet.
 pub fn data_file(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&folder);
@@ -53,12 +53,12 @@ pub fn data_file(name: &str) -> PathBuf {
     folder.join("data")
 }
 
-/// The folder of the functions that cargo built.
+/// Returns the folder of the functions that cargo built.
 pub fn binaries() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_change-password")).parent().unwrap()
 }
 
-/// How a bundle starts: the template's functions under these settings, with an empty table and new keys.
+/// Returns options that start the template's functions under these settings, with an empty table and new keys.
 pub fn options(settings: &[(&str, &str)]) -> Options {
     Options {
         port: 0,
@@ -88,31 +88,36 @@ impl Bundle {
         Self::with(&[]).await
     }
 
-    /// With settings of its own.
+    /// Starts a bundle that overrides these settings.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
-        Self::of(options(settings)).await
+        Self::with_options(options(settings)).await
     }
 
-    /// On the database in a file, under those keys.
+    /// Starts a bundle on the database in this file, under these keys.
     pub async fn with_data(settings: &[(&str, &str)], data: &Path, keys: &str) -> Self {
-        Self::of(Options { data: Some(data.to_owned()), keys: keys.to_owned(), ..options(settings) }).await
+        Self::with_options(Options {
+            data: Some(data.to_owned()),
+            keys: keys.to_owned(),
+            ..options(settings)
+        })
+        .await
     }
 
-    pub async fn of(options: Options) -> Self {
+    pub async fn with_options(options: Options) -> Self {
         Self { stack: Stack::start(options).await.unwrap(), http: reqwest::Client::new() }
     }
 
-    /// Stops it, with all its processes.
-    pub async fn end(self) {
+    /// Stops the stack and all its processes.
+    pub async fn shutdown(self) {
         self.stack.shutdown().await;
     }
 
-    /// A member with phone, mail address and password.
+    /// Creates a member with a phone, an email address and a password.
     pub async fn member(&self) -> Member {
         self.member_with(json!({ "phone": PHONE, "email": EMAIL, "password": OLD_PASSWORD })).await
     }
 
-    /// Another one.
+    /// Creates another member, with a different phone and email address.
     pub async fn other_member(&self) -> Member {
         self.member_with(json!({ "phone": OTHER_PHONE, "email": OTHER_EMAIL, "password": OLD_PASSWORD }))
             .await
@@ -123,8 +128,8 @@ impl Bundle {
         Member { id: created.body["id"].as_str().unwrap().to_owned(), token: created.token().to_owned() }
     }
 
-    /// What the stack shows of a member.
-    pub async fn shown(&self, member: &Member) -> Value {
+    /// Returns the stack's view of a member: contacts, audit records and versions.
+    pub async fn inspect(&self, member: &Member) -> Value {
         self.call(Method::GET, &format!("/_local/members/{}", member.id)).send().await.ok().body
     }
 
@@ -132,12 +137,12 @@ impl Bundle {
         Call(self.http.request(method, format!("{}{path}", self.stack.url())))
     }
 
-    /// The functions' keys.
+    /// Returns the keys that the functions use.
     pub fn keys(&self) -> Keys {
         Keys::parse(self.stack.keys()).unwrap()
     }
 
-    /// The member with a session of a login that was so many seconds ago, or is yet to come.
+    /// Returns the member with a session whose login was this many seconds ago. A negative number is in the future.
     pub async fn logged_in(&self, member: &Member, seconds_ago: i64) -> Member {
         let environment = BTreeMap::from([
             ("TABLE_NAME", self.stack.table()),
@@ -148,72 +153,73 @@ impl Bundle {
         ]);
         let settings = Settings::read(|name| environment.get(name).map(|&value| value.to_owned())).unwrap();
         let id = serde_json::from_value(json!(member.id)).unwrap();
-        let version = self.shown(member).await["credentialVersion"].as_u64().unwrap();
+        let version = self.inspect(member).await["credentialVersion"].as_u64().unwrap();
         let auth_time = Timestamp(Timestamp::now().0.saturating_add_signed(-seconds_ago));
         let token = session::issue(&self.keys(), &settings, id, version, auth_time).unwrap();
         Member { id: member.id.clone(), token }
     }
 
-    /// Waits until everything is delivered that was queued so far.
+    /// Waits until every notice that was queued so far is delivered.
     pub async fn settled(&self) {
         self.stack.settled().await;
     }
 
-    /// What was sent there, newest first.
+    /// Returns the messages to this address, newest first.
     pub async fn sent_to(&self, to: &str) -> Vec<Message> {
         self.settled().await;
         self.stack.messages().into_iter().filter(|message| message.to == to).collect()
     }
 
-    /// What was sent there to tell of changes, newest first.
+    /// Returns the notices to this address, newest first.
     pub async fn notices_to(&self, to: &str) -> Vec<Message> {
         self.sent_to(to).await.into_iter().filter(|message| message.code.is_none()).collect()
     }
 
-    /// The newest code.
+    /// Returns the newest code.
     pub fn code(&self) -> String {
-        self.stack.messages().into_iter().find_map(|message| message.code).expect("a code was sent")
+        self.stack.messages().into_iter().find_map(|message| message.code).expect("no code was sent")
     }
 
-    /// The newest code that was sent there.
+    /// Returns the newest code that was sent to this address.
     pub async fn code_to(&self, to: &str) -> String {
         let messages = self.sent_to(to).await;
         messages.into_iter().find_map(|message| message.code).unwrap_or_else(|| panic!("no code to {to}"))
     }
 
-    /// Asks for a code by SMS, as this member or as nobody, and answers `verification` and the code.
-    pub async fn ask_by_sms(&self, member: Option<&Member>, phone: &str) -> (String, String) {
-        let sent = self.call(Method::GET, SEND_CODE).of(member).query(&[("phone", phone)]).send().await.ok();
+    /// Requests a code by SMS, as this member or anonymously, and returns `verification` and the code.
+    pub async fn request_sms_code(&self, member: Option<&Member>, phone: &str) -> (String, String) {
+        let sent =
+            self.call(Method::GET, SEND_CODE).session_of(member).query(&[("phone", phone)]).send().await.ok();
         (sent.verification().to_owned(), self.code_to(&e164(phone)).await)
     }
 
-    /// Asks for a code by mail, as this member or as nobody, and answers `verification` and the code.
-    pub async fn ask_by_mail(&self, member: Option<&Member>, email: &str) -> (String, String) {
-        let sent = self.call(Method::POST, SEND_MAIL).of(member).form(&[("email", email)]).await.ok();
+    /// Requests a code by email, as this member or anonymously, and returns `verification` and the code.
+    pub async fn request_email_code(&self, member: Option<&Member>, email: &str) -> (String, String) {
+        let sent = self.call(Method::POST, SEND_MAIL).session_of(member).form(&[("email", email)]).await.ok();
         (sent.verification().to_owned(), self.code_to(email).await)
     }
 
-    /// The grant for a code that [`Bundle::ask_by_sms`] answered.
+    /// Exchanges a code from [`Bundle::request_sms_code`] for a grant.
     pub async fn grant(&self, (verification, code): &(String, String)) -> String {
         let body = json!({ "verification": verification, "message": code });
         let verified = self.call(Method::POST, RECOVERY).json(&body).await.ok();
         verified.verification().to_owned()
     }
 
-    /// The grant for a code that [`Bundle::ask_by_mail`] answered.
+    /// Exchanges a code from [`Bundle::request_email_code`] for a grant.
     pub async fn grant_by_mail(&self, (verification, code): &(String, String)) -> String {
         let body = json!({ "verification": verification, "code": code });
         let verified = self.call(Method::POST, VERIFY_MAIL).json(&body).await.ok();
         verified.verification().to_owned()
     }
 
-    /// Asks for a code and answers `phoneInfo` and the code.
-    pub async fn ask(&self, member: &Member) -> (String, String) {
+    /// Requests a code to change the password, and returns `phoneInfo` and the code.
+    pub async fn request_change_code(&self, member: &Member) -> (String, String) {
         let sent = self.call(Method::POST, SEND).session(&member.token).send().await.ok();
         (sent.body["result"].as_str().unwrap().to_owned(), self.code())
     }
 
-    /// Whether the member's password is this one: by changing it to another and, if that worked, back.
+    /// Whether the member's password is this one. Changes it to another password and, on success, back.
     pub async fn has_password(&self, member: &Member, password: &str) -> bool {
         let other = "another-good-password";
         let change = async |old: &str, new: &str| {
@@ -229,10 +235,10 @@ impl Bundle {
         true
     }
 
-    /// One call to the table, past the functions.
+    /// Calls DynamoDB directly, without a function.
     pub async fn dynamodb(&self, operation: &str, mut input: Value) -> Value {
         input["TableName"] = json!(self.stack.table());
-        let answer = self
+        let response = self
             .http
             .post(self.stack.dynamodb_url())
             .header("X-Amz-Target", format!("DynamoDB_20120810.{operation}"))
@@ -243,35 +249,35 @@ impl Bundle {
             .send()
             .await
             .unwrap();
-        let status = answer.status();
-        let text = answer.text().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
         assert!(status.is_success(), "{operation}: {text}");
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Every item of the table.
+    /// Returns every item of the table.
     pub async fn items(&self) -> Vec<Value> {
         self.dynamodb("Scan", json!({})).await["Items"].as_array().unwrap().clone()
     }
 
-    /// The one item of that key.
+    /// Returns the item with this key.
     pub async fn item(&self, pk: &str, sk: &str) -> Value {
         let key = json!({ "Key": { "pk": { "S": pk }, "sk": { "S": sk } }, "ConsistentRead": true });
         self.dynamodb("GetItem", key).await["Item"].clone()
     }
 
-    /// The id of the member to whom a phone or a mail address belongs: `phone#+86…` or `email#…`.
+    /// Returns the id of the member who owns `phone#+86…` or `email#…`.
     pub async fn owner(&self, destination: &str) -> Option<String> {
         self.item(destination, "owner").await["member"]["S"].as_str().map(str::to_owned)
     }
 
-    /// Removes the member, as if their account had been closed.
+    /// Deletes the member item, as if the account had been closed.
     pub async fn remove(&self, member: &Member) {
         let key = json!({ "pk": { "S": format!("member#{}", member.id) }, "sk": { "S": "member" } });
         self.dynamodb("DeleteItem", json!({ "Key": key })).await;
     }
 
-    /// Makes every item whose partition key begins so look as if it were `seconds` older, or younger.
+    /// Makes every item with this prefix of the partition key look `seconds` older, or younger if negative.
     pub async fn age(&self, prefix: &str, seconds: i64) {
         self.settled().await;
         let mut aged = 0;
@@ -283,52 +289,69 @@ impl Bundle {
                 let sent = name.strip_prefix("at").is_some_and(|number| number.parse::<u32>().is_ok());
                 let is_time = sent || TIMES.contains(&name.as_str());
                 if let Some(time) = value["N"].as_str().filter(|_| is_time) {
-                    // A time of no send is 0, and stays so.
+                    // 0 marks an unused slot of the send log and must remain 0.
                     value["N"] = json!((time.parse::<i64>().unwrap() - seconds).max(0).to_string());
                     aged += 1;
                 }
             }
             self.dynamodb("PutItem", json!({ "Item": item })).await;
         }
-        assert!(aged > 0, "nothing begins with {prefix}");
+        assert!(aged > 0, "no item has the prefix {prefix}");
     }
 
-    /// Makes `count` calls to a function at once. A process for each is started before, so that starting them
-    /// does not put the calls in a row. One test at a time: with more processes than these, a machine of few
-    /// cores keeps one of them waiting for longer than the functions wait for an answer.
-    #[expect(clippy::await_holding_lock, reason = "every test has a thread of its own")]
-    pub async fn at_once<F: Future<Output = Answer>>(
+    /// Makes `count` calls to a function concurrently and returns the responses.
+    ///
+    /// A process is started for each call first. Otherwise start-up would serialize the calls. Only one test runs
+    /// this at a time: with more processes, a machine with few cores delays some of them beyond the functions'
+    /// timeouts.
+    #[expect(clippy::await_holding_lock, reason = "each test runs on its own thread")]
+    pub async fn concurrently<F: Future<Output = Response>>(
         &self,
         function: &str,
         count: usize,
         call: impl Fn(usize) -> F,
-    ) -> Vec<Answer> {
-        static TURN: Mutex<()> = Mutex::new(());
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    ) -> Vec<Response> {
+        static LOCK: Mutex<()> = Mutex::new(());
+        let _guard = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
         let ping = json!({ "source": "aws.scheduler" });
         join_all((0..count).map(|_| self.invoke(function, &ping))).await;
         join_all((0..count).map(call)).await
     }
 
-    /// Invokes a function directly, as the AWS CLI does.
-    pub async fn invoke(&self, function: &str, event: &Value) -> Answer {
+    /// Invokes a function directly with an event, as the AWS CLI does.
+    pub async fn invoke(&self, function: &str, event: &Value) -> Response {
         self.call(Method::POST, &format!("/2015-03-31/functions/{function}/invocations")).json(event).await
     }
 }
 
-/// The attributes that are moments, beside the times of the last sends.
+/// The attributes that store a time. Those of the send log (`at0`, `at1`, …) are matched by their prefix.
 const TIMES: [&str; 6] = ["expires_at", "valid_until", "until", "resend_at", "sent_at", "cooling_since"];
 
-/// Well-formed, signed by nobody: the embedded DynamoDB reads no signature.
+/// A well-formed header without a valid signature, which the embedded DynamoDB does not check.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
      SignedHeaders=host;x-amz-date, Signature=0000000000000000000000000000000000000000000000000000000000000000";
 
-/// A Chinese number as it is kept.
+/// Returns a Chinese phone number in the E.164 form in which it is stored.
 pub fn e164(phone: &str) -> String {
     format!("+86{phone}")
 }
 
-/// Another code.
-pub fn wrong(code: &str) -> &'static str {
+/// Returns a code that differs from the correct one.
+pub fn wrong_code(code: &str) -> &'static str {
     if code == "111111" { "222222" } else { "111111" }
+}
+
+// The former names, which `permissions` still uses.
+impl Bundle {
+    pub async fn ask(&self, member: &Member) -> (String, String) {
+        self.request_change_code(member).await
+    }
+
+    pub async fn ask_by_sms(&self, member: Option<&Member>, phone: &str) -> (String, String) {
+        self.request_sms_code(member, phone).await
+    }
+
+    pub async fn ask_by_mail(&self, member: Option<&Member>, email: &str) -> (String, String) {
+        self.request_email_code(member, email).await
+    }
 }

@@ -1,11 +1,11 @@
-//! A call of an endpoint, by an app or by a browser with its cookies, and what comes back.
+//! A call of an endpoint by an app, or by a browser with cookies, and the response.
 
 use crate::bundle::Member;
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A request that is about to be sent.
+/// A request that has not been sent yet.
 pub struct Call(pub reqwest::RequestBuilder);
 
 impl Call {
@@ -13,16 +13,16 @@ impl Call {
         self.header("Authorization", &format!("Bearer {token}"))
     }
 
-    /// As this member, or as nobody.
-    pub fn of(self, member: Option<&Member>) -> Self {
+    /// Sends this member's session, or none.
+    pub fn session_of(self, member: Option<&Member>) -> Self {
         match member {
             Some(member) => self.session(&member.token),
             None => self,
         }
     }
 
-    /// As a browser with these cookies.
-    pub fn cookies(self, Jar(cookies): &Jar) -> Self {
+    /// Sends these cookies, as a browser does.
+    pub fn cookies(self, CookieJar(cookies): &CookieJar) -> Self {
         let pairs: Vec<_> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         self.header("Cookie", &pairs.join("; "))
     }
@@ -39,43 +39,43 @@ impl Call {
         Self(self.0.json(body))
     }
 
-    pub async fn json(self, body: &Value) -> Answer {
+    pub async fn json(self, body: &Value) -> Response {
         self.with_json(body).send().await
     }
 
-    pub async fn form(self, form: &[(&str, &str)]) -> Answer {
+    pub async fn form(self, form: &[(&str, &str)]) -> Response {
         Self(self.0.form(&form.iter().copied().collect::<BTreeMap<_, _>>())).send().await
     }
 
-    pub async fn body(self, body: impl Into<reqwest::Body>) -> Answer {
+    pub async fn body(self, body: impl Into<reqwest::Body>) -> Response {
         Self(self.0.body(body)).send().await
     }
 
-    pub async fn send(self) -> Answer {
-        self.attempt().await.unwrap()
+    pub async fn send(self) -> Response {
+        self.try_send().await.unwrap()
     }
 
-    /// The answer, if the bundle lives long enough to give one.
-    pub async fn attempt(self) -> reqwest::Result<Answer> {
-        let answer = self.0.send().await?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let text = answer.text().await?;
+    /// Sends the request and returns the response. Fails if the bundle stops before it responds.
+    pub async fn try_send(self) -> reqwest::Result<Response> {
+        let response = self.0.send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Answer { status, headers, text, body })
+        Ok(Response { status, headers, text, body })
     }
 }
 
-/// What came back.
+/// The response of an endpoint.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub text: String,
     pub body: Value,
 }
 
-impl Answer {
-    /// The symbol of a refusal, from either envelope, with the HTTP status.
+impl Response {
+    /// Returns the HTTP status and the error symbol, from either envelope.
     pub fn refusal(&self) -> (u16, &str) {
         let symbol = self.body["error"].as_str().or(self.body["code"].as_str()).unwrap_or(&self.text);
         (self.status.as_u16(), symbol)
@@ -89,7 +89,7 @@ impl Answer {
         self.body["verification"].as_str().unwrap_or_else(|| panic!("no verification in {}", self.text))
     }
 
-    /// Value and attributes of the one cookie that is set, `verification`.
+    /// Returns the value and the attributes of the only cookie set, `verification`.
     pub fn cookie(&self) -> (&str, &str) {
         let cookies: Vec<_> = self.cookies().collect();
         let [cookie] = cookies.as_slice() else { panic!("{cookies:?}") };
@@ -100,13 +100,13 @@ impl Answer {
         self.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap())
     }
 
-    /// The answer, if it is a success.
+    /// Asserts that the response is a success.
     pub fn ok(self) -> Self {
         assert!(self.status.is_success(), "{} {}", self.status, self.text);
         self
     }
 
-    /// The answer, if it begins to the letter as the second document prints this success.
+    /// Asserts that the response begins exactly as the second document prints this success.
     pub fn documented(self, code: u16) -> Self {
         let printed = format!(r#"{{"code":"{code}","msg":"success","data":"success""#);
         assert!(self.status == code && self.text.starts_with(&printed), "{} {}", self.status, self.text);
@@ -114,18 +114,18 @@ impl Answer {
     }
 }
 
-/// A browser's cookies: what is set is sent along until it is cleared, beside what the site has of its own.
-pub struct Jar(BTreeMap<String, String>);
+/// A browser's cookies: those that responses set and did not clear, beside two of the site's own.
+pub struct CookieJar(BTreeMap<String, String>);
 
-impl Jar {
+impl CookieJar {
     pub fn new() -> Self {
         Self(BTreeMap::from(
             [("theme", "dark"), ("visits", "7")].map(|(name, value)| (name.to_owned(), value.to_owned())),
         ))
     }
 
-    pub fn keep(&mut self, answer: &Answer) {
-        for cookie in answer.cookies() {
+    pub fn store(&mut self, response: &Response) {
+        for cookie in response.cookies() {
             let (pair, attributes) = cookie.split_once(';').unwrap();
             let (name, value) = pair.split_once('=').unwrap();
             if attributes.split(';').any(|attribute| attribute.trim() == "Max-Age=0") {

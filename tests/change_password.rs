@@ -4,7 +4,7 @@ use crate::bundle::{Bundle, CHANGE, Member, NEW_PASSWORD, OLD_PASSWORD};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-async fn change(bundle: &Bundle, member: &Member, body: &Value) -> crate::bundle::Answer {
+async fn change(bundle: &Bundle, member: &Member, body: &Value) -> crate::bundle::Response {
     bundle.call(Method::PUT, CHANGE).session(&member.token).json(body).await
 }
 
@@ -26,7 +26,7 @@ async fn documented_call_succeeds_and_renews_the_session() {
     let renewed = Member { token: changed.token().to_owned(), ..member };
     let back = json!({ "oldPassword": NEW_PASSWORD, "newPasswordFirst": "a-third-password" });
     change(&bundle, &renewed, &back).await.ok();
-    assert_eq!(bundle.shown(&renewed).await["audit"][0]["action"], "password-changed");
+    assert_eq!(bundle.inspect(&renewed).await["audit"][0]["action"], "password-changed");
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn invalid_change_names_its_parameter_and_changes_nothing() {
     ] {
         assert_eq!(change(&bundle, &member, &body).await.refusal(), (400, expected), "{body}");
     }
-    assert_eq!(bundle.shown(&member).await["credentialVersion"], 1);
+    assert_eq!(bundle.inspect(&member).await["credentialVersion"], 1);
     let twice = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD, "newPasswordSecond": NEW_PASSWORD });
     change(&bundle, &member, &twice).await.ok();
 }
@@ -59,8 +59,8 @@ async fn invalid_change_names_its_parameter_and_changes_nothing() {
 async fn removed_member_gets_user_not_found() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let gone = json!({ "Key": { "pk": { "S": format!("member#{}", member.id) }, "sk": { "S": "member" } } });
-    bundle.dynamodb("DeleteItem", gone).await;
+    let key = json!({ "Key": { "pk": { "S": format!("member#{}", member.id) }, "sk": { "S": "member" } } });
+    bundle.dynamodb("DeleteItem", key).await;
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
     assert_eq!(change(&bundle, &member, &body).await.refusal(), (400, "USER_NOT_FOUND"));
 }
@@ -69,18 +69,19 @@ async fn removed_member_gets_user_not_found() {
 async fn ten_wrong_passwords_lock_the_session_15_minutes() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let bad = json!({ "oldPassword": "wrong", "newPasswordFirst": NEW_PASSWORD });
+    let wrong = json!({ "oldPassword": "wrong", "newPasswordFirst": NEW_PASSWORD });
     let good = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
-    let answers = bundle.at_once("change-password", 15, async |_| change(&bundle, &member, &bad).await).await;
+    let responses =
+        bundle.concurrently("change-password", 15, async |_| change(&bundle, &member, &wrong).await).await;
     assert_eq!(
-        answers.iter().filter(|answer| answer.refusal() == (400, "{OLD_PASSWORD}_NOT_VALID")).count(),
+        responses.iter().filter(|response| response.refusal() == (400, "{OLD_PASSWORD}_NOT_VALID")).count(),
         10
     );
     let refused = change(&bundle, &member, &good).await;
     assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
     assert!((880..=900).contains(&refused.body["retryAfter"].as_u64().unwrap()), "{}", refused.text);
     bundle.age("failures#", 900).await;
-    assert_eq!(change(&bundle, &member, &bad).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
+    assert_eq!(change(&bundle, &member, &wrong).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
     change(&bundle, &member, &good).await.ok();
 }
 
@@ -90,8 +91,8 @@ async fn correct_password_resets_the_failure_count() {
     let mut member = bundle.member().await;
     let mut passwords = [OLD_PASSWORD, NEW_PASSWORD];
     for _ in 0..3 {
-        let bad = json!({ "oldPassword": "wrong", "newPasswordFirst": passwords[1] });
-        assert_eq!(change(&bundle, &member, &bad).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
+        let wrong = json!({ "oldPassword": "wrong", "newPasswordFirst": passwords[1] });
+        assert_eq!(change(&bundle, &member, &wrong).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
         let good = json!({ "oldPassword": passwords[0], "newPasswordFirst": passwords[1] });
         member.token = change(&bundle, &member, &good).await.ok().token().to_owned();
         passwords.swap(0, 1);
@@ -114,14 +115,14 @@ async fn unchanged_password_is_refused_without_an_attempt() {
 async fn concurrent_changes_succeed_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let answers = bundle
-        .at_once("change-password", 8, async |number| {
+    let responses = bundle
+        .concurrently("change-password", 8, async |number| {
             let body =
                 json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": format!("new-password-{number}") });
             change(&bundle, &member, &body).await
         })
         .await;
-    assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
-    let losers = answers.iter().filter(|answer| answer.refusal() == (401, "INVALID_TOKEN"));
-    assert_eq!(losers.count(), 7, "{answers:#?}");
+    assert_eq!(responses.iter().filter(|response| response.status.is_success()).count(), 1, "{responses:#?}");
+    let losers = responses.iter().filter(|response| response.refusal() == (401, "INVALID_TOKEN"));
+    assert_eq!(losers.count(), 7, "{responses:#?}");
 }

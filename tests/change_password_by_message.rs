@@ -1,13 +1,13 @@
 //! The first document: the login password changed by SMS, while logged in.
 
-use crate::bundle::{Bundle, CHANGE_BY_MESSAGE, Member, NEW_PASSWORD, OLD_PASSWORD, PHONE, SEND, wrong};
+use crate::bundle::{Bundle, CHANGE_BY_MESSAGE, Member, NEW_PASSWORD, OLD_PASSWORD, PHONE, SEND, wrong_code};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The `phoneInfo` of the document's example, signed with its fixed suffix.
 const DOCUMENTS_PHONE_INFO: &str = "T0RZLi5xenktc3AtdG9rZW5ANmNzOTJkLXRva2VuLk1UTTJNamN4TkRBME9ETS4ucXp5LXNwLXRva2VuQDZjczkyZC10b2tlbi5NakEuLnF6eS1zcC10b2tlbkA2Y3M5MmQtdG9rZW4uN2JjYWZkYjA1ZGEzNzM0ZTAxYWMzODVkNjFlYzRjMWE.";
 
-async fn change(bundle: &Bundle, member: &Member, body: &Value) -> crate::bundle::Answer {
+async fn change(bundle: &Bundle, member: &Member, body: &Value) -> crate::bundle::Response {
     bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token).json(body).await
 }
 
@@ -49,7 +49,7 @@ async fn session_is_required_and_revoked_by_the_change() {
         let query = [("token", member.token.as_str())];
         assert_eq!(call().query(&query).send().await.refusal(), (401, "INVALID_TOKEN"));
     }
-    let (phone_info, code) = bundle.ask(&member).await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     let changed = change(&bundle, &member, &body).await.ok();
     assert_eq!(change(&bundle, &member, &body).await.refusal(), (401, "INVALID_TOKEN"));
@@ -80,28 +80,28 @@ async fn session_is_accepted_in_headers_and_body() {
 async fn checks_run_in_the_documented_order() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (phone_info, code) = bundle.ask(&member).await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
     let other = bundle.member_with(json!({ "phone": "13800138000" })).await;
-    let others = bundle.ask(&other).await.0;
-    let bad = wrong(&code);
+    let others = bundle.request_change_code(&other).await.0;
+    let wrong = wrong_code(&code);
     for (body, expected) in [
         (json!({}), "{NEW_PASSWORD}_REQUIRED"),
         (json!({ "newPassword": "123456" }), "{PHONE_INFO}_REQUIRED"),
         (json!({ "newPassword": "123456", "phoneInfo": "forged" }), "{CODE}_REQUIRED"),
-        (json!({ "newPassword": "123456", "phoneInfo": "forged", "code": bad }), "{PHONE_INFO}_NOT_VALID"),
+        (json!({ "newPassword": "123456", "phoneInfo": "forged", "code": wrong }), "{PHONE_INFO}_NOT_VALID"),
         (
-            json!({ "newPassword": "123456", "phoneInfo": DOCUMENTS_PHONE_INFO, "code": bad }),
+            json!({ "newPassword": "123456", "phoneInfo": DOCUMENTS_PHONE_INFO, "code": wrong }),
             "{PHONE_INFO}_NOT_VALID",
         ),
-        (json!({ "newPassword": "123456", "phoneInfo": others, "code": bad }), "{NEW_PASSWORD}_NOT_VALID"),
-        (json!({ "newPassword": NEW_PASSWORD, "phoneInfo": others, "code": bad }), "USER_PHONE_NOT_MATCH"),
-        (json!({ "newPassword": NEW_PASSWORD, "phoneInfo": phone_info, "code": bad }), "{CODE}_NOT_VALID"),
+        (json!({ "newPassword": "123456", "phoneInfo": others, "code": wrong }), "{NEW_PASSWORD}_NOT_VALID"),
+        (json!({ "newPassword": NEW_PASSWORD, "phoneInfo": others, "code": wrong }), "USER_PHONE_NOT_MATCH"),
+        (json!({ "newPassword": NEW_PASSWORD, "phoneInfo": phone_info, "code": wrong }), "{CODE}_NOT_VALID"),
     ] {
         assert_eq!(change(&bundle, &member, &body).await.refusal(), (400, expected), "{body}");
     }
-    let gone = json!({ "Key": { "pk": { "S": format!("member#{}", member.id) }, "sk": { "S": "member" } } });
-    bundle.dynamodb("DeleteItem", gone).await;
-    let acceptable = json!({ "newPassword": NEW_PASSWORD, "phoneInfo": others, "code": bad });
+    let key = json!({ "Key": { "pk": { "S": format!("member#{}", member.id) }, "sk": { "S": "member" } } });
+    bundle.dynamodb("DeleteItem", key).await;
+    let acceptable = json!({ "newPassword": NEW_PASSWORD, "phoneInfo": others, "code": wrong });
     assert_eq!(change(&bundle, &member, &acceptable).await.refusal(), (400, "USER_NOT_FOUND"));
 }
 
@@ -109,7 +109,7 @@ async fn checks_run_in_the_documented_order() {
 async fn unacceptable_password_does_not_consume_the_code() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (phone_info, code) = bundle.ask(&member).await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
     for password in ["12345", "password", PHONE, "+8613627140483", "li@example.com", &"x".repeat(129)] {
         for _ in 0..2 {
             let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": password });
@@ -129,7 +129,7 @@ async fn unacceptable_password_does_not_consume_the_code() {
 async fn old_password_is_optional_but_must_be_correct() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (phone_info, code) = bundle.ask(&member).await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
     let mut body =
         json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD, "oldPassword": "wrong" });
     assert_eq!(change(&bundle, &member, &body).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
@@ -142,7 +142,7 @@ async fn correct_old_password_is_not_a_failure() {
     let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "1")]).await;
     let mut member = bundle.member().await;
     for [old, new] in [[OLD_PASSWORD, NEW_PASSWORD], [NEW_PASSWORD, OLD_PASSWORD]] {
-        let (phone_info, code) = bundle.ask(&member).await;
+        let (phone_info, code) = bundle.request_change_code(&member).await;
         let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": new, "oldPassword": old });
         member.token = change(&bundle, &member, &body).await.ok().token().to_owned();
         bundle.age("sent#phone#", 120).await;
@@ -153,10 +153,10 @@ async fn correct_old_password_is_not_a_failure() {
 async fn wrong_codes_count_down_to_the_attempt_limit() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (phone_info, code) = bundle.ask(&member).await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
     let body = |code: &str| json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     for left in (0..5).rev() {
-        let refused = change(&bundle, &member, &body(wrong(&code))).await;
+        let refused = change(&bundle, &member, &body(wrong_code(&code))).await;
         assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
         assert_eq!(refused.body["attemptsLeft"], left);
     }
@@ -172,7 +172,7 @@ async fn wrong_codes_count_down_to_the_attempt_limit() {
 async fn resend_waits_120_seconds_and_replaces_the_code() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (phone_info, first) = bundle.ask(&member).await;
+    let (phone_info, first) = bundle.request_change_code(&member).await;
     let refused = bundle.call(Method::POST, SEND).session(&member.token).send().await;
     assert_eq!(refused.refusal(), (400, "SEND_MESSAGE_FREQUENTLY"));
     let seconds = refused.body["retryAfter"].as_u64().unwrap();
@@ -181,7 +181,7 @@ async fn resend_waits_120_seconds_and_replaces_the_code() {
     assert_eq!(bundle.stack.messages().len(), 1, "a refused send costs no message");
 
     bundle.age("sent#phone#", 120).await;
-    let (_, second) = bundle.ask(&member).await;
+    let (_, second) = bundle.request_change_code(&member).await;
     let body = |code: &str| json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     if first != second {
         assert_eq!(change(&bundle, &member, &body(&first)).await.refusal(), (400, "{CODE}_NOT_VALID"));
@@ -193,7 +193,7 @@ async fn resend_waits_120_seconds_and_replaces_the_code() {
 async fn code_expires_after_300_seconds_before_ttl_deletion() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (phone_info, code) = bundle.ask(&member).await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
     bundle.age("code#", 300).await;
     let refused = change(
         &bundle,
@@ -220,7 +220,7 @@ async fn settings_determine_code_lifetime_cooldown_and_length() {
 async fn code_works_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (phone_info, code) = bundle.ask(&member).await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     let changed = change(&bundle, &member, &body).await.ok();
     let renewed = Member { token: changed.token().to_owned(), ..member };
@@ -231,18 +231,18 @@ async fn code_works_once() {
 async fn concurrent_correct_codes_change_the_password_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (phone_info, code) = bundle.ask(&member).await;
-    let answers = bundle.at_once("change-password-by-message", 40, async |number| {
+    let (phone_info, code) = bundle.request_change_code(&member).await;
+    let responses = bundle.concurrently("change-password-by-message", 40, async |number| {
         let body =
             json!({ "phoneInfo": phone_info, "code": code, "newPassword": format!("new-password-{number}") });
         change(&bundle, &member, &body).await
     })
     .await;
-    let winners: Vec<_> = (0..40).filter(|number| answers[*number].status.is_success()).collect();
-    assert_eq!(winners.len(), 1, "{answers:#?}");
-    for answer in answers.iter().filter(|answer| !answer.status.is_success()) {
+    let winners: Vec<_> = (0..40).filter(|number| responses[*number].status.is_success()).collect();
+    assert_eq!(winners.len(), 1, "{responses:#?}");
+    for response in responses.iter().filter(|response| !response.status.is_success()) {
         let expected = [(400, "{CODE}_NOT_VALID"), (429, "TOO_MANY_ATTEMPTS"), (401, "INVALID_TOKEN")];
-        assert!(expected.contains(&answer.refusal()), "{answer:?}");
+        assert!(expected.contains(&response.refusal()), "{response:?}");
     }
     assert!(bundle.has_password(&member, &format!("new-password-{}", winners[0])).await);
 }
@@ -251,13 +251,13 @@ async fn concurrent_correct_codes_change_the_password_once() {
 async fn concurrent_wrong_codes_get_five_attempts() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (phone_info, code) = bundle.ask(&member).await;
-    let body = json!({ "phoneInfo": phone_info, "code": wrong(&code), "newPassword": NEW_PASSWORD });
-    let answers = bundle
-        .at_once("change-password-by-message", 40, async |_| change(&bundle, &member, &body).await)
+    let (phone_info, code) = bundle.request_change_code(&member).await;
+    let body = json!({ "phoneInfo": phone_info, "code": wrong_code(&code), "newPassword": NEW_PASSWORD });
+    let responses = bundle
+        .concurrently("change-password-by-message", 40, async |_| change(&bundle, &member, &body).await)
         .await;
-    let count = |expected| answers.iter().filter(|answer| answer.refusal() == expected).count();
-    assert_eq!(count((400, "{CODE}_NOT_VALID")), 5, "{answers:#?}");
+    let count = |expected| responses.iter().filter(|response| response.refusal() == expected).count();
+    assert_eq!(count((400, "{CODE}_NOT_VALID")), 5, "{responses:#?}");
     assert_eq!(count((429, "TOO_MANY_ATTEMPTS")), 35);
 }
 
@@ -265,14 +265,14 @@ async fn concurrent_wrong_codes_get_five_attempts() {
 async fn concurrent_sends_send_one_code() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let answers = bundle
-        .at_once("send-change-password-message", 40, async |_| {
+    let responses = bundle
+        .concurrently("send-change-password-message", 40, async |_| {
             bundle.call(Method::POST, SEND).session(&member.token).send().await
         })
         .await;
-    assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
+    assert_eq!(responses.iter().filter(|response| response.status.is_success()).count(), 1, "{responses:#?}");
     assert_eq!(
-        answers.iter().filter(|answer| answer.refusal() == (400, "SEND_MESSAGE_FREQUENTLY")).count(),
+        responses.iter().filter(|response| response.refusal() == (400, "SEND_MESSAGE_FREQUENTLY")).count(),
         39
     );
     assert_eq!(bundle.stack.messages().len(), 1);
@@ -284,21 +284,21 @@ async fn daily_failures_count_across_codes_but_not_successes() {
     let mut member = bundle.member().await;
     // Right tries, whose count is given back.
     for round in 0..4 {
-        let (phone_info, code) = bundle.ask(&member).await;
+        let (phone_info, code) = bundle.request_change_code(&member).await;
         let body =
             json!({ "phoneInfo": phone_info, "code": code, "newPassword": format!("new-password-{round}") });
         member.token = change(&bundle, &member, &body).await.ok().token().to_owned();
         bundle.age("sent#phone#", 120).await;
     }
     for left in [2, 1, 0] {
-        let (phone_info, code) = bundle.ask(&member).await;
-        let body = json!({ "phoneInfo": phone_info, "code": wrong(&code), "newPassword": NEW_PASSWORD });
+        let (phone_info, code) = bundle.request_change_code(&member).await;
+        let body = json!({ "phoneInfo": phone_info, "code": wrong_code(&code), "newPassword": NEW_PASSWORD });
         let refused = change(&bundle, &member, &body).await;
         assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
         assert_eq!(refused.body["attemptsLeft"], left);
         bundle.age("sent#phone#", 120).await;
     }
-    let (phone_info, code) = bundle.ask(&member).await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     let refused = change(&bundle, &member, &body).await;
     assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
@@ -319,7 +319,7 @@ async fn member_without_phone_gets_phone_required() {
 async fn change_is_recorded_and_the_member_is_notified() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (phone_info, code) = bundle.ask(&member).await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     let changed = bundle
         .call(Method::POST, CHANGE_BY_MESSAGE)
@@ -330,9 +330,9 @@ async fn change_is_recorded_and_the_member_is_notified() {
         .json(&body)
         .await
         .ok();
-    let shown = bundle.shown(&member).await;
-    assert_eq!(shown["credentialVersion"], 2);
-    let [record] = shown["audit"].as_array().unwrap().as_slice() else { panic!("{shown}") };
+    let stored = bundle.inspect(&member).await;
+    assert_eq!(stored["credentialVersion"], 2);
+    let [record] = stored["audit"].as_array().unwrap().as_slice() else { panic!("{stored}") };
     assert_eq!(record["action"], "password-changed-by-message");
     assert_eq!(record["source_ip"], "127.0.0.1");
     assert_eq!(record["user_agent"], "the member's app");

@@ -1,8 +1,8 @@
-//! Every change that a member can make, and what it does to the table.
+//! Every change that a member can make, and its effect on the table.
 
 use crate::bundle::{
-    Answer, BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, Call, Member, NEW_PIN, OLD_PASSWORD, PIN,
-    RECOVERY, RESET_PAY_PASSWORD, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
+    BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, Call, Member, NEW_PIN, OLD_PASSWORD, PIN, RECOVERY,
+    RESET_PAY_PASSWORD, Response, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
 };
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -11,18 +11,18 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-/// Settings under which many members may make changes soon after each other.
+/// Settings under which many members can make changes in quick succession.
 pub const MANY: [(&str, &str); 4] = [
     ("SOURCE_SENDS_PER_HOUR", "100000"),
     ("REGION_SENDS_PER_HOUR", "1000000"),
-    // The least that is allowed: what is tested here is not the hash.
+    // The lowest cost that is allowed, because these tests do not test the hash.
     ("ARGON2_MEMORY_KIB", "7168"),
     ("ARGON2_PASSES", "1"),
 ];
 
-/// A kind of change, by the proof that it takes.
+/// The kinds of change, distinguished by the proof that they take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ChangeKind {
     PasswordByMessage,
     PasswordByOld,
     PasswordByGrant,
@@ -37,7 +37,7 @@ pub enum Kind {
     MailForGrant,
 }
 
-impl Kind {
+impl ChangeKind {
     pub const ALL: [Self; 12] = [
         Self::PasswordByMessage,
         Self::PasswordByOld,
@@ -54,8 +54,8 @@ impl Kind {
     ];
 }
 
-/// A change for which a new member has everything but made the call.
-pub struct Change {
+/// A change of a new member for which everything is ready except the call.
+pub struct PreparedChange {
     pub member: Member,
     pub function: &'static str,
     method: Method,
@@ -63,53 +63,53 @@ pub struct Change {
     body: Value,
 }
 
-impl Change {
-    pub async fn of(kind: Kind, bundle: &Bundle) -> Self {
+impl PreparedChange {
+    pub async fn new(kind: ChangeKind, bundle: &Bundle) -> Self {
         static MEMBERS: AtomicUsize = AtomicUsize::new(0);
         let number = MEMBERS.fetch_add(1, Ordering::Relaxed);
         let (phone, new_phone) = (&format!("139{number:08}"), &format!("138{number:08}"));
         let (email, new_email) = (&format!("{number}@example.com"), &format!("{number}@example.org"));
         let mut new = json!({ "phone": phone, "email": email, "password": OLD_PASSWORD });
         match kind {
-            Kind::PhoneBound => new["phone"] = Value::Null,
-            Kind::MailBound => new["email"] = Value::Null,
-            Kind::PayPasswordByOld | Kind::PayPasswordByCode | Kind::PayPasswordByGrant => {
+            ChangeKind::PhoneBound => new["phone"] = Value::Null,
+            ChangeKind::MailBound => new["email"] = Value::Null,
+            ChangeKind::PayPasswordByOld | ChangeKind::PayPasswordByCode | ChangeKind::PayPasswordByGrant => {
                 new["payPassword"] = json!(PIN);
             }
             _ => (),
         }
         let member = bundle.member_with(new).await;
-        let who = Some(&member);
+        let caller = Some(&member);
         let (function, method, path, body) = match kind {
-            Kind::PasswordByMessage => {
-                let (phone_info, code) = bundle.ask(&member).await;
+            ChangeKind::PasswordByMessage => {
+                let (phone_info, code) = bundle.request_change_code(&member).await;
                 let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": "a-new-password" });
                 ("change-password-by-message", Method::POST, CHANGE_BY_MESSAGE, body)
             }
-            Kind::PasswordByOld => {
+            ChangeKind::PasswordByOld => {
                 let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": "a-new-password" });
                 ("change-password", Method::PUT, CHANGE, body)
             }
-            Kind::PasswordByGrant => {
-                let grant = bundle.grant(&bundle.ask_by_sms(None, phone).await).await;
+            ChangeKind::PasswordByGrant => {
+                let grant = bundle.grant(&bundle.request_sms_code(None, phone).await).await;
                 let body =
                     json!({ "phone": phone, "passwordFirst": "a-new-password", "verification": grant });
                 ("recover-password", Method::PUT, RECOVERY, body)
             }
-            Kind::PhoneBound | Kind::PhoneReplaced => {
-                let (_, code) = bundle.ask_by_sms(who, new_phone).await;
+            ChangeKind::PhoneBound | ChangeKind::PhoneReplaced => {
+                let (_, code) = bundle.request_sms_code(caller, new_phone).await;
                 let body = json!({ "phone": new_phone, "message": code, "password": OLD_PASSWORD });
                 ("bind-phone", Method::PUT, BIND_PHONE, body)
             }
-            Kind::PayPasswordSet => {
+            ChangeKind::PayPasswordSet => {
                 ("set-pay-password", Method::PUT, SET_PAY_PASSWORD, json!({ "payPasswordFirst": NEW_PIN }))
             }
-            Kind::PayPasswordByOld => {
+            ChangeKind::PayPasswordByOld => {
                 let body = json!({ "oldPassword": PIN, "payPasswordFirst": NEW_PIN });
                 ("update-pay-password", Method::PUT, UPDATE_PAY_PASSWORD, body)
             }
-            Kind::PayPasswordByCode => {
-                let (_, code) = bundle.ask_by_sms(who, phone).await;
+            ChangeKind::PayPasswordByCode => {
+                let (_, code) = bundle.request_sms_code(caller, phone).await;
                 (
                     "reset-pay-password",
                     Method::PUT,
@@ -117,19 +117,20 @@ impl Change {
                     json!({ "phone": phone, "message": code }),
                 )
             }
-            Kind::PayPasswordByGrant => {
-                let grant = bundle.grant(&bundle.ask_by_sms(who, phone).await).await;
+            ChangeKind::PayPasswordByGrant => {
+                let grant = bundle.grant(&bundle.request_sms_code(caller, phone).await).await;
                 let body = json!({ "phone": phone, "verification": grant });
                 ("reset-pay-password", Method::PUT, RESET_PAY_PASSWORD, body)
             }
-            Kind::MailBound | Kind::MailForGrant => {
-                let (who, email) = if kind == Kind::MailBound { (who, new_email) } else { (None, email) };
-                let (verification, code) = bundle.ask_by_mail(who, email).await;
+            ChangeKind::MailBound | ChangeKind::MailForGrant => {
+                let (caller, email) =
+                    if kind == ChangeKind::MailBound { (caller, new_email) } else { (None, email) };
+                let (verification, code) = bundle.request_email_code(caller, email).await;
                 let body = json!({ "verification": verification, "code": code });
                 ("verify-mail", Method::POST, VERIFY_MAIL, body)
             }
-            Kind::SmsForGrant => {
-                let (verification, code) = bundle.ask_by_sms(None, phone).await;
+            ChangeKind::SmsForGrant => {
+                let (verification, code) = bundle.request_sms_code(None, phone).await;
                 let body = json!({ "verification": verification, "message": code });
                 ("verify-recovery-code", Method::POST, RECOVERY, body)
             }
@@ -137,35 +138,35 @@ impl Change {
         Self { member, function, method, path, body }
     }
 
-    /// The same with another value for a parameter, if it takes that one.
+    /// Returns the change with a wrong value for this parameter, or `None` if it does not take the parameter.
     pub fn with_wrong(&self, parameter: &str) -> Option<Self> {
         let mut body = self.body.clone();
-        let right = body.get(parameter)?.as_str()?;
-        body[parameter] = json!(if right.starts_with('1') { "2" } else { "1" }.repeat(right.len()));
+        let correct = body.get(parameter)?.as_str()?;
+        body[parameter] = json!(if correct.starts_with('1') { "2" } else { "1" }.repeat(correct.len()));
         Some(Self { member: self.member.clone(), method: self.method.clone(), body, ..*self })
     }
 
-    /// The call.
+    /// Returns the call that makes the change.
     pub fn call(&self, bundle: &Bundle) -> Call {
         let with_session = ![RECOVERY, VERIFY_MAIL].contains(&self.path);
         let call = bundle.call(self.method.clone(), self.path);
-        call.of(with_session.then_some(&self.member)).with_json(&self.body)
+        call.session_of(with_session.then_some(&self.member)).with_json(&self.body)
     }
 
-    pub async fn make(&self, bundle: &Bundle) -> Answer {
+    pub async fn commit(&self, bundle: &Bundle) -> Response {
         self.call(bundle).send().await
     }
 }
 
-/// What the partitions of counts begin with.
-const COUNTS: [&str; 3] = ["failures#", "source#", "calling-code#"];
+/// The prefixes of the partitions that contain counters.
+const COUNTERS: [&str; 3] = ["failures#", "source#", "calling-code#"];
 
-/// The table at a moment.
-pub struct Table(BTreeMap<(String, String), Map<String, Value>>);
+/// The table's items at one moment.
+pub struct TableSnapshot(BTreeMap<(String, String), Map<String, Value>>);
 
-impl Table {
-    /// Once everything is delivered that was queued so far.
-    pub async fn of(bundle: &Bundle) -> Self {
+impl TableSnapshot {
+    /// Reads the table after every queued notice is delivered.
+    pub async fn take(bundle: &Bundle) -> Self {
         bundle.settled().await;
         let text = |item: &Value, name: &str| item[name]["S"].as_str().unwrap().to_owned();
         let items = bundle.items().await.into_iter();
@@ -176,17 +177,17 @@ impl Table {
         )
     }
 
-    /// What was written since then, by kinds of items and names of attributes. Counts, which come before a
-    /// change or after it, or end with the hour, are no part of it.
-    pub async fn changed(&self, bundle: &Bundle) -> Vec<String> {
-        let now = Self::of(bundle).await;
+    /// Returns the writes since then, by kind of item and name of attribute. Counters are excluded, because they
+    /// are written before or after a change, or expire with the hour.
+    pub async fn diff(&self, bundle: &Bundle) -> Vec<String> {
+        let now = Self::take(bundle).await;
         let keys: BTreeSet<_> = self.0.keys().chain(now.0.keys()).collect();
         let mut changed: Vec<_> = keys
             .into_iter()
-            .filter(|(pk, _)| !COUNTS.iter().any(|count| pk.starts_with(count)))
+            .filter(|(pk, _)| !COUNTERS.iter().any(|counter| pk.starts_with(counter)))
             .filter_map(|key| {
                 let kind = [&key.0, &key.1].map(|part| part.split('#').next().unwrap()).join(" ");
-                // A record's sort key is its moment.
+                // The sort key of an audit record is its time.
                 let kind = if kind.starts_with("audit ") { "audit".to_owned() } else { kind };
                 match (self.0.get(key), now.0.get(key)) {
                     (Some(before), Some(after)) => {
@@ -199,7 +200,7 @@ impl Table {
                         (!changed.is_empty()).then(|| format!("{kind}: {}", changed.join(" ")))
                     }
                     (None, _) => Some(format!("{kind} is new")),
-                    (_, None) => Some(format!("{kind} is gone")),
+                    (_, None) => Some(format!("{kind} is deleted")),
                 }
             })
             .collect();
@@ -208,12 +209,26 @@ impl Table {
     }
 }
 
-/// What a change of that kind does to the table when nothing comes in between.
-pub async fn whole(kind: Kind, bundle: &Bundle) -> Vec<String> {
-    let change = Change::of(kind, bundle).await;
-    let before = Table::of(bundle).await;
-    change.make(bundle).await.ok();
-    let changed = before.changed(bundle).await;
+/// Returns the effect on the table of a change of this kind that is not interrupted.
+pub async fn complete_effect(kind: ChangeKind, bundle: &Bundle) -> Vec<String> {
+    let change = PreparedChange::new(kind, bundle).await;
+    let before = TableSnapshot::take(bundle).await;
+    change.commit(bundle).await.ok();
+    let changed = before.diff(bundle).await;
     assert!(!changed.is_empty(), "{kind:?}");
     changed
+}
+
+// The former names, which `permissions` still uses.
+pub use ChangeKind as Kind;
+pub use PreparedChange as Change;
+
+impl PreparedChange {
+    pub async fn of(kind: ChangeKind, bundle: &Bundle) -> Self {
+        Self::new(kind, bundle).await
+    }
+
+    pub async fn make(&self, bundle: &Bundle) -> Response {
+        self.commit(bundle).await
+    }
 }

@@ -2,10 +2,10 @@
 
 use crate::{
     bundle::{
-        Answer, Bundle, CHANGE, EMAIL, NEW_PASSWORD, OLD_PASSWORD, PHONE, RECOVERY, SEND, SEND_CODE,
+        Bundle, CHANGE, EMAIL, NEW_PASSWORD, OLD_PASSWORD, PHONE, RECOVERY, Response, SEND, SEND_CODE,
         SEND_MAIL, VERIFY_MAIL, root,
     },
-    proxy::{ANY, Fault, On, Proxy, STORE},
+    proxy::{ANY, InjectedFault, On, Proxy, STORE},
 };
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
@@ -13,30 +13,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use template::Template;
 
 const ORIGIN: &str = "https://app.example.com";
-const SET: [(&str, &str); 1] = [("CORS_ORIGIN", ORIGIN)];
+const SETTINGS: [(&str, &str); 1] = [("CORS_ORIGIN", ORIGIN)];
 
 /// A list that a header holds, as a browser reads it.
-fn list(headers: &HeaderMap, name: &str) -> BTreeSet<String> {
+fn header_list(headers: &HeaderMap, name: &str) -> BTreeSet<String> {
     headers[name].to_str().unwrap().split(',').map(|item| item.trim().to_ascii_lowercase()).collect()
 }
 
 /// Whether a page of the origin may read the answer, and what it needs of its headers.
-fn assert_readable(answer: &Answer) {
-    let headers = &answer.headers;
-    assert_eq!(headers["access-control-allow-origin"], ORIGIN, "{answer:?}");
+fn assert_readable(response: &Response) {
+    let headers = &response.headers;
+    assert_eq!(headers["access-control-allow-origin"], ORIGIN, "{response:?}");
     assert_eq!(headers["access-control-allow-credentials"], "true");
     assert_eq!(headers["vary"], "Origin");
     let exposed = ["authorization", "retry-after", "x-amzn-remapped-authorization", "x-request-id"];
     let exposed = exposed.map(str::to_owned);
-    assert_eq!(list(headers, "access-control-expose-headers"), exposed.into());
+    assert_eq!(header_list(headers, "access-control-expose-headers"), exposed.into());
 }
 
-fn assert_silent(answer: &Answer) {
-    let spoken = |name: &str| name.starts_with("access-control-") || name == "vary";
-    assert!(!answer.headers.keys().any(|name| spoken(name.as_str())), "{answer:?}");
+fn assert_no_cors_headers(response: &Response) {
+    let is_cors = |name: &str| name.starts_with("access-control-") || name == "vary";
+    assert!(!response.headers.keys().any(|name| is_cors(name.as_str())), "{response:?}");
 }
 
-async fn preflight(bundle: &Bundle, path: &str, method: &str) -> Answer {
+async fn preflight(bundle: &Bundle, path: &str, method: &str) -> Response {
     let call = bundle.call(Method::OPTIONS, path).header("Origin", ORIGIN);
     let call = call.header("Access-Control-Request-Method", method);
     call.header("Access-Control-Request-Headers", "authorization,idempotency-key").send().await
@@ -54,7 +54,7 @@ fn routes() -> BTreeMap<String, BTreeSet<String>> {
 
 #[tokio::test]
 async fn allowed_origin_reads_successes_refusals_and_failures() {
-    let bundle = Bundle::with(&SET).await;
+    let bundle = Bundle::with(&SETTINGS).await;
     let member = bundle.member().await;
     let change = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
     let changed = bundle.call(Method::PUT, CHANGE).session(&member.token).json(&change).await.ok();
@@ -78,8 +78,8 @@ async fn allowed_origin_reads_successes_refusals_and_failures() {
     assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
     assert_readable(&page);
 
-    let (store, bundle) = Proxy::between(STORE, &SET).await;
-    store.fault(On::all(ANY), Fault::Refuse("AccessDeniedException"));
+    let (store, bundle) = Proxy::between(STORE, &SETTINGS).await;
+    store.fault(On::all(ANY), InjectedFault::Refuse("AccessDeniedException"));
     let failed = bundle.call(Method::POST, SEND_MAIL).form(&[("email", EMAIL)]).await;
     assert_eq!(failed.refusal(), (500, "INTERNAL_SERVER_ERROR"));
     assert_readable(&failed);
@@ -87,44 +87,44 @@ async fn allowed_origin_reads_successes_refusals_and_failures() {
 
 #[tokio::test]
 async fn response_to_an_invalid_event_is_readable() {
-    let bundle = Bundle::with(&SET).await;
-    let answer = bundle.invoke("send-mail", &json!({ "no": "request" })).await.body;
-    assert_eq!(answer["statusCode"], 400);
-    assert_eq!(answer["headers"]["access-control-allow-origin"], ORIGIN);
-    assert_eq!(answer["headers"]["access-control-allow-credentials"], "true");
-    assert_eq!(answer["headers"]["vary"], "Origin");
+    let bundle = Bundle::with(&SETTINGS).await;
+    let response = bundle.invoke("send-mail", &json!({ "no": "request" })).await.body;
+    assert_eq!(response["statusCode"], 400);
+    assert_eq!(response["headers"]["access-control-allow-origin"], ORIGIN);
+    assert_eq!(response["headers"]["access-control-allow-credentials"], "true");
+    assert_eq!(response["headers"]["vary"], "Origin");
 }
 
 #[tokio::test]
 async fn preflight_allows_the_methods_of_each_path() {
-    let bundle = Bundle::with(&SET).await;
+    let bundle = Bundle::with(&SETTINGS).await;
     let routes = routes();
     assert!(routes.len() > 8, "{routes:?}");
     for (path, methods) in routes {
-        let asked = preflight(&bundle, &path, "PUT").await;
-        assert_eq!((asked.status.as_u16(), asked.text.as_str()), (204, ""), "{path}");
-        assert_eq!(list(&asked.headers, "access-control-allow-methods"), methods, "{path}");
-        assert_eq!(asked.headers["access-control-allow-origin"], ORIGIN);
-        assert_eq!(asked.headers["access-control-allow-credentials"], "true");
-        assert_eq!(asked.headers["access-control-max-age"], "7200");
+        let response = preflight(&bundle, &path, "PUT").await;
+        assert_eq!((response.status.as_u16(), response.text.as_str()), (204, ""), "{path}");
+        assert_eq!(header_list(&response.headers, "access-control-allow-methods"), methods, "{path}");
+        assert_eq!(response.headers["access-control-allow-origin"], ORIGIN);
+        assert_eq!(response.headers["access-control-allow-credentials"], "true");
+        assert_eq!(response.headers["access-control-max-age"], "7200");
         let headers = ["accept-language", "authorization", "content-type", "idempotency-key", "token"];
-        let allowed = list(&asked.headers, "access-control-allow-headers");
+        let allowed = header_list(&response.headers, "access-control-allow-headers");
         assert_eq!(allowed, headers.map(str::to_owned).into());
     }
     let elsewhere = preflight(&bundle, "/no/such/path", "PUT").await;
     assert_eq!(elsewhere.status, 403);
-    assert_silent(&elsewhere);
+    assert_no_cors_headers(&elsewhere);
 }
 
 #[tokio::test]
 async fn cross_origin_calls_are_refused_without_the_setting() {
     let bundle = Bundle::start().await;
-    let asked = preflight(&bundle, SEND_MAIL, "POST").await;
-    assert_eq!(asked.status, 403);
-    assert_silent(&asked);
-    let answer =
+    let response = preflight(&bundle, SEND_MAIL, "POST").await;
+    assert_eq!(response.status, 403);
+    assert_no_cors_headers(&response);
+    let response =
         bundle.call(Method::POST, SEND_MAIL).header("Origin", ORIGIN).form(&[("email", EMAIL)]).await;
-    assert_silent(&answer.ok());
+    assert_no_cors_headers(&response.ok());
     let no_request = bundle.invoke("send-mail", &Value::Null).await.body;
     assert_eq!(no_request["headers"]["access-control-allow-origin"], Value::Null);
 }

@@ -1,46 +1,46 @@
 //! A function that dies between two requests to the store leaves a change wholly made or not at all.
 
 use crate::{
-    changes::{Change, Kind, MANY, Table, whole},
-    proxy::{ANY, Fault, On, Proxy, STORE},
+    changes::{ChangeKind, MANY, PreparedChange, TableSnapshot, complete_effect},
+    proxy::{ANY, InjectedFault, On, Proxy, STORE},
 };
 
 /// Kills the function at each request of such a change: before the store has it, and after the store did it.
-async fn dies(kinds: &[Kind]) {
+async fn assert_atomic(kinds: &[ChangeKind]) {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
     for &kind in kinds {
-        let whole = whole(kind, &bundle).await;
-        for fault in [Fault::HangBefore, Fault::HangAfter] {
+        let effect = complete_effect(kind, &bundle).await;
+        for fault in [InjectedFault::HangBefore, InjectedFault::HangAfter] {
             for n in 1.. {
-                let change = Change::of(kind, &bundle).await;
-                let before = Table::of(&bundle).await;
+                let change = PreparedChange::new(kind, &bundle).await;
+                let before = TableSnapshot::take(&bundle).await;
                 proxy.requests();
                 proxy.fault(On::nth(ANY, n), fault);
-                let mut call = Box::pin(change.make(&bundle));
+                let mut call = Box::pin(change.commit(&bundle));
                 tokio::select! {
-                    answer = &mut call => {
-                        answer.ok();
+                    response = &mut call => {
+                        response.ok();
                         assert!(n > 2, "{kind:?} takes two requests at least");
                         break;
                     }
-                    () = proxy.held() => bundle.stack.kill(change.function).unwrap(),
+                    () = proxy.wait_for_hang() => bundle.stack.kill(change.function).unwrap(),
                 }
                 let at = format!("{kind:?}: {fault:?} {n}");
                 assert_eq!(call.await.status, 502, "{at}");
                 proxy.heal();
                 let mut requests = proxy.requests();
-                if fault == Fault::HangBefore {
+                if fault == InjectedFault::HangBefore {
                     requests.pop();
                 }
                 let is_made = requests.iter().any(|request| request == "TransactWriteItems");
-                let expected = if is_made { whole.clone() } else { Vec::new() };
-                assert_eq!(before.changed(&bundle).await, expected, "{at}: {requests:?}");
+                let expected = if is_made { effect.clone() } else { Vec::new() };
+                assert_eq!(before.diff(&bundle).await, expected, "{at}: {requests:?}");
 
                 // Made again, it happens if it did not happen, and never twice.
-                let again = change.make(&bundle).await;
+                let again = change.commit(&bundle).await;
                 assert_eq!(again.status.is_success(), !is_made, "{at}: {}", again.text);
                 assert!(!again.status.is_server_error(), "{at}: {}", again.text);
-                assert_eq!(before.changed(&bundle).await, whole, "{at}: made again");
+                assert_eq!(before.diff(&bundle).await, effect, "{at}: made again");
             }
             proxy.heal();
         }
@@ -49,21 +49,22 @@ async fn dies(kinds: &[Kind]) {
 
 #[tokio::test]
 async fn password_change_is_atomic_at_every_crash() {
-    dies(&[Kind::PasswordByMessage, Kind::PasswordByOld, Kind::PasswordByGrant]).await;
+    assert_atomic(&[ChangeKind::PasswordByMessage, ChangeKind::PasswordByOld, ChangeKind::PasswordByGrant])
+        .await;
 }
 
 #[tokio::test]
 async fn binding_is_atomic_at_every_crash() {
-    dies(&[Kind::PhoneBound, Kind::PhoneReplaced, Kind::MailBound]).await;
+    assert_atomic(&[ChangeKind::PhoneBound, ChangeKind::PhoneReplaced, ChangeKind::MailBound]).await;
 }
 
 #[tokio::test]
 async fn pay_password_change_is_atomic_at_every_crash() {
-    use Kind::{PayPasswordByCode, PayPasswordByGrant, PayPasswordByOld, PayPasswordSet};
-    dies(&[PayPasswordSet, PayPasswordByOld, PayPasswordByCode, PayPasswordByGrant]).await;
+    use ChangeKind::{PayPasswordByCode, PayPasswordByGrant, PayPasswordByOld, PayPasswordSet};
+    assert_atomic(&[PayPasswordSet, PayPasswordByOld, PayPasswordByCode, PayPasswordByGrant]).await;
 }
 
 #[tokio::test]
 async fn code_exchange_is_atomic_at_every_crash() {
-    dies(&[Kind::SmsForGrant, Kind::MailForGrant]).await;
+    assert_atomic(&[ChangeKind::SmsForGrant, ChangeKind::MailForGrant]).await;
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     bundle::{
-        Answer, Bundle, Call, EMAIL, OTHER_EMAIL, OTHER_PHONE, PHONE, RECOVERY, SEND_CODE, SEND_MAIL,
-        VERIFY_MAIL, wrong,
+        Bundle, Call, EMAIL, OTHER_EMAIL, OTHER_PHONE, PHONE, RECOVERY, Response, SEND_CODE, SEND_MAIL,
+        VERIFY_MAIL, wrong_code,
     },
     proxy::{Proxy, STORE},
 };
@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 /// The two ways to recover: what is asked, and with what the code comes back.
 #[derive(Clone, Copy, Debug)]
-enum Way {
+enum RecoveryChannel {
     Sms,
     Mail,
 }
 
-impl Way {
+impl RecoveryChannel {
     /// Where the member of every bundle here is reached, and as long a destination that nobody has.
     fn destinations(self) -> (&'static str, &'static str) {
         match self {
@@ -35,14 +35,14 @@ impl Way {
         }
     }
 
-    fn ask(self, bundle: &Bundle, destination: &str) -> Call {
+    fn request(self, bundle: &Bundle, destination: &str) -> Call {
         match self {
             Self::Sms => bundle.call(Method::GET, SEND_CODE).query(&[("phone", destination)]),
             Self::Mail => bundle.call(Method::POST, SEND_MAIL).query(&[("email", destination)]),
         }
     }
 
-    async fn guess(self, bundle: &Bundle, sent: &Answer, code: &str) -> Answer {
+    async fn guess(self, bundle: &Bundle, sent: &Response, code: &str) -> Response {
         let (path, parameter) = match self {
             Self::Sms => (RECOVERY, "message"),
             Self::Mail => (VERIFY_MAIL, "code"),
@@ -53,82 +53,103 @@ impl Way {
 }
 
 /// All that somebody sees of an answer, but for what is random, and for the seconds that passed meanwhile.
-fn seen(answer: &Answer) -> Value {
-    let mut body = answer.body.clone();
+fn observable(response: &Response) -> Value {
+    let mut body = response.body.clone();
     if let Some(verification) = body["verification"].as_str() {
         body["verification"] = json!(verification.len());
     }
     if let Some(seconds) = body["retryAfter"].as_u64() {
-        assert_eq!(answer.headers["retry-after"], seconds.to_string());
+        assert_eq!(response.headers["retry-after"], seconds.to_string());
         body["retryAfter"] = Value::Null;
         body["msg"] = Value::Null;
     }
-    let names: Vec<_> = answer.headers.keys().map(HeaderName::as_str).collect();
-    let cookies = answer.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
+    let names: Vec<_> = response.headers.keys().map(HeaderName::as_str).collect();
+    let cookies = response.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
     let cookies: Vec<_> = cookies.map(|cookie| (cookie.len(), cookie.split_once("; ").unwrap().1)).collect();
     json!({
-        "status": answer.status.as_u16(), "headers": names, "cookies": cookies, "body": body,
-        "content-type": answer.headers["content-type"].to_str().unwrap(),
+        "status": response.status.as_u16(), "headers": names, "cookies": cookies, "body": body,
+        "content-type": response.headers["content-type"].to_str().unwrap(),
     })
 }
 
 #[tokio::test]
 async fn responses_are_identical_at_every_step() {
-    for way in [Way::Sms, Way::Mail] {
+    for channel in [RecoveryChannel::Sms, RecoveryChannel::Mail] {
         let bundle = Bundle::start().await;
         bundle.member().await;
-        let (known, unknown) = way.destinations();
-        let first = [way.ask(&bundle, known).send().await.ok(), way.ask(&bundle, unknown).send().await.ok()];
-        assert_eq!(seen(&first[0]), seen(&first[1]), "{way:?}");
-        let again = [way.ask(&bundle, known).send().await, way.ask(&bundle, unknown).send().await];
+        let (known, unknown) = channel.destinations();
+        let first = [
+            channel.request(&bundle, known).send().await.ok(),
+            channel.request(&bundle, unknown).send().await.ok(),
+        ];
+        assert_eq!(observable(&first[0]), observable(&first[1]), "{channel:?}");
+        let again =
+            [channel.request(&bundle, known).send().await, channel.request(&bundle, unknown).send().await];
         assert_eq!(again[0].refusal(), (429, "SEND_MESSAGE_FREQUENTLY"));
-        assert_eq!(seen(&again[0]), seen(&again[1]), "{way:?}");
+        assert_eq!(observable(&again[0]), observable(&again[1]), "{channel:?}");
         bundle.settled().await;
-        let bad = wrong(&bundle.code());
+        let wrong = wrong_code(&bundle.code());
         for guess in 1..=6 {
-            let answers =
-                [way.guess(&bundle, &first[0], bad).await, way.guess(&bundle, &first[1], bad).await];
+            let responses = [
+                channel.guess(&bundle, &first[0], wrong).await,
+                channel.guess(&bundle, &first[1], wrong).await,
+            ];
             let expected = if guess == 6 { (429, "TOO_MANY_ATTEMPTS") } else { (400, "{CODE}_NOT_VALID") };
-            assert_eq!(answers[0].refusal(), expected, "{way:?}, guess {guess}");
-            assert_eq!(seen(&answers[0]), seen(&answers[1]), "{way:?}, guess {guess}");
+            assert_eq!(responses[0].refusal(), expected, "{channel:?}, guess {guess}");
+            assert_eq!(observable(&responses[0]), observable(&responses[1]), "{channel:?}, guess {guess}");
         }
         // And once more, with the failures of the day on record and another flow.
-        bundle.age(way.prefix(), 120).await;
-        let second = [way.ask(&bundle, known).send().await.ok(), way.ask(&bundle, unknown).send().await.ok()];
-        assert_eq!(seen(&second[0]), seen(&second[1]), "{way:?}");
+        bundle.age(channel.prefix(), 120).await;
+        let second = [
+            channel.request(&bundle, known).send().await.ok(),
+            channel.request(&bundle, unknown).send().await.ok(),
+        ];
+        assert_eq!(observable(&second[0]), observable(&second[1]), "{channel:?}");
         bundle.settled().await;
-        let bad = wrong(&bundle.code());
-        let answers = [way.guess(&bundle, &second[0], bad).await, way.guess(&bundle, &second[1], bad).await];
-        assert_eq!(seen(&answers[0]), seen(&answers[1]), "{way:?}");
-        let answers = [way.guess(&bundle, &first[0], bad).await, way.guess(&bundle, &first[1], bad).await];
-        assert_eq!(seen(&answers[0]), seen(&answers[1]), "{way:?}, a flow that was replaced");
+        let wrong = wrong_code(&bundle.code());
+        let responses = [
+            channel.guess(&bundle, &second[0], wrong).await,
+            channel.guess(&bundle, &second[1], wrong).await,
+        ];
+        assert_eq!(observable(&responses[0]), observable(&responses[1]), "{channel:?}");
+        let responses =
+            [channel.guess(&bundle, &first[0], wrong).await, channel.guess(&bundle, &first[1], wrong).await];
+        assert_eq!(
+            observable(&responses[0]),
+            observable(&responses[1]),
+            "{channel:?}, a flow that was replaced"
+        );
     }
 }
 
 #[tokio::test]
 async fn code_expires_at_the_same_time_for_both() {
-    for way in [Way::Sms, Way::Mail] {
+    for channel in [RecoveryChannel::Sms, RecoveryChannel::Mail] {
         let bundle = Bundle::start().await;
         bundle.member().await;
-        let (known, unknown) = way.destinations();
-        let sent = [way.ask(&bundle, known).send().await.ok(), way.ask(&bundle, unknown).send().await.ok()];
+        let (known, unknown) = channel.destinations();
+        let sent = [
+            channel.request(&bundle, known).send().await.ok(),
+            channel.request(&bundle, unknown).send().await.ok(),
+        ];
         bundle.age("code#", 600).await;
         let code = bundle.code();
-        let answers = [way.guess(&bundle, &sent[0], &code).await, way.guess(&bundle, &sent[1], &code).await];
-        assert_eq!(answers[0].refusal(), (400, "{CODE}_NOT_VALID"));
-        assert_eq!(seen(&answers[0]), seen(&answers[1]), "{way:?}");
+        let responses =
+            [channel.guess(&bundle, &sent[0], &code).await, channel.guess(&bundle, &sent[1], &code).await];
+        assert_eq!(responses[0].refusal(), (400, "{CODE}_NOT_VALID"));
+        assert_eq!(observable(&responses[0]), observable(&responses[1]), "{channel:?}");
     }
 }
 
 #[tokio::test]
 async fn guess_before_the_code_exists_is_a_failure() {
-    for way in [Way::Sms, Way::Mail] {
+    for channel in [RecoveryChannel::Sms, RecoveryChannel::Mail] {
         let bundle = Bundle::start().await;
         bundle.member().await;
-        let (known, unknown) = way.destinations();
+        let (known, unknown) = channel.destinations();
         for destination in [known, unknown] {
-            let sent = way.ask(&bundle, destination).send().await.ok();
-            let guessed = way.guess(&bundle, &sent, "no digits").await;
+            let sent = channel.request(&bundle, destination).send().await.ok();
+            let guessed = channel.guess(&bundle, &sent, "no digits").await;
             assert_eq!(
                 (guessed.refusal(), &guessed.body["attemptsLeft"]),
                 ((400, "{CODE}_NOT_VALID"), &json!(4))
@@ -136,7 +157,7 @@ async fn guess_before_the_code_exists_is_a_failure() {
         }
         // Nor does it cost the member the code.
         bundle.settled().await;
-        assert_eq!(bundle.stack.messages().len(), 1, "{way:?}");
+        assert_eq!(bundle.stack.messages().len(), 1, "{channel:?}");
     }
 }
 
@@ -144,10 +165,10 @@ async fn guess_before_the_code_exists_is_a_failure() {
 async fn only_the_known_destination_gets_a_message() {
     let bundle = Bundle::start().await;
     bundle.member().await;
-    for way in [Way::Sms, Way::Mail] {
-        let (known, unknown) = way.destinations();
-        way.ask(&bundle, unknown).send().await.ok();
-        way.ask(&bundle, known).send().await.ok();
+    for channel in [RecoveryChannel::Sms, RecoveryChannel::Mail] {
+        let (known, unknown) = channel.destinations();
+        channel.request(&bundle, unknown).send().await.ok();
+        channel.request(&bundle, known).send().await.ok();
     }
     bundle.settled().await;
     let mut recipients: Vec<_> = bundle.stack.messages().into_iter().map(|message| message.to).collect();
@@ -161,24 +182,26 @@ async fn store_requests_are_identical_for_both() {
     bundle.member().await;
     bundle.call(Method::GET, "/_local/health").send().await.ok();
     proxy.requests();
-    for way in [Way::Sms, Way::Mail] {
-        let (known, unknown) = way.destinations();
+    for channel in [RecoveryChannel::Sms, RecoveryChannel::Mail] {
+        let (known, unknown) = channel.destinations();
         let mut guesses = Vec::new();
         // What ends with the transaction is the call's. What follows is the queue's, which looks for an owner in
         // its own time.
-        let (call, delivery) = match way {
-            Way::Sms => (vec!["GetItem", "TransactWriteItems"], vec!["GetItem", "UpdateItem", "UpdateItem"]),
-            Way::Mail => (vec!["TransactWriteItems"], vec!["GetItem", "UpdateItem"]),
+        let (call, delivery) = match channel {
+            RecoveryChannel::Sms => {
+                (vec!["GetItem", "TransactWriteItems"], vec!["GetItem", "UpdateItem", "UpdateItem"])
+            }
+            RecoveryChannel::Mail => (vec!["TransactWriteItems"], vec!["GetItem", "UpdateItem"]),
         };
         for (destination, queue) in [(known, delivery), (unknown, vec!["GetItem"])] {
-            let sent = way.ask(&bundle, destination).send().await.ok();
+            let sent = channel.request(&bundle, destination).send().await.ok();
             bundle.settled().await;
             assert_eq!(proxy.requests(), [call.clone(), queue].concat(), "{destination}");
-            way.guess(&bundle, &sent, "no digits").await;
+            channel.guess(&bundle, &sent, "no digits").await;
             guesses.push(proxy.requests());
         }
         assert_eq!(guesses[0], ["UpdateItem", "UpdateItem"]);
-        assert_eq!(guesses[0], guesses[1], "{way:?}");
+        assert_eq!(guesses[0], guesses[1], "{channel:?}");
     }
 }
 
@@ -187,21 +210,21 @@ async fn store_requests_are_identical_for_both() {
 async fn response_time_is_the_same_for_both() {
     const ROUNDS: usize = 15;
     let bundle = Bundle::with(&[("SOURCE_SENDS_PER_HOUR", "1000")]).await;
-    for way in [Way::Sms, Way::Mail] {
-        let destination = |number: usize| match way {
-            Way::Sms => format!("138001380{number:02}"),
-            Way::Mail => format!("member-{number:02}@example.com"),
+    for channel in [RecoveryChannel::Sms, RecoveryChannel::Mail] {
+        let destination = |number: usize| match channel {
+            RecoveryChannel::Sms => format!("138001380{number:02}"),
+            RecoveryChannel::Mail => format!("member-{number:02}@example.com"),
         };
         let mut took = [Vec::new(), Vec::new()];
         for number in 0..=ROUNDS {
             // Even ones are known.
-            let new = match way {
-                Way::Sms => json!({ "phone": destination(2 * number) }),
-                Way::Mail => json!({ "email": destination(2 * number) }),
+            let new = match channel {
+                RecoveryChannel::Sms => json!({ "phone": destination(2 * number) }),
+                RecoveryChannel::Mail => json!({ "email": destination(2 * number) }),
             };
             bundle.member_with(new).await;
             for (side, took) in took.iter_mut().enumerate() {
-                let call = way.ask(&bundle, &destination(2 * number + side));
+                let call = channel.request(&bundle, &destination(2 * number + side));
                 let start = Instant::now();
                 call.send().await.ok();
                 // The first of each side starts a process.
@@ -212,7 +235,7 @@ async fn response_time_is_the_same_for_both() {
             }
         }
         let [known, unknown] = took.map(median);
-        assert!(known < unknown * 2 && unknown < known * 2, "{way:?}: {known:?} and {unknown:?}");
+        assert!(known < unknown * 2 && unknown < known * 2, "{channel:?}: {known:?} and {unknown:?}");
     }
 }
 
@@ -226,15 +249,15 @@ async fn binding_reveals_nothing_before_a_correct_code() {
     let bundle = Bundle::start().await;
     let member = bundle.member_with(json!({})).await;
     bundle.member().await;
-    for way in [Way::Sms, Way::Mail] {
-        let (taken, free) = way.destinations();
-        let mut answers = Vec::new();
+    for channel in [RecoveryChannel::Sms, RecoveryChannel::Mail] {
+        let (taken, free) = channel.destinations();
+        let mut responses = Vec::new();
         for destination in [taken, free] {
-            let mut sent = way.ask(&bundle, destination).session(&member.token).send().await.ok();
+            let mut sent = channel.request(&bundle, destination).session(&member.token).send().await.ok();
             sent.body["token"] = json!(null);
-            answers.push(sent);
+            responses.push(sent);
         }
-        assert_eq!(seen(&answers[0]), seen(&answers[1]), "{way:?}");
+        assert_eq!(observable(&responses[0]), observable(&responses[1]), "{channel:?}");
     }
     bundle.settled().await;
     assert_eq!(bundle.stack.messages().len(), 4);

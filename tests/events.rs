@@ -1,7 +1,7 @@
 //! Events: every kind of gateway, pings, and whatever else reaches a function.
 
 use crate::{
-    bundle::{Answer, Bundle, EMAIL, Member, NEW_PASSWORD, OLD_PASSWORD, PHONE, root},
+    bundle::{Bundle, EMAIL, Member, NEW_PASSWORD, OLD_PASSWORD, PHONE, Response, root},
     wiring::endpoints::Endpoints,
 };
 use serde_json::{Value, json};
@@ -25,19 +25,21 @@ fn event(function: &str, case: &str) -> String {
 }
 
 /// Invokes a function with an event of its folder.
-async fn invoke(bundle: &Bundle, function: &str, case: &str) -> Answer {
+async fn invoke(bundle: &Bundle, function: &str, case: &str) -> Response {
     bundle.invoke(function, &serde_json::from_str(&event(function, case)).unwrap()).await
 }
 
 /// The placeholders of an event, filled in for this member. A code is asked for where one is needed.
 async fn filled(bundle: &Bundle, member: &Member, function: &str, case: &str) -> Value {
     let (token, code) = match function {
-        "change-password-by-message" => bundle.ask(member).await,
-        "bind-phone" => bundle.ask_by_sms(Some(member), "13727140484").await,
-        "reset-pay-password" => bundle.ask_by_sms(Some(member), PHONE).await,
-        "verify-recovery-code" => bundle.ask_by_sms(None, PHONE).await,
-        "recover-password" => (bundle.grant(&bundle.ask_by_sms(None, PHONE).await).await, String::new()),
-        "verify-mail" => bundle.ask_by_mail(Some(member), EMAIL).await,
+        "change-password-by-message" => bundle.request_change_code(member).await,
+        "bind-phone" => bundle.request_sms_code(Some(member), "13727140484").await,
+        "reset-pay-password" => bundle.request_sms_code(Some(member), PHONE).await,
+        "verify-recovery-code" => bundle.request_sms_code(None, PHONE).await,
+        "recover-password" => {
+            (bundle.grant(&bundle.request_sms_code(None, PHONE).await).await, String::new())
+        }
+        "verify-mail" => bundle.request_email_code(Some(member), EMAIL).await,
         _ => (String::new(), String::new()),
     };
     let text = event(function, case)
@@ -48,9 +50,9 @@ async fn filled(bundle: &Bundle, member: &Member, function: &str, case: &str) ->
     serde_json::from_str(&text).unwrap()
 }
 
-fn status(answer: &Answer) -> &Value {
-    assert!(!answer.headers.contains_key("x-amz-function-error"), "{}", answer.text);
-    &answer.body["statusCode"]
+fn status(response: &Response) -> &Value {
+    assert!(!response.headers.contains_key("x-amz-function-error"), "{}", response.text);
+    &response.body["statusCode"]
 }
 
 /// A bundle and the member whom the events are about.
@@ -71,8 +73,8 @@ async fn event_files_get_the_response_they_are_named() {
         for case in ["success", "http-api"] {
             let (bundle, member) = with_member(function).await;
             let event = filled(&bundle, &member, function, case).await;
-            let answer = bundle.invoke(function, &event).await;
-            assert_eq!(status(&answer), success, "{function} {case}: {}", answer.text);
+            let response = bundle.invoke(function, &event).await;
+            assert_eq!(status(&response), success, "{function} {case}: {}", response.text);
         }
         let bundle = Bundle::start().await;
         let refused = invoke(&bundle, function, "refusal").await;
@@ -85,9 +87,9 @@ async fn event_files_get_the_response_they_are_named() {
 async fn opened_link_event_returns_a_page() {
     let (bundle, member) = with_member("verify-mail").await;
     let event = filled(&bundle, &member, "verify-mail", "page").await;
-    let answer = bundle.invoke("verify-mail", &event).await;
-    assert_eq!(status(&answer), 200, "{}", answer.text);
-    assert_eq!(answer.body["multiValueHeaders"]["content-type"], json!(["text/html; charset=utf-8"]));
+    let response = bundle.invoke("verify-mail", &event).await;
+    assert_eq!(status(&response), 200, "{}", response.text);
+    assert_eq!(response.body["multiValueHeaders"]["content-type"], json!(["text/html; charset=utf-8"]));
 }
 
 #[tokio::test]
@@ -113,11 +115,11 @@ fn event_folders_contain_no_other_files() {
 
 /// The refusal of a change without a session, asked for through `event`.
 async fn refused_through(bundle: &Bundle, event: Value) -> Value {
-    let answer = bundle.invoke("change-password", &event).await;
-    assert_eq!(status(&answer), 401, "{}", answer.text);
-    let body: Value = serde_json::from_str(answer.body["body"].as_str().unwrap()).unwrap();
+    let response = bundle.invoke("change-password", &event).await;
+    assert_eq!(status(&response), 401, "{}", response.text);
+    let body: Value = serde_json::from_str(response.body["body"].as_str().unwrap()).unwrap();
     assert_eq!(body["error"], "INVALID_TOKEN");
-    answer.body
+    response.body
 }
 
 #[tokio::test]
@@ -134,8 +136,8 @@ async fn load_balancer_and_function_url_events_are_served() {
     function_url["headers"].as_object_mut().unwrap().remove("authorization");
     function_url["requestContext"]["domainName"] = json!("abcdefg.lambda-url.us-east-1.on.aws");
     function_url["requestContext"]["routeKey"] = json!("$default");
-    let answer = refused_through(&bundle, function_url).await;
-    assert_eq!(answer["headers"]["cache-control"], "no-store");
+    let response = refused_through(&bundle, function_url).await;
+    assert_eq!(response["headers"]["cache-control"], "no-store");
 }
 
 #[tokio::test]
@@ -151,9 +153,9 @@ async fn source_address_comes_from_the_gateway() {
         },
         "body": "", "isBase64Encoded": false,
     });
-    let answer = bundle.invoke("change-password", &load_balancer).await;
-    assert_eq!(status(&answer), 201, "{}", answer.text);
-    assert_eq!(bundle.shown(&member).await["audit"][0]["source_ip"], "203.0.113.9");
+    let response = bundle.invoke("change-password", &load_balancer).await;
+    assert_eq!(status(&response), 201, "{}", response.text);
+    assert_eq!(bundle.inspect(&member).await["audit"][0]["source_ip"], "203.0.113.9");
 }
 
 #[tokio::test]
@@ -208,23 +210,24 @@ async fn malformed_events_do_not_crash_the_function() {
         with("/multiValueQueryStringParameters", json!({ "oldPassword": [] })),
     ];
     for event in poison {
-        let answer = bundle.invoke("change-password", &event).await;
-        assert!(!answer.headers.contains_key("x-amz-function-error"), "{event}\n{}", answer.text);
-        let status = answer.body["statusCode"].as_u64().unwrap_or_else(|| panic!("{event}\n{}", answer.text));
-        assert!((400..500).contains(&status), "{event}\n{}", answer.text);
-        let body: Value = serde_json::from_str(answer.body["body"].as_str().unwrap()).unwrap();
+        let response = bundle.invoke("change-password", &event).await;
+        assert!(!response.headers.contains_key("x-amz-function-error"), "{event}\n{}", response.text);
+        let status =
+            response.body["statusCode"].as_u64().unwrap_or_else(|| panic!("{event}\n{}", response.text));
+        assert!((400..500).contains(&status), "{event}\n{}", response.text);
+        let body: Value = serde_json::from_str(response.body["body"].as_str().unwrap()).unwrap();
         assert!(
             body["error"].is_string() && body["code"].as_str() == Some(&status.to_string()),
             "{event}\n{}",
-            answer.text
+            response.text
         );
     }
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let answer = bundle
+    let response = bundle
         .call(reqwest::Method::POST, "/2015-03-31/functions/change-password/invocations")
         .body(deep)
         .await;
-    assert_eq!(status(&answer), 400, "{}", answer.text);
+    assert_eq!(status(&response), 400, "{}", response.text);
     let refused = bundle.invoke("change-password", &request).await;
     assert_eq!(status(&refused), 401, "the process goes on");
 }

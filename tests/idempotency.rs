@@ -2,12 +2,12 @@
 
 use crate::{
     bundle::{
-        Answer, BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, Call, EMAIL, Jar, Member, NEW_PASSWORD,
-        NEW_PIN, OLD_PASSWORD, OTHER_PHONE, PHONE, PIN, RECOVERY, SEND, SEND_CODE, SEND_MAIL,
-        SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, wrong,
+        BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, Call, CookieJar, EMAIL, Member, NEW_PASSWORD, NEW_PIN,
+        OLD_PASSWORD, OTHER_PHONE, PHONE, PIN, RECOVERY, Response, SEND, SEND_CODE, SEND_MAIL,
+        SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, wrong_code,
     },
-    changes::{Change, Kind, MANY},
-    proxy::{Fault, On, Proxy, STORE},
+    changes::{ChangeKind, MANY, PreparedChange},
+    proxy::{InjectedFault, On, Proxy, STORE},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ fn keyed(bundle: &Bundle, method: Method, path: &str, key: &str) -> Call {
 }
 
 /// The same answer but for the id of the request.
-fn assert_same(first: &Answer, second: &Answer) {
+fn assert_same(first: &Response, second: &Response) {
     assert_eq!((first.status, &first.text), (second.status, &second.text));
     for name in ["authorization", "set-cookie", "retry-after", "content-type"] {
         assert_eq!(first.headers.get(name), second.headers.get(name), "{name}");
@@ -28,8 +28,8 @@ fn assert_same(first: &Answer, second: &Answer) {
     assert_ne!(first.headers["x-request-id"], second.headers["x-request-id"]);
 }
 
-async fn audit(bundle: &Bundle, member: &Member) -> usize {
-    bundle.shown(member).await["audit"].as_array().unwrap().len()
+async fn audit_count(bundle: &Bundle, member: &Member) -> usize {
+    bundle.inspect(member).await["audit"].as_array().unwrap().len()
 }
 
 #[tokio::test]
@@ -52,13 +52,13 @@ async fn repeated_send_sends_one_message() {
 async fn repeated_browser_calls_continue_with_the_same_cookie() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let mut jar = Jar::new();
+    let mut jar = CookieJar::new();
     let mut twice = async |method: Method, path: &str, body: Value| {
         let first = keyed(&bundle, method.clone(), path, path).cookies(&jar).json(&body).await.ok();
-        jar.keep(&first);
+        jar.store(&first);
         let second = keyed(&bundle, method, path, path).cookies(&jar).json(&body).await.ok();
         assert_same(&first, &second);
-        jar.keep(&second);
+        jar.store(&second);
     };
     twice(Method::GET, SEND_CODE, json!({ "phone": PHONE })).await;
     let code = bundle.code_to("+8613627140483").await;
@@ -68,7 +68,7 @@ async fn repeated_browser_calls_continue_with_the_same_cookie() {
     let (first, second) = (recover("recover").await.ok(), recover("recover").await.ok());
     assert_same(&first, &second);
     assert_eq!(recover("another").await.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
-    assert_eq!(audit(&bundle, &member).await, 1);
+    assert_eq!(audit_count(&bundle, &member).await, 1);
     assert!(bundle.has_password(&member, NEW_PASSWORD).await);
 }
 
@@ -81,7 +81,7 @@ async fn repeated_change_applies_once_with_the_same_session() {
     let first = change().await.ok();
     // The session that it is repeated with is over.
     assert_same(&first, &change().await.ok());
-    assert_eq!(audit(&bundle, &member).await, 1);
+    assert_eq!(audit_count(&bundle, &member).await, 1);
     // The renewed one names the same member.
     let renewed = keyed(&bundle, Method::PUT, CHANGE, KEY).session(first.token()).json(&body).await;
     assert_same(&first, &renewed);
@@ -93,19 +93,19 @@ async fn repeated_change_applies_once_with_the_same_session() {
 async fn repeated_code_is_consumed_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (phone_info, code) = bundle.ask(&member).await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     let change = || keyed(&bundle, Method::POST, CHANGE_BY_MESSAGE, "1").session(&member.token).json(&body);
     let first = change().await.ok();
     assert_same(&first, &change().await.ok());
 
-    let (verification, code) = bundle.ask_by_mail(None, EMAIL).await;
+    let (verification, code) = bundle.request_email_code(None, EMAIL).await;
     let body = json!({ "verification": verification, "code": code });
     let verify = || keyed(&bundle, Method::POST, VERIFY_MAIL, "2").json(&body);
     let first = verify().await.ok();
     assert_same(&first, &verify().await.ok());
 
-    let (_, code) = bundle.ask_by_sms(Some(&bundle.logged_in(&member, 0).await), OTHER_PHONE).await;
+    let (_, code) = bundle.request_sms_code(Some(&bundle.logged_in(&member, 0).await), OTHER_PHONE).await;
     let member = bundle.logged_in(&member, 0).await;
     let body = json!({ "phone": OTHER_PHONE, "message": code });
     let bind = || keyed(&bundle, Method::PUT, BIND_PHONE, "3").session(&member.token).json(&body);
@@ -117,8 +117,8 @@ async fn repeated_code_is_consumed_once() {
 async fn repeated_wrong_attempt_is_counted_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member_with(json!({ "phone": PHONE, "payPassword": PIN })).await;
-    let (phone_info, code) = bundle.ask(&member).await;
-    let body = json!({ "phoneInfo": phone_info, "code": wrong(&code), "newPassword": NEW_PASSWORD });
+    let (phone_info, code) = bundle.request_change_code(&member).await;
+    let body = json!({ "phoneInfo": phone_info, "code": wrong_code(&code), "newPassword": NEW_PASSWORD });
     for _ in 0..7 {
         let guess = keyed(&bundle, Method::POST, CHANGE_BY_MESSAGE, "1").session(&member.token);
         let refused = guess.json(&body).await;
@@ -136,7 +136,7 @@ async fn repeated_wrong_attempt_is_counted_once() {
 async fn temporary_refusals_are_evaluated_again() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    bundle.ask(&member).await;
+    bundle.request_change_code(&member).await;
     let send = || keyed(&bundle, Method::POST, SEND, "1").session(&member.token).send();
     assert_eq!(send().await.refusal(), (400, "SEND_MESSAGE_FREQUENTLY"));
     bundle.age("sent#phone#", 120).await;
@@ -170,7 +170,7 @@ async fn reused_key_with_another_request_is_refused() {
     ] {
         assert_eq!(call(path, &body).await.refusal(), (422, "IDEMPOTENCY_KEY_REUSED"), "{body}");
     }
-    assert_eq!(audit(&bundle, &member).await, 1);
+    assert_eq!(audit_count(&bundle, &member).await, 1);
     // In quotes, as a structured field has it, it is the same key.
     let quoted = format!("\"{KEY}\"");
     keyed(&bundle, Method::PUT, SET_PAY_PASSWORD, &quoted).session(&member.token).json(&first).await.ok();
@@ -183,7 +183,7 @@ async fn keys_are_scoped_to_the_member() {
     for member in &members {
         let call = keyed(&bundle, Method::PUT, SET_PAY_PASSWORD, KEY).session(&member.token);
         call.json(&json!({ "payPasswordFirst": PIN })).await.ok();
-        assert_eq!(audit(&bundle, member).await, 1);
+        assert_eq!(audit_count(&bundle, member).await, 1);
     }
 }
 
@@ -192,19 +192,19 @@ async fn concurrent_repeats_apply_once_and_share_the_response() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
-    let answers = bundle
-        .at_once("change-password", 40, async |_| {
+    let responses = bundle
+        .concurrently("change-password", 40, async |_| {
             keyed(&bundle, Method::PUT, CHANGE, KEY).session(&member.token).json(&body).await
         })
         .await;
-    let first = answers.iter().find(|answer| answer.status.is_success()).expect("one has an effect");
-    for answer in &answers {
+    let first = responses.iter().find(|response| response.status.is_success()).expect("one has an effect");
+    for response in &responses {
         // A machine of few cores may keep one waiting for longer than it waits for another's answer.
-        if answer.refusal() != (503, "SERVICE_BUSY") {
-            assert_eq!(answer.text, first.text);
+        if response.refusal() != (503, "SERVICE_BUSY") {
+            assert_eq!(response.text, first.text);
         }
     }
-    assert_eq!(audit(&bundle, &member).await, 1);
+    assert_eq!(audit_count(&bundle, &member).await, 1);
 }
 
 #[tokio::test]
@@ -224,13 +224,14 @@ async fn key_must_have_1_to_255_visible_characters() {
 async fn stored_responses_are_encrypted_and_last_one_day() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let asked = bundle.ask_by_sms(None, PHONE).await;
-    let body = json!({ "verification": asked.0, "message": asked.1 });
+    let requested = bundle.request_sms_code(None, PHONE).await;
+    let body = json!({ "verification": requested.0, "message": requested.1 });
     let grant = keyed(&bundle, Method::POST, RECOVERY, KEY).json(&body).await.ok();
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": "a-brand-new-password" });
     let changed = keyed(&bundle, Method::PUT, CHANGE, KEY).session(&member.token).json(&body).await.ok();
     let items = json!(bundle.items().await).to_string();
-    for secret in [grant.verification(), changed.token(), &asked.0, KEY, OLD_PASSWORD, "a-brand-new-password"]
+    for secret in
+        [grant.verification(), changed.token(), &requested.0, KEY, OLD_PASSWORD, "a-brand-new-password"]
     {
         assert!(!items.contains(secret), "{secret}");
     }
@@ -240,19 +241,19 @@ async fn stored_responses_are_encrypted_and_last_one_day() {
 }
 
 /// A change whose call says which it is.
-fn once(change: &Change, bundle: &Bundle) -> Call {
+fn keyed_change(change: &PreparedChange, bundle: &Bundle) -> Call {
     change.call(bundle).header("Idempotency-Key", &change.member.id)
 }
 
 #[tokio::test]
 async fn response_lost_after_its_change_is_replayed() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
-    for kind in Kind::ALL {
-        let change = Change::of(kind, &bundle).await;
-        proxy.fault(On::all("TransactWriteItems").about(&change.member.id), Fault::DropAfter);
-        let first = once(&change, &bundle).send().await;
+    for kind in ChangeKind::ALL {
+        let change = PreparedChange::new(kind, &bundle).await;
+        proxy.fault(On::all("TransactWriteItems").about(&change.member.id), InjectedFault::DropAfter);
+        let first = keyed_change(&change, &bundle).send().await;
         proxy.heal();
-        let second = once(&change, &bundle).send().await.ok();
+        let second = keyed_change(&change, &bundle).send().await.ok();
         // Where the transaction was sent for the last time, its own request finds out what became of it.
         assert_same(&first.ok(), &second);
     }
@@ -261,24 +262,24 @@ async fn response_lost_after_its_change_is_replayed() {
 #[tokio::test]
 async fn repeat_after_a_crash_returns_the_true_outcome() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
-    for (fault, is_made) in [(Fault::HangAfter, true), (Fault::HangBefore, false)] {
-        let change = Change::of(Kind::PasswordByMessage, &bundle).await;
+    for (fault, is_made) in [(InjectedFault::HangAfter, true), (InjectedFault::HangBefore, false)] {
+        let change = PreparedChange::new(ChangeKind::PasswordByMessage, &bundle).await;
         proxy.fault(On::nth("TransactWriteItems", 1), fault);
         let die = async {
-            proxy.held().await;
+            proxy.wait_for_hang().await;
             bundle.stack.kill(change.function).unwrap();
         };
-        let (died, ()) = tokio::join!(once(&change, &bundle).send(), die);
+        let (died, ()) = tokio::join!(keyed_change(&change, &bundle).send(), die);
         assert_eq!(died.status, 502);
         proxy.heal();
         if !is_made {
             // Nobody knows yet that it is over.
-            assert_eq!(once(&change, &bundle).send().await.refusal(), (503, "SERVICE_BUSY"));
+            assert_eq!(keyed_change(&change, &bundle).send().await.refusal(), (503, "SERVICE_BUSY"));
             bundle.age("idempotency#", 60).await;
         }
-        let answer = once(&change, &bundle).send().await.ok();
-        assert_same(&answer, &once(&change, &bundle).send().await.ok());
-        assert_eq!(audit(&bundle, &change.member).await, 1);
+        let response = keyed_change(&change, &bundle).send().await.ok();
+        assert_same(&response, &keyed_change(&change, &bundle).send().await.ok());
+        assert_eq!(audit_count(&bundle, &change.member).await, 1);
     }
 }
 
@@ -288,7 +289,7 @@ async fn send_succeeds_even_if_its_response_is_unstored() {
     let member = bundle.member().await;
     // The first keeps the code; the others are the tries to keep the answer.
     for n in 2..=4 {
-        proxy.fault(On::nth("TransactWriteItems", n), Fault::Refuse("ThrottlingException"));
+        proxy.fault(On::nth("TransactWriteItems", n), InjectedFault::Refuse("ThrottlingException"));
     }
     keyed(&bundle, Method::POST, SEND, KEY).session(&member.token).send().await.ok();
     assert!(

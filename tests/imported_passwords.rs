@@ -48,7 +48,7 @@ const PLAIN_PAY: (&str, Option<HashFormat<'_>>) =
     ("221738f5e219709eb4191ccae4ecb12b", Some(HashFormat::Md5(Salt::None)));
 
 /// A member who came along: `attribute` of the item is what the import makes of that hash.
-async fn came_along(
+async fn imported_member(
     bundle: &Bundle,
     phone: &str,
     email: &str,
@@ -61,17 +61,17 @@ async fn came_along(
     let mut item = bundle.item(&format!("member#{}", member.id), "member").await;
     item[attribute] = json!({ "S": hash.as_str() });
     bundle.dynamodb("PutItem", json!({ "Item": item })).await;
-    assert!(!is_ours(bundle, &member, attribute).await);
+    assert!(!is_upgraded(bundle, &member, attribute).await);
     member
 }
 
-async fn kept(bundle: &Bundle, member: &Member, attribute: &str) -> String {
+async fn stored_hash(bundle: &Bundle, member: &Member, attribute: &str) -> String {
     let item = bundle.item(&format!("member#{}", member.id), "member").await;
     item[attribute]["S"].as_str().unwrap().to_owned()
 }
 
-async fn is_ours(bundle: &Bundle, member: &Member, attribute: &str) -> bool {
-    kept(bundle, member, attribute).await.starts_with("$argon2id$v=19$m=19456,t=2,p=1,keyid=")
+async fn is_upgraded(bundle: &Bundle, member: &Member, attribute: &str) -> bool {
+    stored_hash(bundle, member, attribute).await.starts_with("$argon2id$v=19$m=19456,t=2,p=1,keyid=")
 }
 
 #[tokio::test]
@@ -79,8 +79,8 @@ async fn imported_password_of_each_format_verifies_and_upgrades() {
     let bundle = Bundle::start().await;
     for (at, hash) in LOGIN.into_iter().enumerate() {
         let (phone, email) = (format!("136271404{at:02}"), format!("li{at}@example.com"));
-        let member = came_along(&bundle, &phone, &email, "password", hash).await;
-        let before = kept(&bundle, &member, "password").await;
+        let member = imported_member(&bundle, &phone, &email, "password", hash).await;
+        let before = stored_hash(&bundle, &member, "password").await;
         let change = async |old: &str| {
             let body = json!({ "oldPassword": old, "newPasswordFirst": NEW_PASSWORD });
             bundle.call(Method::PUT, CHANGE).session(&member.token).json(&body).await
@@ -90,9 +90,9 @@ async fn imported_password_of_each_format_verifies_and_upgrades() {
         for at_rest in [&before, hash.0] {
             assert_eq!(change(at_rest).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"), "{hash:?}");
         }
-        assert_eq!(kept(&bundle, &member, "password").await, before, "{hash:?}");
+        assert_eq!(stored_hash(&bundle, &member, "password").await, before, "{hash:?}");
         change(OLD_PASSWORD).await.documented(201);
-        assert!(is_ours(&bundle, &member, "password").await, "{hash:?}");
+        assert!(is_upgraded(&bundle, &member, "password").await, "{hash:?}");
         assert!(bundle.has_password(&member, NEW_PASSWORD).await, "{hash:?}");
     }
 }
@@ -100,8 +100,8 @@ async fn imported_password_of_each_format_verifies_and_upgrades() {
 #[tokio::test]
 async fn wrong_attempts_lock_an_imported_password() {
     let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "2"), ("PAY_PASSWORD_MAX_FAILURES", "2")]).await;
-    let member = came_along(&bundle, PHONE, EMAIL, "password", LOGIN[0]).await;
-    let payer = came_along(&bundle, OTHER_PHONE, OTHER_EMAIL, "pay_password", PAY).await;
+    let member = imported_member(&bundle, PHONE, EMAIL, "password", LOGIN[0]).await;
+    let payer = imported_member(&bundle, OTHER_PHONE, OTHER_EMAIL, "pay_password", PAY).await;
     let change = async |old: &str| {
         let body = json!({ "oldPassword": old, "newPasswordFirst": NEW_PASSWORD });
         bundle.call(Method::PUT, CHANGE).session(&member.token).json(&body).await
@@ -118,9 +118,9 @@ async fn wrong_attempts_lock_an_imported_password() {
 #[tokio::test]
 async fn imported_password_replaces_a_phone_and_upgrades() {
     let bundle = Bundle::start().await;
-    let member = came_along(&bundle, PHONE, EMAIL, "password", LOGIN[7]).await;
+    let member = imported_member(&bundle, PHONE, EMAIL, "password", LOGIN[7]).await;
     let member = bundle.logged_in(&member, 901).await;
-    let (verification, code) = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await;
+    let (verification, code) = bundle.request_sms_code(Some(&member), OTHER_PHONE).await;
     let bind = async |password: &str| {
         let body = json!({
             "message": code, "phone": OTHER_PHONE, "verification": verification, "password": password,
@@ -128,16 +128,16 @@ async fn imported_password_replaces_a_phone_and_upgrades() {
         bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await
     };
     assert_eq!(bind("another-password").await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
-    assert!(!is_ours(&bundle, &member, "password").await);
+    assert!(!is_upgraded(&bundle, &member, "password").await);
     bind(OLD_PASSWORD).await.documented(201);
-    assert!(is_ours(&bundle, &member, "password").await);
+    assert!(is_upgraded(&bundle, &member, "password").await);
     assert!(bundle.has_password(&member, OLD_PASSWORD).await);
 }
 
 #[tokio::test]
 async fn imported_password_verifies_beside_codes_and_email_sends() {
     let bundle = Bundle::start().await;
-    let member = came_along(&bundle, PHONE, EMAIL, "password", LOGIN[1]).await;
+    let member = imported_member(&bundle, PHONE, EMAIL, "password", LOGIN[1]).await;
     let late = bundle.logged_in(&member, 901).await;
     let mail = async |password: &str| {
         let form = [("email", OTHER_EMAIL), ("password", password)];
@@ -146,7 +146,7 @@ async fn imported_password_verifies_beside_codes_and_email_sends() {
     assert_eq!(mail("another-password").await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
     mail(OLD_PASSWORD).await.documented(200);
 
-    let (phone_info, code) = bundle.ask(&member).await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
     let change = async |old: &str| {
         let body =
             json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD, "oldPassword": old });
@@ -154,7 +154,7 @@ async fn imported_password_verifies_beside_codes_and_email_sends() {
     };
     assert_eq!(change("another-password").await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
     change(OLD_PASSWORD).await.ok();
-    assert!(is_ours(&bundle, &member, "password").await);
+    assert!(is_upgraded(&bundle, &member, "password").await);
     assert!(bundle.has_password(&member, NEW_PASSWORD).await);
 }
 
@@ -162,11 +162,11 @@ async fn imported_password_verifies_beside_codes_and_email_sends() {
 async fn imported_pay_password_is_changed_and_upgraded() {
     let bundle = Bundle::start().await;
     for (phone, email, hash) in [(PHONE, EMAIL, PAY), (OTHER_PHONE, OTHER_EMAIL, PLAIN_PAY)] {
-        let member = came_along(&bundle, phone, email, "pay_password", hash).await;
+        let member = imported_member(&bundle, phone, email, "pay_password", hash).await;
         let refused = update(&bundle, &member, "111222", NEW_PIN).await;
         assert_eq!(refused.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"), "{hash:?}");
         update(&bundle, &member, PIN, NEW_PIN).await.documented(201);
-        assert!(is_ours(&bundle, &member, "pay_password").await, "{hash:?}");
+        assert!(is_upgraded(&bundle, &member, "pay_password").await, "{hash:?}");
         update(&bundle, &member, NEW_PIN, PIN).await.documented(201);
     }
 }

@@ -1,15 +1,15 @@
 //! Every endpoint once, in the order of one member's life.
 
 use crate::bundle::{
-    Answer, BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, PHONE, RECOVERY, RESET_PAY_PASSWORD, SEND,
-    SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, e164,
+    BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, PHONE, RECOVERY, RESET_PAY_PASSWORD, Response,
+    SEND, SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, e164,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// How parameters go.
 #[derive(Clone, Copy, Debug)]
-pub enum Carrier {
+pub enum Encoding {
     Json,
     Form,
     Query,
@@ -17,26 +17,26 @@ pub enum Carrier {
 
 pub struct Journey<'a> {
     bundle: &'a Bundle,
-    carrier: Carrier,
+    encoding: Encoding,
     session: Option<String>,
     /// What was sent and answered that is nobody's business.
     pub secrets: Vec<String>,
     /// Every text that was ever kept in the table.
-    pub kept: Vec<String>,
+    pub stored_texts: Vec<String>,
 }
 
 impl<'a> Journey<'a> {
     /// Lives it; every call must succeed.
-    pub async fn of(bundle: &'a Bundle, carrier: Carrier) -> Self {
+    pub async fn run(bundle: &'a Bundle, encoding: Encoding) -> Self {
         let (first, second, third, fourth) =
             ("password-one", "密码 & 密码=2+2", "password %25 3", "password-four");
         let member = bundle.member_with(json!({ "password": first })).await;
         let mut this = Self {
             bundle,
-            carrier,
+            encoding,
             session: Some(member.token.clone()),
             secrets: Vec::new(),
-            kept: Vec::new(),
+            stored_texts: Vec::new(),
         };
 
         this.call(Method::GET, SEND_CODE, &[("phone", PHONE), ("purpose", "bind")]).await;
@@ -88,36 +88,36 @@ impl<'a> Journey<'a> {
         code
     }
 
-    async fn call(&mut self, method: Method, path: &str, parameters: &[(&str, &str)]) -> Answer {
+    async fn call(&mut self, method: Method, path: &str, parameters: &[(&str, &str)]) -> Response {
         let call = self.bundle.call(method.clone(), path);
         let call = if let Some(session) = &self.session { call.session(session) } else { call };
-        let answer = match self.carrier {
-            Carrier::Json => call.json(&parameters.iter().copied().collect::<Value>()).await,
-            Carrier::Form => call.form(parameters).await,
-            Carrier::Query => call.query(parameters).send().await,
+        let response = match self.encoding {
+            Encoding::Json => call.json(&parameters.iter().copied().collect::<Value>()).await,
+            Encoding::Form => call.form(parameters).await,
+            Encoding::Query => call.query(parameters).send().await,
         };
-        assert!(answer.status.is_success(), "{:?} {method} {path}: {}", self.carrier, answer.text);
+        assert!(response.status.is_success(), "{:?} {method} {path}: {}", self.encoding, response.text);
         self.secrets.extend(
             parameters.iter().filter(|(_, value)| value.len() > 4).map(|(_, value)| (*value).to_owned()),
         );
         for field in ["token", "verification"] {
-            self.secrets.extend(answer.body[field].as_str().map(str::to_owned));
+            self.secrets.extend(response.body[field].as_str().map(str::to_owned));
         }
-        if let Some(session) = answer.body["token"].as_str() {
+        if let Some(session) = response.body["token"].as_str() {
             self.session = Some(session.to_owned());
         }
         for item in self.bundle.items().await {
-            texts(&item, &mut self.kept);
+            collect_texts(&item, &mut self.stored_texts);
         }
-        answer
+        response
     }
 }
 
-fn texts(value: &Value, found: &mut Vec<String>) {
+fn collect_texts(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::String(text) if text.parse::<f64>().is_err() => found.push(text.clone()),
-        Value::Array(values) => values.iter().for_each(|value| texts(value, found)),
-        Value::Object(values) => values.values().for_each(|value| texts(value, found)),
+        Value::Array(values) => values.iter().for_each(|value| collect_texts(value, found)),
+        Value::Object(values) => values.values().for_each(|value| collect_texts(value, found)),
         _ => (),
     }
 }

@@ -37,13 +37,13 @@ async fn earlier_key_verifies_until_it_is_removed() {
     let mut changing = bundle.member_with(with(PHONE)).await;
     let binding = bundle.logged_in(&bundle.member_with(with(OTHER_PHONE)).await, 901).await;
     let late = bundle.member_with(with(third_phone)).await;
-    let to_change = bundle.ask(&changing).await;
-    let to_bind = bundle.ask_by_sms(Some(&binding), fourth_phone).await;
-    let to_change_late = bundle.ask(&late).await;
-    let to_bind_late = bundle.ask_by_sms(Some(&late), fifth_phone).await;
+    let to_change = bundle.request_change_code(&changing).await;
+    let to_bind = bundle.request_sms_code(Some(&binding), fourth_phone).await;
+    let to_change_late = bundle.request_change_code(&late).await;
+    let to_bind_late = bundle.request_sms_code(Some(&late), fifth_phone).await;
     bundle.age("sent#phone#", 120).await;
-    let to_recover_late = bundle.ask_by_sms(None, third_phone).await;
-    bundle.end().await;
+    let to_recover_late = bundle.request_sms_code(None, third_phone).await;
+    bundle.shutdown().await;
 
     let bundle = Bundle::with_data(&[], &data, &secret("b", "ab")).await;
     let put = async |path: &str, member: &Member, body: Value| {
@@ -61,8 +61,8 @@ async fn earlier_key_verifies_until_it_is_removed() {
         "message": to_bind.1, "phone": fourth_phone, "verification": to_bind.0, "password": OLD_PASSWORD,
     });
     put(BIND_PHONE, &binding, body).await.ok();
-    let to_recover = bundle.ask_by_sms(None, PHONE).await;
-    bundle.end().await;
+    let to_recover = bundle.request_sms_code(None, PHONE).await;
+    bundle.shutdown().await;
 
     let bundle = Bundle::with_data(&[], &data, &secret("b", "b")).await;
     let put = async |path: &str, member: &Member, body: Value| {
@@ -99,7 +99,7 @@ async fn earlier_key_verifies_until_it_is_removed() {
         assert_eq!(put(path, &late, body).await.refusal(), (400, expected), "{path}");
     }
     bundle.age(&format!("sent#phone#{}", e164(third_phone)), 120).await;
-    let grant = bundle.grant(&bundle.ask_by_sms(None, third_phone).await).await;
+    let grant = bundle.grant(&bundle.request_sms_code(None, third_phone).await).await;
     let body = json!({ "phone": third_phone, "passwordFirst": NEW_PASSWORD, "verification": grant });
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
     assert!(bundle.has_password(&late, NEW_PASSWORD).await);
@@ -113,16 +113,16 @@ struct SecretsManager {
 
 impl SecretsManager {
     /// `None`: it takes requests and is silent.
-    async fn answering(answer: Option<(StatusCode, Value)>) -> Self {
+    async fn responding_with(response: Option<(StatusCode, Value)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&requests);
         let routes = Router::new().fallback(move || {
             counted.fetch_add(1, Relaxed);
-            let answer = answer.clone();
+            let response = response.clone();
             async move {
-                match answer {
+                match response {
                     Some((status, body)) => (status, Json(body)),
                     None => std::future::pending().await,
                 }
@@ -146,25 +146,25 @@ async fn unreadable_secret_stops_the_function_with_the_cause() {
     };
     let text = |text: &str| Some((StatusCode::OK, json!({ "ARN": ARN, "SecretString": text })));
     let binary = Some((StatusCode::OK, json!({ "ARN": ARN, "SecretBinary": "aHVudGVyMg==" })));
-    let answering = SecretsManager::answering;
+    let responding_with = SecretsManager::responding_with;
     let cases = [
         (SecretsManager::unreachable().await, "the secret cannot be read: no answer"),
-        (answering(None).await, "the secret cannot be read: no answer"),
+        (responding_with(None).await, "the secret cannot be read: no answer"),
         (
-            answering(refused("AccessDeniedException")).await,
+            responding_with(refused("AccessDeniedException")).await,
             "the secret cannot be read: AccessDeniedException",
         ),
         (
-            answering(refused("ResourceNotFoundException")).await,
+            responding_with(refused("ResourceNotFoundException")).await,
             "the secret cannot be read: ResourceNotFoundException",
         ),
-        (answering(binary).await, "the secret cannot be read: it holds no text"),
+        (responding_with(binary).await, "the secret cannot be read: it holds no text"),
         (
-            answering(text("hunter2{")).await,
+            responding_with(text("hunter2{")).await,
             "the secret is not a JSON object with `current` and a key of that name",
         ),
         (
-            answering(text(r#"{"current":"a","a":"hunter2"}"#)).await,
+            responding_with(text(r#"{"current":"a","a":"hunter2"}"#)).await,
             "the key \"a\" must have at least 32 characters",
         ),
     ];
@@ -196,8 +196,9 @@ async fn unreadable_secret_stops_the_function_with_the_cause() {
 #[tokio::test]
 async fn secret_is_read_once_per_process() {
     let keys = secret("a", "a");
-    let answer = json!({ "ARN": ARN, "SecretString": keys });
-    let SecretsManager { url, requests } = SecretsManager::answering(Some((StatusCode::OK, answer))).await;
+    let response = json!({ "ARN": ARN, "SecretString": keys });
+    let SecretsManager { url, requests } =
+        SecretsManager::responding_with(Some((StatusCode::OK, response))).await;
     let settings = [("KEYS", ""), ("KEYS_SECRET_ARN", ARN), ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &url)];
     let bundle = Bundle::with_data(&settings, &data_file("secret"), &keys).await;
     let member = bundle.member().await;

@@ -2,21 +2,21 @@
 
 use crate::{
     bundle::{
-        Answer, BIND_PHONE, Bundle, Call, EMAIL, Member, OLD_PASSWORD, OTHER_PHONE, PHONE, RECOVERY,
-        RESET_PAY_PASSWORD, SEND, SEND_CODE, SEND_MAIL, wrong,
+        BIND_PHONE, Bundle, Call, EMAIL, Member, OLD_PASSWORD, OTHER_PHONE, PHONE, RECOVERY,
+        RESET_PAY_PASSWORD, Response, SEND, SEND_CODE, SEND_MAIL, wrong_code,
     },
-    proxy::{ANY, Fault, On, Proxy, REFUSED, SMS},
+    proxy::{ANY, InjectedFault, On, Proxy, REFUSED, SMS},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
 
-fn ask(bundle: &Bundle, phone: &str) -> Call {
+fn send_code(bundle: &Bundle, phone: &str) -> Call {
     bundle.call(Method::GET, SEND_CODE).query(&[("phone", phone)])
 }
 
 /// The seconds to wait, of a send that was refused, as header and body say them.
-fn wait(refused: &Answer, status: u16) -> u64 {
+fn retry_after(refused: &Response, status: u16) -> u64 {
     assert_eq!(refused.refusal(), (status, "SEND_MESSAGE_FREQUENTLY"), "{}", refused.text);
     let seconds = refused.body["retryAfter"].as_u64().unwrap();
     assert_eq!(refused.headers["retry-after"], seconds.to_string());
@@ -43,10 +43,10 @@ fn event_from(source: &str, phone: &str) -> Value {
     })
 }
 
-async fn ask_from(bundle: &Bundle, source: &str, phone: &str) -> (u64, Value) {
-    let answer = bundle.invoke("send-code", &event_from(source, phone)).await;
-    let body = serde_json::from_str(answer.body["body"].as_str().unwrap()).unwrap();
-    (answer.body["statusCode"].as_u64().unwrap(), body)
+async fn send_code_from(bundle: &Bundle, source: &str, phone: &str) -> (u64, Value) {
+    let response = bundle.invoke("send-code", &event_from(source, phone)).await;
+    let body = serde_json::from_str(response.body["body"].as_str().unwrap()).unwrap();
+    (response.body["statusCode"].as_u64().unwrap(), body)
 }
 
 #[tokio::test]
@@ -56,8 +56,8 @@ async fn phone_gets_five_codes_hourly_and_ten_daily() {
     for number in 0..5 {
         match number % 3 {
             0 => bundle.call(Method::POST, SEND).session(&member.token).send().await.ok(),
-            1 => ask(&bundle, PHONE).session(&member.token).send().await.ok(),
-            _ => ask(&bundle, PHONE).send().await.ok(),
+            1 => send_code(&bundle, PHONE).session(&member.token).send().await.ok(),
+            _ => send_code(&bundle, PHONE).send().await.ok(),
         };
         bundle.age("sent#phone#", 130).await;
     }
@@ -65,9 +65,9 @@ async fn phone_gets_five_codes_hourly_and_ten_daily() {
     let expected: u32 = 3_600 - 5 * 130;
     for (refused, status) in [
         (bundle.call(Method::POST, SEND).session(&member.token).send().await, 400),
-        (ask(&bundle, PHONE).send().await, 429),
+        (send_code(&bundle, PHONE).send().await, 429),
     ] {
-        let seconds = wait(&refused, status);
+        let seconds = retry_after(&refused, status);
         let expected = u64::from(expected);
         assert!((expected - 10..=expected).contains(&seconds), "{seconds}");
     }
@@ -76,13 +76,13 @@ async fn phone_gets_five_codes_hourly_and_ten_daily() {
 
     bundle.age("sent#phone#", expected.into()).await;
     for _ in 0..5 {
-        ask(&bundle, PHONE).send().await.ok();
+        send_code(&bundle, PHONE).send().await.ok();
         bundle.age("sent#phone#", 3_600).await;
     }
-    let seconds = wait(&ask(&bundle, PHONE).send().await, 429);
+    let seconds = retry_after(&send_code(&bundle, PHONE).send().await, 429);
     let expected = 86_400 - 5 * 3_600 - 3_600;
     assert!((expected - 10..=expected).contains(&seconds), "{seconds}");
-    ask(&bundle, OTHER_PHONE).send().await.ok();
+    send_code(&bundle, OTHER_PHONE).send().await.ok();
 }
 
 #[tokio::test]
@@ -91,17 +91,17 @@ async fn member_requests_at_most_ten_codes_daily() {
     let member = bundle.member_with(json!({})).await;
     let other = bundle.member_with(json!({})).await;
     for number in 0..5 {
-        ask(&bundle, &phone(number)).session(&member.token).send().await.ok();
+        send_code(&bundle, &phone(number)).session(&member.token).send().await.ok();
         let email = format!("li-{number}@example.com");
         bundle.call(Method::POST, SEND_MAIL).session(&member.token).form(&[("email", &email)]).await.ok();
     }
-    let seconds = wait(&ask(&bundle, &phone(5)).session(&member.token).send().await, 429);
+    let seconds = retry_after(&send_code(&bundle, &phone(5)).session(&member.token).send().await, 429);
     assert!((86_390..=86_400).contains(&seconds), "{seconds}");
     assert_eq!(bundle.stack.messages().len(), 10);
-    ask(&bundle, &phone(5)).session(&other.token).send().await.ok();
+    send_code(&bundle, &phone(5)).session(&other.token).send().await.ok();
 
     bundle.age(&format!("sent#member#{}", member.id), 86_400).await;
-    ask(&bundle, &phone(6)).session(&member.token).send().await.ok();
+    send_code(&bundle, &phone(6)).session(&member.token).send().await.ok();
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn longest_of_several_waits_is_returned() {
     let bundle = Bundle::with(&[("MEMBER_SENDS_PER_DAY", "1")]).await;
     let member = bundle.member().await;
     bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();
-    let seconds = wait(&bundle.call(Method::POST, SEND).session(&member.token).send().await, 400);
+    let seconds = retry_after(&bundle.call(Method::POST, SEND).session(&member.token).send().await, 400);
     assert!(seconds > 86_000, "{seconds}");
 }
 
@@ -118,22 +118,22 @@ async fn source_address_requests_thirty_codes_hourly() {
     let bundle = Bundle::with(&[("SOURCE_SENDS_PER_HOUR", "3")]).await;
     let end_of_hour = 3_600 - Timestamp::now().0 % 3_600;
     for number in 0..3 {
-        assert_eq!(ask_from(&bundle, "198.51.100.7", &phone(number)).await.0, 200);
+        assert_eq!(send_code_from(&bundle, "198.51.100.7", &phone(number)).await.0, 200);
     }
-    let (status, refused) = ask_from(&bundle, "198.51.100.7", &phone(3)).await;
+    let (status, refused) = send_code_from(&bundle, "198.51.100.7", &phone(3)).await;
     if end_of_hour > 30 {
         assert_eq!((status, refused["error"].as_str()), (429, Some("SEND_MESSAGE_FREQUENTLY")));
         assert!(refused["retryAfter"].as_u64().unwrap() <= end_of_hour, "{refused}");
     }
-    assert_eq!(ask_from(&bundle, "198.51.100.8", &phone(3)).await.0, 200);
+    assert_eq!(send_code_from(&bundle, "198.51.100.8", &phone(3)).await.0, 200);
     // One subscriber has all addresses of a network.
     for host in 1..=3 {
-        assert_eq!(ask_from(&bundle, &format!("2001:db8::{host}"), &phone(3 + host)).await.0, 200);
+        assert_eq!(send_code_from(&bundle, &format!("2001:db8::{host}"), &phone(3 + host)).await.0, 200);
     }
     if end_of_hour > 30 {
-        assert_eq!(ask_from(&bundle, "2001:db8::4", &phone(7)).await.0, 429);
+        assert_eq!(send_code_from(&bundle, "2001:db8::4", &phone(7)).await.0, 429);
     }
-    assert_eq!(ask_from(&bundle, "2001:db8:0:1::4", &phone(7)).await.0, 200);
+    assert_eq!(send_code_from(&bundle, "2001:db8:0:1::4", &phone(7)).await.0, 200);
 }
 
 #[tokio::test]
@@ -144,13 +144,13 @@ async fn unknown_destinations_have_the_same_limits() {
         let by_mail = destination.contains('@');
         let send = async || {
             let mail = bundle.call(Method::POST, SEND_MAIL).query(&[("email", destination)]);
-            if by_mail { mail.send().await } else { ask(&bundle, destination).send().await }
+            if by_mail { mail.send().await } else { send_code(&bundle, destination).send().await }
         };
         for _ in 0..2 {
             send().await.ok();
             bundle.age(if by_mail { "sent#email#" } else { "sent#phone#" }, 120).await;
         }
-        let seconds = wait(&send().await, 429);
+        let seconds = retry_after(&send().await, 429);
         assert!((3_350..=3_360).contains(&seconds), "{destination}: {seconds}");
     }
 }
@@ -160,13 +160,13 @@ async fn calling_code_budget_counts_only_sent_codes() {
     let bundle = Bundle::with(&[("REGION_SENDS_PER_HOUR", "3"), ("ALLOWED_CALLING_CODES", "86,852")]).await;
     let member = bundle.member().await;
     for number in 0..10 {
-        ask(&bundle, &phone(number)).send().await.ok();
+        send_code(&bundle, &phone(number)).send().await.ok();
     }
     bundle.settled().await;
     assert_eq!(bundle.stack.messages().len(), 0, "nobody has these phones");
-    ask(&bundle, PHONE).send().await.ok();
+    send_code(&bundle, PHONE).send().await.ok();
     for number in 0..2 {
-        ask(&bundle, &phone(20 + number)).session(&member.token).send().await.ok();
+        send_code(&bundle, &phone(20 + number)).session(&member.token).send().await.ok();
     }
     bundle.settled().await;
     assert_eq!(bundle.stack.messages().len(), 3);
@@ -174,25 +174,25 @@ async fn calling_code_budget_counts_only_sent_codes() {
     // Refused for whom it is drawn at once, and for whoever is not logged in, known or not.
     bundle.age("sent#phone#", 120).await;
     let refused = [
-        ask(&bundle, &phone(30)).session(&member.token).send().await,
-        ask(&bundle, PHONE).send().await,
-        ask(&bundle, OTHER_PHONE).send().await,
+        send_code(&bundle, &phone(30)).session(&member.token).send().await,
+        send_code(&bundle, PHONE).send().await,
+        send_code(&bundle, OTHER_PHONE).send().await,
     ];
     for refused in &refused {
-        let seconds = wait(refused, 429);
+        let seconds = retry_after(refused, 429);
         assert!((3_590..=3_900).contains(&seconds), "{seconds}");
     }
     bundle.settled().await;
     assert_eq!(bundle.stack.messages().len(), 3);
     // What was refused is held against nobody: once there is room, the same phone is sent to at once.
-    ask(&bundle, "+852 5123 4567").session(&member.token).send().await.ok();
-    older_traffic(&bundle, 13).await;
-    ask(&bundle, &phone(30)).session(&member.token).send().await.ok();
+    send_code(&bundle, "+852 5123 4567").session(&member.token).send().await.ok();
+    age_traffic(&bundle, 13).await;
+    send_code(&bundle, &phone(30)).session(&member.token).send().await.ok();
     bundle.call(Method::POST, SEND_MAIL).form(&[("email", EMAIL)]).await.ok();
 }
 
 /// Makes the traffic of every calling code look as if it were so many slots older.
-pub async fn older_traffic(bundle: &Bundle, slots: u64) {
+pub async fn age_traffic(bundle: &Bundle, slots: u64) {
     for item in bundle.items().await {
         if item["sk"]["S"] != "traffic" {
             continue;
@@ -213,7 +213,7 @@ pub async fn older_traffic(bundle: &Bundle, slots: u64) {
 /// So many codes are sent to as many phones; the first few come back.
 async fn send_and_verify(bundle: &Bundle, member: &Member, sent: usize, verified: usize) {
     for number in 0..sent {
-        ask(bundle, &phone(number)).session(&member.token).send().await.ok();
+        send_code(bundle, &phone(number)).session(&member.token).send().await.ok();
         if number < verified {
             let body = json!({ "message": bundle.code(), "phone": phone(number), "password": OLD_PASSWORD });
             bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
@@ -228,15 +228,16 @@ async fn breaker_follows_the_share_of_verified_codes() {
     let bundle = Bundle::with(&settings).await;
     let member = bundle.member().await;
     send_and_verify(&bundle, &member, 6, 2).await;
-    let last = ask(&bundle, &phone(50)).session(&member.token).send().await.ok();
+    let last = send_code(&bundle, &phone(50)).session(&member.token).send().await.ok();
     let code = bundle.code();
     assert!(last.status.is_success(), "codes that may yet come back are not held against anyone");
-    older_traffic(&bundle, 2).await;
+    age_traffic(&bundle, 2).await;
 
-    for refused in
-        [ask(&bundle, &phone(60)).session(&member.token).send().await, ask(&bundle, &phone(61)).send().await]
-    {
-        let seconds = wait(&refused, 429);
+    for refused in [
+        send_code(&bundle, &phone(60)).session(&member.token).send().await,
+        send_code(&bundle, &phone(61)).send().await,
+    ] {
+        let seconds = retry_after(&refused, 429);
         assert!((3_000..=3_300).contains(&seconds), "{seconds}");
     }
     assert_eq!(bundle.stack.messages().iter().filter(|message| message.code.is_some()).count(), 7);
@@ -252,8 +253,8 @@ async fn breaker_follows_the_share_of_verified_codes() {
     bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
     bundle.call(Method::POST, SEND_MAIL).form(&[("email", EMAIL)]).await.ok();
 
-    older_traffic(&bundle, 11).await;
-    ask(&bundle, &phone(60)).session(&member.token).send().await.ok();
+    age_traffic(&bundle, 11).await;
+    send_code(&bundle, &phone(60)).session(&member.token).send().await.ok();
 }
 
 #[tokio::test]
@@ -263,8 +264,8 @@ async fn breaker_in_record_mode_does_not_refuse() {
     let bundle = Bundle::with(&settings).await;
     let member = bundle.member().await;
     send_and_verify(&bundle, &member, 2, 0).await;
-    older_traffic(&bundle, 2).await;
-    ask(&bundle, OTHER_PHONE).session(&member.token).send().await.ok();
+    age_traffic(&bundle, 2).await;
+    send_code(&bundle, OTHER_PHONE).session(&member.token).send().await.ok();
     assert!(bundle.stack.log_lines().iter().any(|line| line.text.contains("circuit breaker is open")));
 }
 
@@ -282,15 +283,15 @@ async fn every_verified_code_is_counted_once() {
         (sum("sent"), sum("verified"))
     };
     // A wrong code is none that came back.
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
-    let body = json!({ "message": wrong(&code), "verification": verification });
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
+    let body = json!({ "message": wrong_code(&code), "verification": verification });
     bundle.call(Method::POST, RECOVERY).json(&body).await;
     assert_eq!(counted().await, (1, 0));
     bundle.grant(&(verification, code)).await;
     assert_eq!(counted().await, (1, 1));
 
     bundle.age("sent#phone#", 120).await;
-    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
     let body = json!({ "message": code, "phone": PHONE });
     let path = RESET_PAY_PASSWORD;
     bundle.call(Method::PUT, path).session(&member.token).json(&body).await.ok();
@@ -305,27 +306,28 @@ async fn concurrent_sends_stay_within_the_budget() {
     for number in 0..40 {
         members.push(bundle.member_with(json!({ "phone": phone(number) })).await);
     }
-    let answers = bundle
-        .at_once("send-change-password-message", 40, async |number| {
+    let responses = bundle
+        .concurrently("send-change-password-message", 40, async |number| {
             bundle.call(Method::POST, SEND).session(&members[number].token).send().await
         })
         .await;
-    let sent = answers.iter().filter(|answer| answer.status.is_success()).count();
+    let sent = responses.iter().filter(|response| response.status.is_success()).count();
     assert_eq!(sent, bundle.stack.messages().len());
     assert!((1..=5).contains(&sent), "{sent}");
-    for refused in answers.iter().filter(|answer| !answer.status.is_success()) {
-        wait(refused, 400);
+    for refused in responses.iter().filter(|response| !response.status.is_success()) {
+        retry_after(refused, 400);
     }
 }
 
 #[tokio::test]
 async fn concurrent_sends_stay_within_the_source_limit() {
     let bundle = Bundle::with(&[("SOURCE_SENDS_PER_HOUR", "5")]).await;
-    let answers =
-        bundle.at_once("send-code", 40, async |number| ask(&bundle, &phone(number)).send().await).await;
-    let taken = answers.iter().filter(|answer| answer.status.is_success()).count();
+    let responses = bundle
+        .concurrently("send-code", 40, async |number| send_code(&bundle, &phone(number)).send().await)
+        .await;
+    let taken = responses.iter().filter(|response| response.status.is_success()).count();
     assert!((1..=10).contains(&taken), "five, and five more where the hour ended meanwhile: {taken}");
-    for refused in answers.iter().filter(|answer| !answer.status.is_success()) {
+    for refused in responses.iter().filter(|response| !response.status.is_success()) {
         assert!(
             [(429, "SEND_MESSAGE_FREQUENTLY"), (503, "SERVICE_BUSY")].contains(&refused.refusal()),
             "{refused:?}"
@@ -339,7 +341,7 @@ async fn code_refused_by_the_provider_counts_nowhere() {
         ["SENDS_PER_HOUR", "MEMBER_SENDS_PER_DAY", "SOURCE_SENDS_PER_HOUR", "REGION_SENDS_PER_HOUR"];
     let (sns, bundle) = Proxy::between(SMS, &settings.map(|name| (name, "1"))).await;
     let member = bundle.member().await;
-    sns.fault(On::first(ANY, 3), Fault::Refuse(REFUSED));
+    sns.fault(On::first(ANY, 3), InjectedFault::Refuse(REFUSED));
     for _ in 0..3 {
         let refused = bundle.call(Method::POST, SEND).session(&member.token).send().await;
         assert_eq!(refused.refusal(), (500, "SEND_MESSAGE_ERROR"));
@@ -352,7 +354,7 @@ async fn calling_code_outside_the_list_is_refused() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     for session in [None, Some(&member)] {
-        let refused = ask(&bundle, "+852 5123 4567").of(session).send().await;
+        let refused = send_code(&bundle, "+852 5123 4567").session_of(session).send().await;
         assert_eq!(refused.refusal(), (400, "{PHONE}_NOT_VALID"));
     }
 }

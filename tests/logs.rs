@@ -5,7 +5,7 @@ use crate::{
         Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, NEW_PASSWORD, OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE,
         PHONE, RECOVERY, SEND_CODE, SEND_MAIL, VERIFY_MAIL,
     },
-    journey::{Carrier, Journey},
+    journey::{Encoding, Journey},
     proxy::Proxy,
 };
 use reqwest::Method;
@@ -13,7 +13,7 @@ use serde_json::json;
 
 /// Whether a text holds a secret. One of a few digits counts where it stands alone: within a time, an id
 /// or a hash the same digits come up by chance.
-fn holds(text: &str, secret: &str) -> bool {
+fn contains_secret(text: &str, secret: &str) -> bool {
     let few_digits = secret.len() <= 10 && secret.bytes().all(|byte| byte.is_ascii_digit());
     text.match_indices(secret).any(|(at, _)| {
         let (before, after) = (text[..at].chars().next_back(), text[at + secret.len()..].chars().next());
@@ -25,7 +25,7 @@ fn holds(text: &str, secret: &str) -> bool {
 async fn log_lines_contain_no_credential_or_whole_contact() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (phone_info, code) = bundle.ask(&member).await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
     let call = || bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token);
     call().json(&json!({ "phoneInfo": phone_info, "code": "no-code", "newPassword": NEW_PASSWORD })).await;
     call().json(&json!({ "phoneInfo": phone_info, "code": code, "newPassword": "short" })).await;
@@ -68,7 +68,7 @@ async fn log_lines_contain_no_credential_or_whole_contact() {
     ];
     for line in lines {
         for secret in secrets {
-            assert!(!holds(&line.text, secret), "{secret} is in {}", line.text);
+            assert!(!contains_secret(&line.text, secret), "{secret} is in {}", line.text);
         }
     }
 }
@@ -96,14 +96,14 @@ async fn refused_sms_is_logged_without_the_number() {
 async fn no_call_logs_or_stores_a_plaintext_secret() {
     // Ten digits are not a part of something else by chance.
     let bundle = Bundle::with(&[("CODE_LENGTH", "10")]).await;
-    let Journey { secrets, kept, .. } = Journey::of(&bundle, Carrier::Json).await;
-    assert!(secrets.len() > 40 && kept.len() > 500, "{} and {}", secrets.len(), kept.len());
+    let Journey { secrets, stored_texts, .. } = Journey::run(&bundle, Encoding::Json).await;
+    assert!(secrets.len() > 40 && stored_texts.len() > 500, "{} and {}", secrets.len(), stored_texts.len());
     for secret in &secrets {
         for line in bundle.stack.log_lines() {
-            assert!(!holds(&line.text, secret), "{secret} is in {}", line.text);
+            assert!(!contains_secret(&line.text, secret), "{secret} is in {}", line.text);
         }
-        for text in kept.iter().filter(|_| ![PHONE, EMAIL].contains(&secret.as_str())) {
-            assert!(!holds(text, secret), "{secret} is kept in {text}");
+        for text in stored_texts.iter().filter(|_| ![PHONE, EMAIL].contains(&secret.as_str())) {
+            assert!(!contains_secret(text, secret), "{secret} is kept in {text}");
         }
     }
 }
@@ -115,10 +115,12 @@ async fn refused_messages_are_logged_without_the_recipient() {
     let bundle = Bundle::with(&[sms.pair(), mail.pair()]).await;
     let member = bundle.member().await;
     // A code that a member asks for, one that nobody asks for, and a notice, each by both ways.
-    for (who, phone, email) in [(Some(&member), OTHER_PHONE, OTHER_EMAIL), (None, PHONE, EMAIL)] {
-        let by_sms = bundle.call(Method::GET, SEND_CODE).of(who).query(&[("phone", phone)]).send().await;
-        let by_mail = bundle.call(Method::POST, SEND_MAIL).of(who).json(&json!({ "email": email })).await;
-        let expected = if who.is_some() { 500 } else { 200 };
+    for (caller, phone, email) in [(Some(&member), OTHER_PHONE, OTHER_EMAIL), (None, PHONE, EMAIL)] {
+        let by_sms =
+            bundle.call(Method::GET, SEND_CODE).session_of(caller).query(&[("phone", phone)]).send().await;
+        let by_mail =
+            bundle.call(Method::POST, SEND_MAIL).session_of(caller).json(&json!({ "email": email })).await;
+        let expected = if caller.is_some() { 500 } else { 200 };
         assert_eq!((by_sms.status.as_u16(), by_mail.status.as_u16()), (expected, expected));
     }
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
@@ -132,7 +134,7 @@ async fn refused_messages_are_logged_without_the_recipient() {
     }
     for line in lines {
         for secret in [PHONE, OTHER_PHONE, EMAIL, OTHER_EMAIL, OLD_PASSWORD, NEW_PASSWORD, &member.token] {
-            assert!(!holds(&line.text, secret), "{secret} is in {}", line.text);
+            assert!(!contains_secret(&line.text, secret), "{secret} is in {}", line.text);
         }
     }
 }
@@ -141,7 +143,8 @@ async fn refused_messages_are_logged_without_the_recipient() {
 async fn corrupt_items_are_logged_without_the_request() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let asked = [bundle.ask_by_sms(None, PHONE).await, bundle.ask_by_mail(None, EMAIL).await];
+    let requested =
+        [bundle.request_sms_code(None, PHONE).await, bundle.request_email_code(None, EMAIL).await];
     for item in bundle.items().await {
         let pk = item["pk"]["S"].as_str().unwrap();
         if pk.starts_with("code#") || pk.starts_with("member#") {
@@ -151,16 +154,16 @@ async fn corrupt_items_are_logged_without_the_request() {
             bundle.dynamodb("PutItem", json!({ "Item": broken })).await;
         }
     }
-    let by_sms = json!({ "verification": asked[0].0, "message": asked[0].1 });
-    let by_mail = json!({ "verification": asked[1].0, "code": asked[1].1 });
+    let by_sms = json!({ "verification": requested[0].0, "message": requested[0].1 });
+    let by_mail = json!({ "verification": requested[1].0, "code": requested[1].1 });
     let bind = json!({ "phone": OTHER_PHONE });
     let mut ids = Vec::new();
-    for (who, method, path, body) in [
+    for (caller, method, path, body) in [
         (None, Method::POST, RECOVERY, by_sms),
         (None, Method::POST, VERIFY_MAIL, by_mail),
         (Some(&member), Method::GET, SEND_CODE, bind),
     ] {
-        let failed = bundle.call(method, path).of(who).json(&body).await;
+        let failed = bundle.call(method, path).session_of(caller).json(&body).await;
         assert_eq!(failed.refusal(), (500, "INTERNAL_SERVER_ERROR"), "{path}");
         ids.push(failed.headers["x-request-id"].to_str().unwrap().to_owned());
     }
@@ -171,10 +174,10 @@ async fn corrupt_items_are_logged_without_the_request() {
             "the cause is in the log under the request id"
         );
     }
-    let codes = asked.iter().flat_map(|(verification, code)| [verification.as_str(), code]);
+    let codes = requested.iter().flat_map(|(verification, code)| [verification.as_str(), code]);
     for secret in codes.chain([PHONE, OTHER_PHONE, EMAIL, &member.token, "the-broken-item"]) {
         for line in &lines {
-            assert!(!holds(&line.text, secret), "{secret} is in {}", line.text);
+            assert!(!contains_secret(&line.text, secret), "{secret} is in {}", line.text);
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     bundle::{
-        Answer, Bundle, EMAIL, Member, OLD_PASSWORD, OTHER_PHONE, PHONE, SEND_MAIL, VERIFY_MAIL, e164, wrong,
+        Bundle, EMAIL, Member, OLD_PASSWORD, OTHER_PHONE, PHONE, Response, SEND_MAIL, VERIFY_MAIL, e164,
+        wrong_code,
     },
     proxy::Proxy,
 };
@@ -12,14 +13,14 @@ use serde_json::{Value, json};
 
 pub const NEW_EMAIL: &str = "li.lei@example.org";
 
-pub async fn verify(bundle: &Bundle, (verification, code): &(String, String)) -> Answer {
+pub async fn verify(bundle: &Bundle, (verification, code): &(String, String)) -> Response {
     let body = json!({ "verification": verification, "code": code });
     bundle.call(Method::POST, VERIFY_MAIL).json(&body).await
 }
 
 /// Asks for a mail to that address and verifies it.
-async fn bound(bundle: &Bundle, member: &Member, email: &str) {
-    verify(bundle, &bundle.ask_by_mail(Some(member), email).await).await.ok();
+async fn request_and_verify(bundle: &Bundle, member: &Member, email: &str) {
+    verify(bundle, &bundle.request_email_code(Some(member), email).await).await.ok();
 }
 
 pub async fn without_email(bundle: &Bundle) -> Member {
@@ -30,19 +31,20 @@ pub async fn without_email(bundle: &Bundle) -> Member {
 async fn app_verifies_with_the_code_as_documented() {
     let bundle = Bundle::start().await;
     let member = without_email(&bundle).await;
-    let asked = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
-    assert_eq!(asked.1.len(), 6);
-    verify(&bundle, &asked).await.documented(200);
-    assert_eq!(bundle.shown(&member).await["email"], NEW_EMAIL);
+    let requested = bundle.request_email_code(Some(&member), NEW_EMAIL).await;
+    assert_eq!(requested.1.len(), 6);
+    verify(&bundle, &requested).await.documented(200);
+    assert_eq!(bundle.inspect(&member).await["email"], NEW_EMAIL);
 }
 
 #[tokio::test]
 async fn email_has_code_and_link_in_the_language() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    for (who, address) in [(Some(&member), NEW_EMAIL), (None, EMAIL)] {
+    for (caller, address) in [(Some(&member), NEW_EMAIL), (None, EMAIL)] {
         for language in ["en", "zh-CN"] {
-            let call = bundle.call(Method::POST, SEND_MAIL).of(who).header("Accept-Language", language);
+            let call =
+                bundle.call(Method::POST, SEND_MAIL).session_of(caller).header("Accept-Language", language);
             call.json(&json!({ "email": address })).await.ok();
             let mail = bundle.sent_to(address).await.remove(0);
             assert_eq!(mail.channel, Channel::Mail);
@@ -62,7 +64,7 @@ async fn email_has_code_and_link_in_the_language() {
 async fn invalid_send_names_its_parameter_and_sends_nothing() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    for who in [None, Some(&member)] {
+    for caller in [None, Some(&member)] {
         for (body, expected) in [
             (json!({}), "{EMAIL}_REQUIRED"),
             (json!({ "email": " " }), "{EMAIL}_REQUIRED"),
@@ -71,7 +73,7 @@ async fn invalid_send_names_its_parameter_and_sends_nothing() {
             (json!({ "email": "li@example.com,wu@example.com" }), "{EMAIL}_NOT_VALID"),
             (json!({ "email": "li@example.com\r\nBcc: wu@example.com" }), "{EMAIL}_NOT_VALID"),
         ] {
-            let refused = bundle.call(Method::POST, SEND_MAIL).of(who).json(&body).await;
+            let refused = bundle.call(Method::POST, SEND_MAIL).session_of(caller).json(&body).await;
             assert_eq!(refused.refusal(), (400, expected), "{body}");
         }
     }
@@ -83,9 +85,10 @@ async fn invalid_send_names_its_parameter_and_sends_nothing() {
 async fn resend_to_an_address_waits_120_seconds() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    bundle.ask_by_mail(Some(&member), EMAIL).await;
-    for who in [Some(&member), None] {
-        let refused = bundle.call(Method::POST, SEND_MAIL).of(who).json(&json!({ "email": EMAIL })).await;
+    bundle.request_email_code(Some(&member), EMAIL).await;
+    for caller in [Some(&member), None] {
+        let refused =
+            bundle.call(Method::POST, SEND_MAIL).session_of(caller).json(&json!({ "email": EMAIL })).await;
         assert_eq!(refused.refusal(), (429, "SEND_MESSAGE_FREQUENTLY"));
         let seconds = refused.body["retryAfter"].as_u64().unwrap();
         assert!((100..=120).contains(&seconds), "{seconds}");
@@ -93,22 +96,22 @@ async fn resend_to_an_address_waits_120_seconds() {
     bundle.settled().await;
     assert_eq!(bundle.stack.messages().len(), 1);
     bundle.age("sent#email#", 120).await;
-    bundle.ask_by_mail(None, EMAIL).await;
+    bundle.request_email_code(None, EMAIL).await;
 }
 
 #[tokio::test]
 async fn invalid_verification_names_its_parameter_and_binds_nothing() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (to_bind_a_phone, _) = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await;
-    let (to_reset, _) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let (to_bind_a_phone, _) = bundle.request_sms_code(Some(&member), OTHER_PHONE).await;
+    let (to_reset, _) = bundle.request_sms_code(Some(&member), PHONE).await;
     bundle.age("sent#phone#", 120).await;
-    let (to_recover, _) = bundle.ask_by_sms(None, PHONE).await;
+    let (to_recover, _) = bundle.request_sms_code(None, PHONE).await;
     bundle.age("sent#phone#", 120).await;
-    let (phone_info, _) = bundle.ask(&member).await;
-    let (to_recover_by_mail, _) = bundle.ask_by_mail(None, EMAIL).await;
-    let (verification, code) = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
-    let bad = wrong(&code);
+    let (phone_info, _) = bundle.request_change_code(&member).await;
+    let (to_recover_by_mail, _) = bundle.request_email_code(None, EMAIL).await;
+    let (verification, code) = bundle.request_email_code(Some(&member), NEW_EMAIL).await;
+    let wrong = wrong_code(&code);
     for (body, expected) in [
         (json!({}), "{VERIFICATION}_REQUIRED"),
         (json!({ "code": code }), "{VERIFICATION}_REQUIRED"),
@@ -120,7 +123,7 @@ async fn invalid_verification_names_its_parameter_and_binds_nothing() {
         (json!({ "verification": to_reset, "code": code }), "{VERIFICATION}_NOT_VALID"),
         (json!({ "verification": to_recover, "code": code }), "{VERIFICATION}_NOT_VALID"),
         (json!({ "verification": to_recover_by_mail, "code": code }), "{CODE}_NOT_VALID"),
-        (json!({ "verification": verification, "code": bad }), "{CODE}_NOT_VALID"),
+        (json!({ "verification": verification, "code": wrong }), "{CODE}_NOT_VALID"),
     ] {
         let refused = bundle.call(Method::POST, VERIFY_MAIL).json(&body).await;
         assert_eq!(refused.refusal(), (400, expected), "{body}");
@@ -128,7 +131,7 @@ async fn invalid_verification_names_its_parameter_and_binds_nothing() {
     let with_a_bad_session = bundle.call(Method::POST, VERIFY_MAIL).session("a.b.c");
     let body = json!({ "verification": verification, "code": code });
     assert_eq!(with_a_bad_session.json(&body).await.refusal(), (401, "INVALID_TOKEN"));
-    assert_eq!(bundle.shown(&member).await["email"], EMAIL);
+    assert_eq!(bundle.inspect(&member).await["email"], EMAIL);
     verify(&bundle, &(verification, code)).await.ok();
 }
 
@@ -136,10 +139,10 @@ async fn invalid_verification_names_its_parameter_and_binds_nothing() {
 async fn wrong_codes_count_down_to_the_attempt_limit() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    for who in [Some(&member), None] {
-        let (verification, code) = bundle.ask_by_mail(who, EMAIL).await;
+    for caller in [Some(&member), None] {
+        let (verification, code) = bundle.request_email_code(caller, EMAIL).await;
         for left in (0..5).rev() {
-            let refused = verify(&bundle, &(verification.clone(), wrong(&code).to_owned())).await;
+            let refused = verify(&bundle, &(verification.clone(), wrong_code(&code).to_owned())).await;
             assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
             assert_eq!(refused.body["attemptsLeft"], left);
         }
@@ -153,25 +156,25 @@ async fn wrong_codes_count_down_to_the_attempt_limit() {
 async fn code_works_once_within_600_seconds() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let asked = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    let requested = bundle.request_email_code(Some(&member), NEW_EMAIL).await;
     bundle.age("code#", 600).await;
-    let refused = verify(&bundle, &asked).await;
+    let refused = verify(&bundle, &requested).await;
     assert_eq!((refused.refusal(), &refused.body["attemptsLeft"]), ((400, "{CODE}_NOT_VALID"), &json!(0)));
     bundle.age("sent#email#", 120).await;
-    let asked = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    let requested = bundle.request_email_code(Some(&member), NEW_EMAIL).await;
     bundle.age("code#", 580).await;
-    verify(&bundle, &asked).await.ok();
-    assert_eq!(verify(&bundle, &asked).await.refusal(), (400, "{CODE}_NOT_VALID"));
+    verify(&bundle, &requested).await.ok();
+    assert_eq!(verify(&bundle, &requested).await.refusal(), (400, "{CODE}_NOT_VALID"));
 }
 
 #[tokio::test]
 async fn replaced_email_becomes_free_and_all_are_notified() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    bound(&bundle, &member, NEW_EMAIL).await;
-    let shown = bundle.shown(&member).await;
+    request_and_verify(&bundle, &member, NEW_EMAIL).await;
+    let stored = bundle.inspect(&member).await;
     assert_eq!(
-        (&shown["email"], &shown["audit"][0]["action"]),
+        (&stored["email"], &stored["audit"][0]["action"]),
         (&json!(NEW_EMAIL), &json!("email-replaced"))
     );
     assert_eq!(bundle.owner("email#li.lei@example.org").await.as_ref(), Some(&member.id));
@@ -185,7 +188,7 @@ async fn replaced_email_becomes_free_and_all_are_notified() {
     assert_eq!(bundle.sent_to(EMAIL).await.len(), before);
     let other = bundle.member_with(json!({})).await;
     bundle.age("sent#email#", 120).await;
-    bound(&bundle, &other, EMAIL).await;
+    request_and_verify(&bundle, &other, EMAIL).await;
     assert_eq!(bundle.owner("email#li@example.com").await, Some(other.id));
 }
 
@@ -193,8 +196,8 @@ async fn replaced_email_becomes_free_and_all_are_notified() {
 async fn bound_email_can_be_verified_again() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    bound(&bundle, &member, EMAIL).await;
-    assert_eq!(bundle.shown(&member).await["email"], EMAIL);
+    request_and_verify(&bundle, &member, EMAIL).await;
+    assert_eq!(bundle.inspect(&member).await["email"], EMAIL);
     assert_eq!(bundle.owner("email#li@example.com").await, Some(member.id));
 }
 
@@ -202,10 +205,10 @@ async fn bound_email_can_be_verified_again() {
 async fn concurrent_verifications_bind_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let asked = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
-    let answers = bundle.at_once("verify-mail", 40, async |_| verify(&bundle, &asked).await).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
-    assert_eq!(bundle.shown(&member).await["audit"].as_array().unwrap().len(), 1);
+    let requested = bundle.request_email_code(Some(&member), NEW_EMAIL).await;
+    let responses = bundle.concurrently("verify-mail", 40, async |_| verify(&bundle, &requested).await).await;
+    assert_eq!(responses.iter().filter(|response| response.status.is_success()).count(), 1, "{responses:#?}");
+    assert_eq!(bundle.inspect(&member).await["audit"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -226,16 +229,16 @@ async fn old_login_replaces_an_email_only_with_password() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let old = bundle.logged_in(&member, 901).await;
-    let ask = async |body: &Value| bundle.call(Method::POST, SEND_MAIL).session(&old.token).json(body).await;
-    let refused = ask(&json!({ "email": NEW_EMAIL })).await;
+    let send = async |body: &Value| bundle.call(Method::POST, SEND_MAIL).session(&old.token).json(body).await;
+    let refused = send(&json!({ "email": NEW_EMAIL })).await;
     assert_eq!(refused.refusal(), (403, "REAUTHENTICATION_REQUIRED"));
-    let refused = ask(&json!({ "email": NEW_EMAIL, "password": "wrong" })).await;
+    let refused = send(&json!({ "email": NEW_EMAIL, "password": "wrong" })).await;
     assert_eq!(refused.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
     assert!(bundle.sent_to(NEW_EMAIL).await.is_empty());
-    ask(&json!({ "email": NEW_EMAIL, "password": OLD_PASSWORD })).await.ok();
+    send(&json!({ "email": NEW_EMAIL, "password": OLD_PASSWORD })).await.ok();
     assert_eq!(bundle.sent_to(NEW_EMAIL).await.len(), 1);
     // The address that is bound already, and the first of all, take neither.
-    ask(&json!({ "email": EMAIL })).await.ok();
+    send(&json!({ "email": EMAIL })).await.ok();
     let first = bundle.logged_in(&bundle.member_with(json!({})).await, 901).await;
     let body = json!({ "email": "wu@example.com" });
     bundle.call(Method::POST, SEND_MAIL).session(&first.token).json(&body).await.ok();

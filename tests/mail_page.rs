@@ -1,7 +1,9 @@
 //! 验证邮件: the page that the link of a mail opens.
 
 use crate::{
-    bundle::{Answer, Bundle, EMAIL, Jar, NEW_PASSWORD, OTHER_EMAIL, RECOVERY, SEND_MAIL, VERIFY_MAIL},
+    bundle::{
+        Bundle, CookieJar, EMAIL, NEW_PASSWORD, OTHER_EMAIL, RECOVERY, Response, SEND_MAIL, VERIFY_MAIL,
+    },
     mail::{NEW_EMAIL, verify, without_email},
 };
 use reqwest::Method;
@@ -19,7 +21,7 @@ fn link(bundle: &Bundle) -> String {
 }
 
 /// A page as a browser opens it.
-async fn open(bundle: &Bundle, path: &str, language: &str) -> Answer {
+async fn open(bundle: &Bundle, path: &str, language: &str) -> Response {
     let call = bundle.call(Method::GET, path).header("Accept", BROWSER);
     let page = call.header("Accept-Language", language).send().await;
     assert_eq!(page.headers["content-type"], "text/html; charset=utf-8", "{}", page.text);
@@ -32,7 +34,7 @@ async fn open(bundle: &Bundle, path: &str, language: &str) -> Answer {
 }
 
 /// The value of a hidden field of the page's form.
-fn hidden(page: &Answer, name: &str) -> String {
+fn hidden(page: &Response, name: &str) -> String {
     let inputs = page.text.split("<input").skip(1).filter_map(|input| input.split('>').next());
     let mut fields = inputs.filter(|input| input.contains(&format!("name=\"{name}\"")));
     let (Some(input), None) = (fields.next(), fields.next()) else { panic!("{}", page.text) };
@@ -44,7 +46,7 @@ fn hidden(page: &Answer, name: &str) -> String {
 }
 
 /// Presses the page's one button.
-async fn press(bundle: &Bundle, page: &Answer, jar: &Jar, language: &str) -> Answer {
+async fn press(bundle: &Bundle, page: &Response, jar: &CookieJar, language: &str) -> Response {
     // Relative to the page's own path, so that the stage before it stays.
     assert!(
         page.text.contains("action=\"verifyMail\"") && page.text.contains("method=\"post\""),
@@ -54,10 +56,10 @@ async fn press(bundle: &Bundle, page: &Answer, jar: &Jar, language: &str) -> Ans
     let form = [("verification", hidden(page, "verification")), ("code", hidden(page, "code"))];
     let form = [(form[0].0, form[0].1.as_str()), (form[1].0, form[1].1.as_str())];
     let call = bundle.call(Method::POST, VERIFY_MAIL).cookies(jar).header("Accept", BROWSER);
-    let answer = call.header("Accept-Language", language).form(&form).await;
-    assert_eq!(answer.headers["content-type"], "text/html; charset=utf-8", "{}", answer.text);
-    assert_eq!(answer.headers["cache-control"], "no-store");
-    answer
+    let response = call.header("Accept-Language", language).form(&form).await;
+    assert_eq!(response.headers["content-type"], "text/html; charset=utf-8", "{}", response.text);
+    assert_eq!(response.headers["cache-control"], "no-store");
+    response
 }
 
 #[tokio::test]
@@ -76,15 +78,15 @@ async fn button_binds_the_email_but_scanners_do_not() {
         bundle.call(Method::HEAD, &path).send().await;
     }
     assert_eq!(bundle.items().await, before);
-    assert_eq!(bundle.shown(&member).await["email"], Value::Null);
+    assert_eq!(bundle.inspect(&member).await["email"], Value::Null);
 
     let page = open(&bundle, &path, "zh-CN").await;
     assert_eq!(hidden(&page, "verification"), sent.verification());
-    let done = press(&bundle, &page, &Jar::new(), "zh-CN").await;
+    let done = press(&bundle, &page, &CookieJar::new(), "zh-CN").await;
     assert_eq!(done.status, 200, "{}", done.text);
-    let shown = bundle.shown(&member).await;
-    assert_eq!((&shown["email"], &shown["credentialVersion"]), (&json!(NEW_EMAIL), &json!(1)));
-    assert_eq!(shown["audit"][0]["action"], "email-bound");
+    let stored = bundle.inspect(&member).await;
+    assert_eq!((&stored["email"], &stored["credentialVersion"]), (&json!(NEW_EMAIL), &json!(1)));
+    assert_eq!(stored["audit"][0]["action"], "email-bound");
     assert_eq!(bundle.owner("email#li.lei@example.org").await, Some(member.id));
 }
 
@@ -92,7 +94,7 @@ async fn button_binds_the_email_but_scanners_do_not() {
 async fn page_is_small_and_has_no_script() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    bundle.request_email_code(Some(&member), NEW_EMAIL).await;
     let path = link(&bundle);
     let chinese = open(&bundle, &path, "zh-CN").await;
     let english = open(&bundle, &path, "en").await;
@@ -116,7 +118,7 @@ async fn page_is_small_and_has_no_script() {
 async fn link_opens_the_page_for_any_accept_header() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    bundle.request_email_code(Some(&member), NEW_EMAIL).await;
     let path = link(&bundle);
     for accept in ["*/*", "application/json", "image/avif,image/webp"] {
         let page = bundle.call(Method::GET, &path).header("Accept", accept).send().await;
@@ -165,14 +167,14 @@ async fn truncated_link_opens_an_error_page() {
 async fn late_or_repeated_button_press_shows_an_error() {
     let bundle = Bundle::start().await;
     let member = without_email(&bundle).await;
-    bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    bundle.request_email_code(Some(&member), NEW_EMAIL).await;
     let page = open(&bundle, &link(&bundle), "en").await;
-    assert_eq!(press(&bundle, &page, &Jar::new(), "en").await.status, 200);
-    let english = press(&bundle, &page, &Jar::new(), "en").await;
-    let chinese = press(&bundle, &page, &Jar::new(), "zh-CN").await;
-    for (answer, language) in [(&english, "en"), (&chinese, "zh-CN")] {
-        assert_eq!(answer.status, 400, "{}", answer.text);
-        assert!(answer.text.contains(&format!("lang=\"{language}\"")), "{}", answer.text);
+    assert_eq!(press(&bundle, &page, &CookieJar::new(), "en").await.status, 200);
+    let english = press(&bundle, &page, &CookieJar::new(), "en").await;
+    let chinese = press(&bundle, &page, &CookieJar::new(), "zh-CN").await;
+    for (response, language) in [(&english, "en"), (&chinese, "zh-CN")] {
+        assert_eq!(response.status, 400, "{}", response.text);
+        assert!(response.text.contains(&format!("lang=\"{language}\"")), "{}", response.text);
     }
     assert!(english.text.contains("The code is wrong or has expired."), "{}", english.text);
     assert!(chinese.text.contains("验证码错误或已过期"), "{}", chinese.text);
@@ -183,27 +185,27 @@ async fn email_of_another_member_is_refused_after_verification() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let other = bundle.other_member().await;
-    let asked = bundle.ask_by_mail(Some(&member), OTHER_EMAIL).await;
-    assert_eq!(verify(&bundle, &asked).await.refusal(), (409, "EMAIL_IN_USE"));
+    let requested = bundle.request_email_code(Some(&member), OTHER_EMAIL).await;
+    assert_eq!(verify(&bundle, &requested).await.refusal(), (409, "EMAIL_IN_USE"));
     let page = open(&bundle, &link(&bundle), "en").await;
-    let answer = press(&bundle, &page, &Jar::new(), "en").await;
-    assert_eq!(answer.status, 409);
-    assert!(answer.text.contains("This mail address is bound to another account."), "{}", answer.text);
+    let response = press(&bundle, &page, &CookieJar::new(), "en").await;
+    assert_eq!(response.status, 409);
+    assert!(response.text.contains("This mail address is bound to another account."), "{}", response.text);
     assert_eq!(bundle.owner("email#wu@example.com").await, Some(other.id));
-    assert_eq!(bundle.shown(&member).await["email"], EMAIL);
+    assert_eq!(bundle.inspect(&member).await["email"], EMAIL);
 }
 
 #[tokio::test]
 async fn recovery_continues_in_the_browser_after_the_button() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let mut jar = Jar::new();
-    jar.keep(&bundle.call(Method::POST, SEND_MAIL).cookies(&jar).form(&[("email", EMAIL)]).await.ok());
+    let mut jar = CookieJar::new();
+    jar.store(&bundle.call(Method::POST, SEND_MAIL).cookies(&jar).form(&[("email", EMAIL)]).await.ok());
     bundle.settled().await;
     let page = open(&bundle, &link(&bundle), "zh-CN").await;
     let done = press(&bundle, &page, &jar, "zh-CN").await;
     assert_eq!(done.status, 200, "{}", done.text);
-    jar.keep(&done);
+    jar.store(&done);
     let grant = jar.verification().unwrap();
     assert_eq!(grant.len(), 43);
     assert_eq!(done.cookie(), (grant, "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=600"));

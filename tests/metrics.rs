@@ -2,12 +2,12 @@
 
 use crate::{
     bundle::{
-        Answer, Bundle, CHANGE, Call, EMAIL, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD, PHONE, PIN,
-        RECOVERY, SEND, SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, wrong,
+        Bundle, CHANGE, Call, EMAIL, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD, PHONE, PIN, RECOVERY,
+        Response, SEND, SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, wrong_code,
     },
-    journey::{Carrier, Journey},
-    limits::older_traffic,
-    proxy::{ANY, Fault, MAIL, On, Proxy, REFUSED, SMS, STORE},
+    journey::{Encoding, Journey},
+    limits::age_traffic,
+    proxy::{ANY, InjectedFault, MAIL, On, Proxy, REFUSED, SMS, STORE},
 };
 use local::Channel;
 use reqwest::Method;
@@ -71,14 +71,14 @@ fn assert_none(bundle: &Bundle, metric: &str) {
     assert!(documents(bundle).iter().all(|document| document.get(metric).is_none()), "{metric}");
 }
 
-async fn send(bundle: &Bundle, member: &Member) -> Answer {
+async fn send(bundle: &Bundle, member: &Member) -> Response {
     bundle.call(Method::POST, SEND).session(&member.token).send().await
 }
 
 #[tokio::test]
 async fn every_code_change_and_notice_counts_once() {
     let bundle = Bundle::start().await;
-    Journey::of(&bundle, Carrier::Json).await;
+    Journey::run(&bundle, Encoding::Json).await;
     bundle.settled().await;
     for metric in ["CodesSent", "CodesVerified"] {
         assert_counts(&bundle, metric, "Channel", &[("sms", 4), ("mail", 1)]);
@@ -114,7 +114,7 @@ async fn every_code_change_and_notice_counts_once() {
 #[tokio::test]
 async fn metrics_are_valid_emf_without_personal_data() {
     let bundle = Bundle::start().await;
-    Journey::of(&bundle, Carrier::Json).await;
+    Journey::run(&bundle, Encoding::Json).await;
     bundle.settled().await;
     let actions = Action::ALL.map(|action| action.to_string());
     let known = |dimension: &str, value: &str| match dimension {
@@ -206,7 +206,7 @@ async fn provider_refusal_counts_as_refused_and_as_failure() {
     for (service, path) in [(SMS, SEND), (MAIL, SEND_MAIL)] {
         let (provider, bundle) = Proxy::between(service, &[]).await;
         let member = bundle.member().await;
-        provider.fault(On::first(ANY, 1), Fault::Refuse(REFUSED));
+        provider.fault(On::first(ANY, 1), InjectedFault::Refuse(REFUSED));
         let call = || bundle.call(Method::POST, path).session(&member.token).form(&[("email", EMAIL)]);
         assert_eq!(call().await.refusal(), (500, "SEND_MESSAGE_ERROR"));
         assert_none(&bundle, "CodesSent");
@@ -222,7 +222,7 @@ async fn provider_refusal_counts_as_refused_and_as_failure() {
 async fn unconfirmed_code_is_counted_as_sent() {
     let (provider, bundle) = Proxy::between(SMS, &[]).await;
     let member = bundle.member().await;
-    provider.fault(On::nth(ANY, 1), Fault::DropAfter);
+    provider.fault(On::nth(ANY, 1), InjectedFault::DropAfter);
     assert_eq!(send(&bundle, &member).await.refusal(), (500, "SEND_MESSAGE_ERROR"));
     assert_counts(&bundle, "CodesSent", "CallingCode", &[("86", 1)]);
     assert_none(&bundle, "CodesRefused");
@@ -238,7 +238,7 @@ async fn open_breaker_is_reported_in_both_modes() {
         send(&bundle, &member).await.ok();
         assert_none(&bundle, "BreakerOpen");
         bundle.age("sent#", 120).await;
-        older_traffic(&bundle, 2).await;
+        age_traffic(&bundle, 2).await;
         assert_eq!(send(&bundle, &member).await.status.is_success(), !refused);
         assert_eq!(count(&bundle, "BreakerOpen", None), 1);
         if refused {
@@ -258,7 +258,7 @@ async fn lockout_is_counted_once_at_the_limit() {
         let bundle = Bundle::with(&limits).await;
         let member = json!({ "phone": PHONE, "password": OLD_PASSWORD, "payPassword": PIN });
         let member = bundle.member_with(member).await;
-        let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+        let (verification, code) = bundle.request_sms_code(None, PHONE).await;
         let put = |path: &str| bundle.call(Method::PUT, path).session(&member.token);
         let try_wrong = async || match case {
             "pay password" => {
@@ -270,7 +270,7 @@ async fn lockout_is_counted_once_at_the_limit() {
                 put(CHANGE).json(&body).await
             }
             _ => {
-                let body = json!({ "verification": verification, "message": wrong(&code) });
+                let body = json!({ "verification": verification, "message": wrong_code(&code) });
                 bundle.call(Method::POST, RECOVERY).json(&body).await
             }
         };
@@ -295,8 +295,8 @@ async fn lockout_is_counted_once_at_the_limit() {
 async fn correct_last_attempt_is_not_a_lockout() {
     let bundle = Bundle::with(&[("PAY_PASSWORD_MAX_FAILURES", "2"), ("FAILURES_PER_DAY", "1")]).await;
     let member = bundle.member_with(json!({ "phone": PHONE, "payPassword": PIN })).await;
-    let asked = bundle.ask_by_sms(None, PHONE).await;
-    bundle.grant(&asked).await;
+    let requested = bundle.request_sms_code(None, PHONE).await;
+    bundle.grant(&requested).await;
     for (old, status) in [("582047", 400), (PIN, 201)] {
         let body = json!({ "oldPassword": old, "payPasswordFirst": NEW_PIN });
         let call = bundle.call(Method::PUT, UPDATE_PAY_PASSWORD).session(&member.token);
@@ -317,9 +317,9 @@ async fn repeated_request_counts_nothing() {
         keyed(bundle.call(Method::PUT, SET_PAY_PASSWORD), "set").json(&body).await.ok();
     }
     bundle.age("sent#", 120).await;
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
     for _ in 0..2 {
-        let body = json!({ "verification": verification, "message": wrong(&code) });
+        let body = json!({ "verification": verification, "message": wrong_code(&code) });
         let call = bundle.call(Method::POST, RECOVERY).header("Idempotency-Key", "wrong");
         assert_eq!(call.json(&body).await.refusal(), (400, "{CODE}_NOT_VALID"));
     }
@@ -332,7 +332,7 @@ async fn repeated_request_counts_nothing() {
 async fn failed_deliveries_are_counted_until_success() {
     let (provider, bundle) = Proxy::between(MAIL, &[]).await;
     let member = bundle.member_with(json!({ "email": EMAIL })).await;
-    provider.fault(On::first(ANY, 2), Fault::Refuse(REFUSED));
+    provider.fault(On::first(ANY, 2), InjectedFault::Refuse(REFUSED));
     let body = json!({ "payPasswordFirst": PIN });
     bundle.call(Method::PUT, SET_PAY_PASSWORD).session(&member.token).json(&body).await.ok();
     assert_eq!(bundle.notices_to(EMAIL).await.len(), 1);
@@ -346,15 +346,16 @@ async fn failed_deliveries_are_counted_until_success() {
 async fn only_server_errors_count_as_failures() {
     let (store, bundle) = Proxy::between(STORE, &[]).await;
     let member = bundle.member().await;
-    let ask = async |phone: &str| bundle.call(Method::GET, SEND_CODE).query(&[("phone", phone)]).send().await;
-    assert_eq!(ask("no-phone").await.refusal(), (400, "{PHONE}_NOT_VALID"));
+    let send_code =
+        async |phone: &str| bundle.call(Method::GET, SEND_CODE).query(&[("phone", phone)]).send().await;
+    assert_eq!(send_code("no-phone").await.refusal(), (400, "{PHONE}_NOT_VALID"));
     assert_eq!(send(&bundle, &Member { token: "no-session".to_owned(), ..member }).await.status, 401);
     assert_none(&bundle, "Failures");
-    store.fault(On::all(ANY), Fault::Refuse("ThrottlingException"));
-    assert_eq!(ask(PHONE).await.refusal(), (503, "SERVICE_BUSY"));
+    store.fault(On::all(ANY), InjectedFault::Refuse("ThrottlingException"));
+    assert_eq!(send_code(PHONE).await.refusal(), (503, "SERVICE_BUSY"));
     store.heal();
-    store.fault(On::all(ANY), Fault::Refuse("AccessDeniedException"));
-    assert_eq!(ask(PHONE).await.refusal(), (500, "INTERNAL_SERVER_ERROR"));
+    store.fault(On::all(ANY), InjectedFault::Refuse("AccessDeniedException"));
+    assert_eq!(send_code(PHONE).await.refusal(), (500, "INTERNAL_SERVER_ERROR"));
     let expected = [("SERVICE_BUSY", 1), ("INTERNAL_SERVER_ERROR", 1)];
     assert_counts(&bundle, "Failures", "Symbol", &expected);
 }

@@ -2,11 +2,11 @@
 
 use crate::{
     bundle::{
-        Answer, BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, Member, NEW_PASSWORD, NEW_PIN,
-        OLD_PASSWORD, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, SEND_CODE, SET_PAY_PASSWORD,
-        UPDATE_PAY_PASSWORD, VERIFY_MAIL, e164, wrong,
+        BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD,
+        PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, Response, SEND_CODE, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD,
+        VERIFY_MAIL, e164, wrong_code,
     },
-    proxy::{ANY, Fault, MAIL, On, Proxy, REFUSED, SMS},
+    proxy::{ANY, InjectedFault, MAIL, On, Proxy, REFUSED, SMS},
 };
 use local::Message;
 use reqwest::Method;
@@ -15,18 +15,18 @@ use serde_json::{Value, json};
 const NEW_PHONE: &str = "13912345678";
 const NEW_EMAIL: &str = "li.lei@example.org";
 
-async fn put(bundle: &Bundle, path: &str, member: &Member, body: &Value) -> Answer {
+async fn put(bundle: &Bundle, path: &str, member: &Member, body: &Value) -> Response {
     bundle.call(Method::PUT, path).session(&member.token).json(body).await.ok()
 }
 
 /// What was told of one change, and forgets what came before it.
-struct Told<'a> {
+struct NoticeLog<'a> {
     bundle: &'a Bundle,
     before: usize,
 }
 
-impl Told<'_> {
-    async fn next(&mut self) -> Vec<Message> {
+impl NoticeLog<'_> {
+    async fn take_new(&mut self) -> Vec<Message> {
         self.bundle.settled().await;
         let messages = self.bundle.stack.messages();
         let new = messages.len() - std::mem::replace(&mut self.before, messages.len());
@@ -34,8 +34,8 @@ impl Told<'_> {
     }
 
     /// Who was told, and that nobody was told twice.
-    async fn at(&mut self, what: &str, mut expected: Vec<&str>) {
-        let mut to: Vec<_> = self.next().await.into_iter().map(|message| message.to).collect();
+    async fn assert_recipients(&mut self, what: &str, mut expected: Vec<&str>) {
+        let mut to: Vec<_> = self.take_new().await.into_iter().map(|message| message.to).collect();
         to.sort_unstable();
         expected.sort_unstable();
         assert_eq!(to, expected, "{what}");
@@ -46,70 +46,70 @@ impl Told<'_> {
 async fn each_change_notifies_every_address() {
     let bundle = Bundle::start().await;
     let mut member = bundle.member().await;
-    let mut told = Told { bundle: &bundle, before: 0 };
+    let mut log = NoticeLog { bundle: &bundle, before: 0 };
     let phone = e164(PHONE);
     let everywhere = || vec![phone.as_str(), EMAIL];
 
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
     member.token = put(&bundle, CHANGE, &member, &body).await.token().to_owned();
-    told.at("the password changed", everywhere()).await;
+    log.assert_recipients("the password changed", everywhere()).await;
 
-    let (phone_info, code) = bundle.ask(&member).await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": OLD_PASSWORD });
     let call = bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token);
     member.token = call.json(&body).await.ok().token().to_owned();
-    told.at("the password changed by message", everywhere()).await;
+    log.assert_recipients("the password changed by message", everywhere()).await;
 
     put(&bundle, SET_PAY_PASSWORD, &member, &json!({ "payPasswordFirst": PIN })).await;
-    told.at("the pay password set", everywhere()).await;
+    log.assert_recipients("the pay password set", everywhere()).await;
 
     put(&bundle, UPDATE_PAY_PASSWORD, &member, &json!({ "oldPassword": PIN, "payPasswordFirst": NEW_PIN }))
         .await;
-    told.at("the pay password changed", everywhere()).await;
+    log.assert_recipients("the pay password changed", everywhere()).await;
 
     bundle.age("sent#phone#", 120).await;
-    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
     put(&bundle, RESET_PAY_PASSWORD, &member, &json!({ "phone": PHONE, "message": code })).await;
-    told.at("the pay password reset", everywhere()).await;
+    log.assert_recipients("the pay password reset", everywhere()).await;
 
-    let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
+    let (_, code) = bundle.request_sms_code(Some(&member), NEW_PHONE).await;
     put(&bundle, BIND_PHONE, &member, &json!({ "message": code, "phone": NEW_PHONE })).await;
     let new_phone = e164(NEW_PHONE);
-    told.at("the phone replaced", vec![&phone, &new_phone, EMAIL]).await;
+    log.assert_recipients("the phone replaced", vec![&phone, &new_phone, EMAIL]).await;
 
-    let (verification, code) = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    let (verification, code) = bundle.request_email_code(Some(&member), NEW_EMAIL).await;
     let body = json!({ "verification": verification, "code": code });
     bundle.call(Method::POST, VERIFY_MAIL).json(&body).await.ok();
-    told.at("the mail address replaced", vec![&new_phone, EMAIL, NEW_EMAIL]).await;
+    log.assert_recipients("the mail address replaced", vec![&new_phone, EMAIL, NEW_EMAIL]).await;
 
     bundle.age("sent#phone#", 120).await;
-    let grant = bundle.grant(&bundle.ask_by_sms(None, NEW_PHONE).await).await;
-    told.at("nothing yet", vec![]).await;
+    let grant = bundle.grant(&bundle.request_sms_code(None, NEW_PHONE).await).await;
+    log.assert_recipients("nothing yet", vec![]).await;
     let body = json!({ "phone": NEW_PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
-    told.at("the password recovered", vec![&new_phone, NEW_EMAIL]).await;
+    log.assert_recipients("the password recovered", vec![&new_phone, NEW_EMAIL]).await;
 
     bundle.age("sent#email#", 120).await;
-    let grant = bundle.grant_by_mail(&bundle.ask_by_mail(None, NEW_EMAIL).await).await;
+    let grant = bundle.grant_by_mail(&bundle.request_email_code(None, NEW_EMAIL).await).await;
     let body = json!({ "email": NEW_EMAIL, "passwordFirst": OLD_PASSWORD, "verification": grant });
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
-    told.at("the password recovered by mail", vec![&new_phone, NEW_EMAIL]).await;
+    log.assert_recipients("the password recovered by mail", vec![&new_phone, NEW_EMAIL]).await;
 }
 
 #[tokio::test]
 async fn first_phone_and_first_email_notify_both_addresses() {
     let bundle = Bundle::start().await;
-    let mut told = Told { bundle: &bundle, before: 0 };
+    let mut log = NoticeLog { bundle: &bundle, before: 0 };
     let member = bundle.member_with(json!({ "email": EMAIL })).await;
-    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
     put(&bundle, BIND_PHONE, &member, &json!({ "message": code, "phone": PHONE })).await;
-    told.at("a phone bound", vec![&e164(PHONE), EMAIL]).await;
+    log.assert_recipients("a phone bound", vec![&e164(PHONE), EMAIL]).await;
 
     let member = bundle.member_with(json!({ "phone": NEW_PHONE })).await;
-    let (verification, code) = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
+    let (verification, code) = bundle.request_email_code(Some(&member), NEW_EMAIL).await;
     let body = json!({ "verification": verification, "code": code });
     bundle.call(Method::POST, VERIFY_MAIL).json(&body).await.ok();
-    told.at("a mail address bound", vec![&e164(NEW_PHONE), NEW_EMAIL]).await;
+    log.assert_recipients("a mail address bound", vec![&e164(NEW_PHONE), NEW_EMAIL]).await;
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn refused_change_sends_no_notice() {
 async fn notice_describes_the_change_in_the_callers_language() {
     let bundle = Bundle::start().await;
     let mut member = bundle.member().await;
-    let mut told = Told { bundle: &bundle, before: 0 };
+    let mut log = NoticeLog { bundle: &bundle, before: 0 };
     let mut passwords = [OLD_PASSWORD, NEW_PASSWORD];
     for (language, what, by_sms, by_mail) in [
         ("en", "login password was changed", "Not you? Recover your password", "If this was not you"),
@@ -144,7 +144,7 @@ async fn notice_describes_the_change_in_the_callers_language() {
         let call = call.header("X-Forwarded-For", "203.0.113.9").header("User-Agent", "the member's app");
         member.token = call.json(&body).await.ok().token().to_owned();
         passwords.swap(0, 1);
-        assert_eq!(told.next().await.len(), 2);
+        assert_eq!(log.take_new().await.len(), 2);
         // Once more, of a time that is known here.
         let mut notices = queued(&bundle).await;
         notices.retain(|notice| notice["language"]["S"] == language);
@@ -152,7 +152,7 @@ async fn notice_describes_the_change_in_the_callers_language() {
             notice["at"]["N"] = json!("1774343702");
         }
         assert_eq!(deliver(&bundle, &event("INSERT", &notices)).await, None);
-        let messages = told.next().await;
+        let messages = log.take_new().await;
         assert_eq!(messages.len(), 2);
         for Message { to, text, .. } in messages {
             let what_to_do = if to == EMAIL { by_mail } else { by_sms };
@@ -170,10 +170,10 @@ async fn notice_describes_the_change_in_the_callers_language() {
 async fn notice_to_a_replaced_address_omits_the_new() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (_, code) = bundle.ask_by_sms(Some(&member), NEW_PHONE).await;
+    let (_, code) = bundle.request_sms_code(Some(&member), NEW_PHONE).await;
     put(&bundle, BIND_PHONE, &member, &json!({ "message": code, "phone": NEW_PHONE })).await;
-    let asked = bundle.ask_by_mail(Some(&member), NEW_EMAIL).await;
-    let body = json!({ "verification": asked.0, "code": asked.1 });
+    let requested = bundle.request_email_code(Some(&member), NEW_EMAIL).await;
+    let body = json!({ "verification": requested.0, "code": requested.1 });
     bundle.call(Method::POST, VERIFY_MAIL).json(&body).await.ok();
     for to in [&e164(PHONE), EMAIL] {
         let notices = bundle.notices_to(to).await;
@@ -188,7 +188,7 @@ async fn notice_to_a_replaced_address_omits_the_new() {
 async fn failing_provider_does_not_block_the_change() {
     let (sns, bundle) = Proxy::between(SMS, &[]).await;
     let member = bundle.member().await;
-    sns.fault(On::first(ANY, 2), Fault::Refuse(REFUSED));
+    sns.fault(On::first(ANY, 2), InjectedFault::Refuse(REFUSED));
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
     put(&bundle, CHANGE, &member, &body).await;
     bundle.settled().await;
@@ -214,7 +214,7 @@ async fn permanently_refused_notice_does_not_block_the_others() {
 async fn recovery_code_arrives_after_two_refused_sends() {
     let (ses, bundle) = Proxy::between(MAIL, &[]).await;
     bundle.member().await;
-    ses.fault(On::first(ANY, 2), Fault::Refuse(REFUSED));
+    ses.fault(On::first(ANY, 2), InjectedFault::Refuse(REFUSED));
     let sent =
         bundle.call(Method::POST, crate::bundle::SEND_MAIL).json(&json!({ "email": EMAIL })).await.ok();
     bundle.settled().await;
@@ -255,10 +255,11 @@ async fn queued(bundle: &Bundle) -> Vec<Value> {
 
 /// Hands an event over past the stream, and answers the first that failed.
 async fn deliver(bundle: &Bundle, event: &Value) -> Option<String> {
-    let answer = bundle.invoke("deliver-notices", event).await;
-    assert!(!answer.headers.contains_key("x-amz-function-error"), "{}", answer.text);
-    let failures = answer.body["batchItemFailures"].as_array().unwrap_or_else(|| panic!("{}", answer.text));
-    assert!(failures.len() <= 1, "{}", answer.text);
+    let response = bundle.invoke("deliver-notices", event).await;
+    assert!(!response.headers.contains_key("x-amz-function-error"), "{}", response.text);
+    let failures =
+        response.body["batchItemFailures"].as_array().unwrap_or_else(|| panic!("{}", response.text));
+    assert!(failures.len() <= 1, "{}", response.text);
     failures.first().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned())
 }
 
@@ -270,7 +271,7 @@ async fn duplicate_notice_delivery_repeats_only_the_message() {
     put(&bundle, CHANGE, &member, &body).await;
     let notices = queued(&bundle).await;
     assert_eq!(notices.len(), 2);
-    let (before, shown) = (bundle.stack.messages(), bundle.shown(&member).await);
+    let (before, stored) = (bundle.stack.messages(), bundle.inspect(&member).await);
     assert_eq!(deliver(&bundle, &event("INSERT", &notices)).await, None);
     for message in bundle.stack.messages() {
         assert!(
@@ -278,25 +279,25 @@ async fn duplicate_notice_delivery_repeats_only_the_message() {
             "{message:?}"
         );
     }
-    assert_eq!(bundle.shown(&member).await, shown);
+    assert_eq!(bundle.inspect(&member).await, stored);
 }
 
 #[tokio::test]
 async fn duplicate_code_delivery_sends_the_code_once() {
     let bundle = Bundle::start().await;
     bundle.member().await;
-    let asked = bundle.ask_by_sms(None, PHONE).await;
+    let requested = bundle.request_sms_code(None, PHONE).await;
     let notices = queued(&bundle).await;
     assert_eq!(notices.len(), 1);
     for _ in 0..2 {
         assert_eq!(deliver(&bundle, &event("INSERT", &notices)).await, None);
     }
     assert_eq!(bundle.stack.messages().len(), 1);
-    bundle.grant(&asked).await;
+    bundle.grant(&requested).await;
     // Nor does a duplicate bring a spent code back.
     assert_eq!(deliver(&bundle, &event("INSERT", &notices)).await, None);
     assert_eq!(bundle.stack.messages().len(), 1);
-    let body = json!({ "verification": asked.0, "message": asked.1 });
+    let body = json!({ "verification": requested.0, "message": requested.1 });
     let again = bundle.call(Method::POST, RECOVERY).json(&body).await;
     assert_eq!(again.refusal(), (400, "{CODE}_NOT_VALID"));
 }
@@ -305,10 +306,10 @@ async fn duplicate_code_delivery_sends_the_code_once() {
 async fn duplicate_delivery_adds_no_attempts() {
     let bundle = Bundle::start().await;
     bundle.member().await;
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
     let first = queued(&bundle).await;
     for _ in 0..5 {
-        let body = json!({ "verification": verification, "message": wrong(&code) });
+        let body = json!({ "verification": verification, "message": wrong_code(&code) });
         let refused = bundle.call(Method::POST, RECOVERY).json(&body).await;
         assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
     }
@@ -318,7 +319,7 @@ async fn duplicate_delivery_adds_no_attempts() {
     assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
 
     bundle.age("sent#phone#", 120).await;
-    let later = bundle.ask_by_sms(None, PHONE).await;
+    let later = bundle.request_sms_code(None, PHONE).await;
     assert_eq!(deliver(&bundle, &event("INSERT", &first)).await, None);
     assert_eq!(bundle.stack.messages().len(), 2);
     bundle.grant(&later).await;
@@ -378,8 +379,8 @@ async fn unexpected_event_sends_nothing() {
     for event in
         [json!({ "Records": [] }), json!({}), json!([]), json!(null), json!({ "source": "aws.scheduler" })]
     {
-        let answer = bundle.invoke("deliver-notices", &event).await;
-        assert!(!answer.headers.contains_key("x-amz-function-error"), "{event}: {}", answer.text);
+        let response = bundle.invoke("deliver-notices", &event).await;
+        assert!(!response.headers.contains_key("x-amz-function-error"), "{event}: {}", response.text);
     }
     let mut broken = event("INSERT", &[json!({ "pk": { "S": "notice#1" }, "sk": { "S": "notice" } })]);
     assert_eq!(deliver(&bundle, &broken).await, Some(sequence_number(0)), "it is not lost unseen");

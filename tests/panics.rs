@@ -39,7 +39,7 @@ async fn panic_returns_500_and_the_process_continues() {
         template: template.clone(),
         ..options(&[("METRICS_NAMESPACE", "panics")])
     };
-    let bundle = Bundle::of(options).await;
+    let bundle = Bundle::with_options(options).await;
     fs::remove_file(template).unwrap();
     let call = || bundle.call(Method::POST, "/panics");
 

@@ -2,10 +2,10 @@
 
 use crate::{
     bundle::{
-        Answer, Bundle, CHANGE, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD, PHONE, PIN, RESET_PAY_PASSWORD,
-        SEND_CODE, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
+        Bundle, CHANGE, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD, PHONE, PIN, RESET_PAY_PASSWORD,
+        Response, SEND_CODE, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
     },
-    proxy::{Fault, On, Proxy, STORE},
+    proxy::{InjectedFault, On, Proxy, STORE},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -34,16 +34,16 @@ const UNACCEPTABLE: [&str; 19] = [
     "140483",
 ];
 
-pub async fn set(bundle: &Bundle, member: &Member, body: &Value) -> Answer {
+pub async fn set(bundle: &Bundle, member: &Member, body: &Value) -> Response {
     bundle.call(Method::PUT, SET_PAY_PASSWORD).session(&member.token).json(body).await
 }
 
-pub async fn update(bundle: &Bundle, member: &Member, old: &str, new: &str) -> Answer {
+pub async fn update(bundle: &Bundle, member: &Member, old: &str, new: &str) -> Response {
     let body = json!({ "oldPassword": old, "payPasswordFirst": new });
     bundle.call(Method::PUT, UPDATE_PAY_PASSWORD).session(&member.token).json(&body).await
 }
 
-pub async fn reset(bundle: &Bundle, member: &Member, body: &Value) -> Answer {
+pub async fn reset(bundle: &Bundle, member: &Member, body: &Value) -> Response {
     bundle.call(Method::PUT, RESET_PAY_PASSWORD).session(&member.token).json(body).await
 }
 
@@ -54,12 +54,12 @@ pub async fn payer(bundle: &Bundle) -> Member {
     bundle.member_with(member).await
 }
 
-pub async fn has_one(bundle: &Bundle, member: &Member) -> bool {
-    bundle.shown(member).await["hasPayPassword"].as_bool().unwrap()
+pub async fn has_pin(bundle: &Bundle, member: &Member) -> bool {
+    bundle.inspect(member).await["hasPayPassword"].as_bool().unwrap()
 }
 
 /// Gives so many wrong pay passwords in a row.
-pub async fn fail(bundle: &Bundle, member: &Member, times: usize) {
+pub async fn enter_wrong_pins(bundle: &Bundle, member: &Member, times: usize) {
     for _ in 0..times {
         let refused = update(bundle, member, "111111", NEW_PIN).await;
         assert_eq!(refused.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
@@ -71,21 +71,22 @@ async fn documented_calls_set_and_update_the_pin() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let call = bundle.call(Method::PUT, SET_PAY_PASSWORD).session(&member.token);
-    let answer = call.form(&[("payPasswordFirst", PIN)]).await.documented(201);
-    assert_eq!(answer.headers["authorization"], format!("Bearer {}", answer.token()));
-    assert!(has_one(&bundle, &member).await);
+    let response = call.form(&[("payPasswordFirst", PIN)]).await.documented(201);
+    assert_eq!(response.headers["authorization"], format!("Bearer {}", response.token()));
+    assert!(has_pin(&bundle, &member).await);
 
-    let call = bundle.call(Method::PUT, UPDATE_PAY_PASSWORD).session(answer.token());
+    let call = bundle.call(Method::PUT, UPDATE_PAY_PASSWORD).session(response.token());
     let form = [("oldPassword", PIN), ("payPasswordFirst", NEW_PIN)];
-    let answer = call.form(&form).await.documented(201);
-    assert_eq!(answer.headers["authorization"], format!("Bearer {}", answer.token()));
+    let response = call.form(&form).await.documented(201);
+    assert_eq!(response.headers["authorization"], format!("Bearer {}", response.token()));
     assert_eq!(update(&bundle, &member, PIN, "518402").await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
     update(&bundle, &member, NEW_PIN, "518402").await.ok();
 
-    let shown = bundle.shown(&member).await;
-    let actions: Vec<_> = shown["audit"].as_array().unwrap().iter().map(|record| &record["action"]).collect();
+    let stored = bundle.inspect(&member).await;
+    let actions: Vec<_> =
+        stored["audit"].as_array().unwrap().iter().map(|record| &record["action"]).collect();
     assert_eq!(actions, ["pay-password-changed", "pay-password-changed", "pay-password-set"]);
-    assert_eq!(shown["credentialVersion"], 1, "no session ends with a pay password");
+    assert_eq!(stored["credentialVersion"], 1, "no session ends with a pay password");
 }
 
 #[tokio::test]
@@ -114,7 +115,7 @@ async fn guessable_first_pin_is_refused() {
         let refused = set(&bundle, &member, &json!({ "payPasswordFirst": pin })).await;
         assert_eq!(refused.refusal(), (400, "{PAY_PASSWORD}_NOT_VALID"), "{pin}");
     }
-    assert!(!has_one(&bundle, &member).await);
+    assert!(!has_pin(&bundle, &member).await);
 }
 
 #[tokio::test]
@@ -141,7 +142,7 @@ async fn invalid_set_names_its_parameter() {
     ] {
         assert_eq!(set(&bundle, &member, &body).await.refusal(), (400, expected), "{body}");
     }
-    assert!(!has_one(&bundle, &member).await);
+    assert!(!has_pin(&bundle, &member).await);
     set(&bundle, &member, &json!({ "payPasswordFirst": PIN, "payPasswordSecond": PIN })).await.ok();
     let again = set(&bundle, &member, &json!({ "payPasswordFirst": NEW_PIN })).await;
     assert_eq!(again.refusal(), (409, "PAY_PASSWORD_ALREADY_SET"));
@@ -153,24 +154,24 @@ async fn concurrent_first_pins_set_one() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let pin = |number: usize| format!("7391{:02}", number + 10);
-    let answers = bundle
-        .at_once("set-pay-password", 40, async |number| {
+    let responses = bundle
+        .concurrently("set-pay-password", 40, async |number| {
             set(&bundle, &member, &json!({ "payPasswordFirst": pin(number) })).await
         })
         .await;
-    let winners: Vec<_> = (0..40).filter(|number| answers[*number].status.is_success()).collect();
-    assert_eq!(winners.len(), 1, "{answers:#?}");
-    for answer in answers.iter().filter(|answer| !answer.status.is_success()) {
+    let winners: Vec<_> = (0..40).filter(|number| responses[*number].status.is_success()).collect();
+    assert_eq!(winners.len(), 1, "{responses:#?}");
+    for response in responses.iter().filter(|response| !response.status.is_success()) {
         // Busy where the store's own conflicts stay in the way.
         let expected = [(409, "PAY_PASSWORD_ALREADY_SET"), (503, "SERVICE_BUSY")];
-        assert!(expected.contains(&answer.refusal()), "{answer:?}");
+        assert!(expected.contains(&response.refusal()), "{response:?}");
     }
     update(&bundle, &member, &pin(winners[0]), NEW_PIN).await.ok();
 }
 
 /// Sets it by a call that has read the member and is late with what it writes: that comes after `meanwhile`.
-async fn set_late(proxy: &Proxy, bundle: &Bundle, member: &Member, meanwhile: impl Future) -> Answer {
-    proxy.fault(On::nth("TransactWriteItems", 1), Fault::Delay(Duration::from_millis(500)));
+async fn set_late(proxy: &Proxy, bundle: &Bundle, member: &Member, meanwhile: impl Future) -> Response {
+    proxy.fault(On::nth("TransactWriteItems", 1), InjectedFault::Delay(Duration::from_millis(500)));
     proxy.requests();
     let body = json!({ "payPasswordFirst": PIN });
     let meanwhile = async {
@@ -186,11 +187,11 @@ async fn set_late(proxy: &Proxy, bundle: &Bundle, member: &Member, meanwhile: im
 async fn set_succeeds_while_email_is_bound_concurrently() {
     let (proxy, bundle) = Proxy::between(STORE, &[]).await;
     let member = bundle.member().await;
-    let (verification, code) = bundle.ask_by_mail(Some(&member), "lei@example.com").await;
+    let (verification, code) = bundle.request_email_code(Some(&member), "lei@example.com").await;
     let body = json!({ "verification": verification, "code": code });
     let bind = async { bundle.call(Method::POST, VERIFY_MAIL).json(&body).await.ok() };
     set_late(&proxy, &bundle, &member, bind).await.ok();
-    assert_eq!(bundle.shown(&member).await["email"], "lei@example.com");
+    assert_eq!(bundle.inspect(&member).await["email"], "lei@example.com");
     update(&bundle, &member, PIN, NEW_PIN).await.ok();
 }
 
@@ -243,17 +244,17 @@ async fn five_wrong_pins_lock_all_sessions_three_hours() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let elsewhere = bundle.logged_in(&member, 3_600).await;
-    let answers = bundle
-        .at_once("update-pay-password", 12, async |number| {
-            let who = if number % 2 == 0 { &member } else { &elsewhere };
-            update(&bundle, who, "111111", NEW_PIN).await
+    let responses = bundle
+        .concurrently("update-pay-password", 12, async |number| {
+            let caller = if number % 2 == 0 { &member } else { &elsewhere };
+            update(&bundle, caller, "111111", NEW_PIN).await
         })
         .await;
-    let count = |expected| answers.iter().filter(|answer| answer.refusal() == expected).count();
-    assert_eq!(count((400, "{OLD_PASSWORD}_NOT_VALID")), 5, "{answers:#?}");
+    let count = |expected| responses.iter().filter(|response| response.refusal() == expected).count();
+    assert_eq!(count((400, "{OLD_PASSWORD}_NOT_VALID")), 5, "{responses:#?}");
     assert_eq!(count((429, "TOO_MANY_ATTEMPTS")), 7);
-    for who in [&member, &elsewhere] {
-        let refused = update(&bundle, who, PIN, NEW_PIN).await;
+    for caller in [&member, &elsewhere] {
+        let refused = update(&bundle, caller, PIN, NEW_PIN).await;
         assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
         let seconds = refused.body["retryAfter"].as_u64().unwrap();
         assert!((10_700..=10_800).contains(&seconds), "{seconds}");
@@ -262,7 +263,7 @@ async fn five_wrong_pins_lock_all_sessions_three_hours() {
     bundle.age("failures#", 10_600).await;
     assert_eq!(update(&bundle, &member, PIN, NEW_PIN).await.refusal(), (429, "TOO_MANY_ATTEMPTS"));
     bundle.age("failures#", 200).await;
-    fail(&bundle, &member, 1).await;
+    enter_wrong_pins(&bundle, &member, 1).await;
     update(&bundle, &member, PIN, NEW_PIN).await.ok();
 }
 
@@ -272,7 +273,7 @@ async fn correct_pin_resets_the_failure_count() {
     let member = payer(&bundle).await;
     let mut pins = [PIN, NEW_PIN];
     for _ in 0..2 {
-        fail(&bundle, &member, 4).await;
+        enter_wrong_pins(&bundle, &member, 4).await;
         update(&bundle, &member, pins[0], pins[1]).await.ok();
         pins.swap(0, 1);
     }
@@ -293,7 +294,7 @@ async fn unchanged_pin_is_refused_without_an_attempt() {
 async fn lockout_does_not_affect_the_login_password() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
-    fail(&bundle, &member, 5).await;
+    enter_wrong_pins(&bundle, &member, 5).await;
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
     let changed = bundle.call(Method::PUT, CHANGE).session(&member.token).json(&body).await.ok();
     // And another login password does not end it.

@@ -1,5 +1,5 @@
-//! A proxy in front of an AWS service: it notes what is asked for, passes it on, and makes the faults that a
-//! test wants. Where nothing stands behind it, it refuses as the provider does.
+//! A proxy in front of an AWS service. It records requests, forwards them, and injects faults. Without an upstream
+//! service it refuses requests as the provider does.
 
 use crate::bundle::Bundle;
 use axum::{
@@ -20,34 +20,34 @@ use std::{
 };
 use tokio::{net::TcpListener, sync::Notify, time::sleep};
 
-/// The settings that name the services' addresses.
+/// The settings that contain the addresses of the services.
 pub const STORE: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 pub const SMS: &str = "AWS_ENDPOINT_URL_SNS";
 pub const MAIL: &str = "AWS_ENDPOINT_URL_SESV2";
 
-/// Whatever the operation.
+/// Matches every operation.
 pub const ANY: &str = "";
 
-/// What a service does to a request instead of answering it.
+/// A fault that the proxy injects instead of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The connection is cut, and the service never sees the request.
+pub enum InjectedFault {
+    /// Closes the connection. The service does not receive the request.
     DropBefore,
-    /// The service does it, and its answer is lost.
+    /// Closes the connection after the service executes the request, so that its response is lost.
     DropAfter,
-    /// There is no answer, and the service never sees the request.
+    /// Never responds. The service does not receive the request.
     HangBefore,
-    /// The service does it, and there is no answer.
+    /// Never responds, after the service executes the request.
     HangAfter,
-    /// The request takes so long to arrive; faults that were set later meet it then.
+    /// Delays the request. Faults that were added later apply afterwards.
     Delay(Duration),
-    /// The service refuses it with this code.
+    /// Refuses the request with this error code.
     Refuse(&'static str),
-    /// DynamoDB cancels the transaction, since another is under way.
+    /// Cancels the transaction as DynamoDB does if it conflicts with another.
     Conflict,
 }
 
-/// Which requests a fault meets, counted from when it is set.
+/// The requests that a fault applies to, counted from when it is added.
 pub struct On {
     operation: &'static str,
     about: String,
@@ -55,7 +55,7 @@ pub struct On {
 }
 
 impl On {
-    /// The `n`th alone, from 1.
+    /// Matches only the `n`th request, counted from 1.
     pub fn nth(operation: &'static str, n: usize) -> Self {
         Self { operation, about: String::new(), which: n..n + 1 }
     }
@@ -68,7 +68,7 @@ impl On {
         Self::first(operation, usize::MAX - 1)
     }
 
-    /// Only of those that hold this text, such as a member's id.
+    /// Limits the match to requests whose body contains this text, such as a member's id.
     pub fn about(self, text: &str) -> Self {
         Self { about: text.to_owned(), ..self }
     }
@@ -83,12 +83,12 @@ struct Inner {
     upstream: OnceLock<String>,
     requests: Mutex<Vec<Request>>,
     rules: Mutex<Vec<Rule>>,
-    held: Notify,
+    hanging: Notify,
 }
 
-/// What was asked for, and by whom.
+/// A request that the proxy received.
 pub struct Request {
-    /// The access key id that it is signed under: of a function its name.
+    /// The access key id that signed the request. For a function, this is its name.
     pub caller: String,
     pub operation: String,
     pub body: String,
@@ -96,12 +96,12 @@ pub struct Request {
 
 struct Rule {
     on: On,
-    fault: Fault,
-    /// How many requests it could have met so far.
-    seen: usize,
+    fault: InjectedFault,
+    /// The number of matching requests so far.
+    matched: usize,
 }
 
-/// The setting that puts the proxy before a service.
+/// The setting that directs a service's clients to the proxy.
 pub struct Setting {
     name: &'static str,
     url: String,
@@ -114,16 +114,17 @@ impl Setting {
 }
 
 impl Proxy {
+    /// Starts a proxy, and returns it with the setting that directs clients to it.
     pub async fn before(setting: &'static str) -> (Self, Setting) {
         let proxy = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let routes = Router::new().fallback(pass).with_state(proxy.clone());
+        let routes = Router::new().fallback(handle).with_state(proxy.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
         (proxy, Setting { name: setting, url })
     }
 
-    /// A bundle behind a proxy that passes on what goes to that service.
+    /// Starts a bundle whose requests to this service go through a proxy.
     pub async fn between(service: &'static str, settings: &[(&str, &str)]) -> (Self, Bundle) {
         let (proxy, setting) = Self::before(service).await;
         let bundle = Bundle::with(&[settings, &[setting.pair()]].concat()).await;
@@ -132,97 +133,97 @@ impl Proxy {
         (proxy, bundle)
     }
 
-    /// Passes requests on to that service.
+    /// Forwards requests to this address from now on.
     pub fn pass_to(&self, upstream: &str) {
         self.0.upstream.set(upstream.to_owned()).unwrap();
     }
 
-    /// Makes a fault from now on.
-    pub fn fault(&self, on: On, fault: Fault) {
-        self.0.rules.lock().unwrap().push(Rule { on, fault, seen: 0 });
+    /// Injects this fault into matching requests from now on.
+    pub fn fault(&self, on: On, fault: InjectedFault) {
+        self.0.rules.lock().unwrap().push(Rule { on, fault, matched: 0 });
     }
 
-    /// Makes no fault any more.
+    /// Stops injecting faults.
     pub fn heal(&self) {
         self.0.rules.lock().unwrap().clear();
     }
 
-    /// Waits for a request that gets no answer.
-    pub async fn held(&self) {
-        self.0.held.notified().await;
+    /// Waits until a request hangs.
+    pub async fn wait_for_hang(&self) {
+        self.0.hanging.notified().await;
     }
 
-    /// The operations that were asked for since the last call of this.
+    /// Returns the operations requested since the requests were last taken.
     pub fn requests(&self) -> Vec<String> {
         self.take().into_iter().map(|request| request.operation).collect()
     }
 
-    /// What the requests held since the last call of this.
+    /// Returns the bodies of the requests since the requests were last taken.
     pub fn bodies(&self) -> Vec<String> {
         self.take().into_iter().map(|request| request.body).collect()
     }
 
-    /// The requests since the last call of this.
+    /// Takes the requests received so far.
     pub fn take(&self) -> Vec<Request> {
         std::mem::take(&mut *self.0.requests.lock().unwrap())
     }
 
-    /// Notes a request, and says what faults it meets.
-    fn meet(&self, request: Request) -> Vec<Fault> {
+    /// Records a request and returns the faults that apply to it.
+    fn record(&self, request: Request) -> Vec<InjectedFault> {
         let mut rules = self.0.rules.lock().unwrap();
-        let meets = rules.iter_mut().filter_map(|Rule { on, fault, seen }| {
+        let matching = rules.iter_mut().filter_map(|Rule { on, fault, matched }| {
             if ![ANY, &request.operation].contains(&on.operation) || !request.body.contains(&on.about) {
                 return None;
             }
-            *seen += 1;
-            on.which.contains(&*seen).then_some(*fault)
+            *matched += 1;
+            on.which.contains(&*matched).then_some(*fault)
         });
-        let faults = meets.collect();
+        let faults = matching.collect();
         self.0.requests.lock().unwrap().push(request);
         faults
     }
 
-    async fn pass_on(&self, operation: &str, uri: &Uri, headers: HeaderMap, body: Bytes) -> Response {
+    async fn forward(&self, operation: &str, uri: &Uri, headers: HeaderMap, body: Bytes) -> Response {
         let Some(upstream) = self.0.upstream.get() else { return refusal(operation, REFUSED) };
         let request = self.0.client.post(format!("{upstream}{uri}")).headers(headers).body(body);
-        let answer = request.send().await.unwrap();
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        (status, headers, answer.bytes().await.unwrap()).into_response()
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        (status, headers, response.bytes().await.unwrap()).into_response()
     }
 
-    async fn hold(&self) -> Response {
-        self.0.held.notify_one();
+    async fn hang(&self) -> Response {
+        self.0.hanging.notify_one();
         pending().await
     }
 }
 
-async fn pass(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn handle(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let by_query = if uri.path() == "/" { PUBLISH } else { SEND_EMAIL };
     let operation = target.and_then(|target| target.rsplit('.').next()).unwrap_or(by_query).to_owned();
     let text = String::from_utf8_lossy(&body).into_owned();
     let request = Request { caller: caller(&headers), operation: operation.clone(), body: text.clone() };
-    for fault in proxy.meet(request) {
+    for fault in proxy.record(request) {
         match fault {
-            Fault::Delay(time) => sleep(time).await,
-            Fault::DropBefore => return cut_off(),
-            Fault::HangBefore => return proxy.hold().await,
-            Fault::Refuse(code) => return refusal(&operation, code),
-            Fault::Conflict => return conflict(&text),
-            Fault::DropAfter => {
-                proxy.pass_on(&operation, &uri, headers, body).await;
-                return cut_off();
+            InjectedFault::Delay(time) => sleep(time).await,
+            InjectedFault::DropBefore => return close_connection(),
+            InjectedFault::HangBefore => return proxy.hang().await,
+            InjectedFault::Refuse(code) => return refusal(&operation, code),
+            InjectedFault::Conflict => return conflict(&text),
+            InjectedFault::DropAfter => {
+                proxy.forward(&operation, &uri, headers, body).await;
+                return close_connection();
             }
-            Fault::HangAfter => {
-                proxy.pass_on(&operation, &uri, headers, body).await;
-                return proxy.hold().await;
+            InjectedFault::HangAfter => {
+                proxy.forward(&operation, &uri, headers, body).await;
+                return proxy.hang().await;
             }
         }
     }
-    proxy.pass_on(&operation, &uri, headers, body).await
+    proxy.forward(&operation, &uri, headers, body).await
 }
 
-/// Whose signature a request has (AWS Signature Version 4).
+/// Returns the access key id of the request's signature (AWS Signature Version 4).
 fn caller(headers: &HeaderMap) -> String {
     let authorization =
         headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -230,8 +231,8 @@ fn caller(headers: &HeaderMap) -> String {
     credential.split('/').next().unwrap_or_default().to_owned()
 }
 
-/// A body that fails ends the connection.
-fn cut_off() -> Response {
+/// Returns a response whose body fails, which closes the connection.
+fn close_connection() -> Response {
     Body::from_stream(stream::iter([Err::<Bytes, _>(Error::from(ErrorKind::ConnectionReset))]))
         .into_response()
 }
@@ -239,10 +240,10 @@ fn cut_off() -> Response {
 const PUBLISH: &str = "Publish";
 const SEND_EMAIL: &str = "SendEmail";
 
-/// The code by which either provider refuses a message.
+/// The error code with which either provider refuses a message.
 pub const REFUSED: &str = "InvalidParameter";
 
-/// As the service does it; the providers repeat whom a message is for.
+/// Returns the service's refusal. Those of the providers contain the recipient, as the real ones do.
 fn refusal(operation: &str, code: &str) -> Response {
     match operation {
         PUBLISH => {
@@ -259,7 +260,7 @@ fn refusal(operation: &str, code: &str) -> Response {
     }
 }
 
-/// Of all writes the first met another transaction.
+/// Returns DynamoDB's response to a transaction whose first write conflicts with another transaction.
 fn conflict(request: &str) -> Response {
     let request: Value = serde_json::from_str(request).unwrap();
     let reason = |n| json!({ "Code": if n == 0 { "TransactionConflict" } else { "None" } });
@@ -267,11 +268,14 @@ fn conflict(request: &str) -> Response {
     dynamodb_error("TransactionCanceledException", &json!({ "CancellationReasons": reasons }))
 }
 
-fn dynamodb_error(code: &str, more: &Value) -> Response {
-    let mut body = more.clone();
+fn dynamodb_error(code: &str, details: &Value) -> Response {
+    let mut body = details.clone();
     body["__type"] = json!(format!("com.amazonaws.dynamodb.v20120810#{code}"));
-    body["message"] = json!("on purpose");
+    body["message"] = json!("injected by the test");
     let status = if code == "InternalServerError" { 500 } else { 400 };
     let content_type = [("content-type", "application/x-amz-json-1.0")];
     (StatusCode::from_u16(status).unwrap(), content_type, body.to_string()).into_response()
 }
+
+// The former name, which `permissions` still uses.
+pub use InjectedFault as Fault;

@@ -1,36 +1,36 @@
 //! 忘记密码第一步, 忘记密码第二步: a forgotten login password, recovered by whoever holds the phone or the mailbox.
 
 use crate::bundle::{
-    Answer, BIND_PHONE, Bundle, CHANGE, EMAIL, Jar, Member, NEW_PASSWORD, OLD_PASSWORD, OTHER_EMAIL,
-    OTHER_PHONE, PHONE, RECOVERY, SEND_CODE, SEND_MAIL, VERIFY_MAIL,
+    BIND_PHONE, Bundle, CHANGE, CookieJar, EMAIL, Member, NEW_PASSWORD, OLD_PASSWORD, OTHER_EMAIL,
+    OTHER_PHONE, PHONE, RECOVERY, Response, SEND_CODE, SEND_MAIL, VERIFY_MAIL,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
-pub async fn verify(bundle: &Bundle, body: &Value) -> Answer {
+pub async fn verify(bundle: &Bundle, body: &Value) -> Response {
     bundle.call(Method::POST, RECOVERY).json(body).await
 }
 
-pub async fn recover(bundle: &Bundle, body: &Value) -> Answer {
+pub async fn recover(bundle: &Bundle, body: &Value) -> Response {
     bundle.call(Method::PUT, RECOVERY).json(body).await
 }
 
 /// A grant for the member who has that phone.
 pub async fn granted(bundle: &Bundle, phone: &str) -> String {
-    bundle.grant(&bundle.ask_by_sms(None, phone).await).await
+    bundle.grant(&bundle.request_sms_code(None, phone).await).await
 }
 
 #[tokio::test]
 async fn browser_recovers_by_sms_with_documented_parameters_only() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let mut jar = Jar::new();
+    let mut jar = CookieJar::new();
     let call = bundle.call(Method::GET, SEND_CODE).cookies(&jar).query(&[("phone", PHONE)]);
     let sent = call.send().await.documented(200);
     assert_eq!((sent.body["expiresIn"].as_u64(), sent.body["resendIn"].as_u64()), (Some(300), Some(120)));
     let expected = (sent.verification(), "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=300");
     assert_eq!(sent.cookie(), expected);
-    jar.keep(&sent);
+    jar.store(&sent);
 
     let code = bundle.code_to("+8613627140483").await;
     let first_step = bundle.call(Method::POST, RECOVERY).cookies(&jar);
@@ -38,7 +38,7 @@ async fn browser_recovers_by_sms_with_documented_parameters_only() {
     assert_eq!(verified.body["expiresIn"], 600);
     let expected = (verified.verification(), "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=600");
     assert_eq!(verified.cookie(), expected);
-    jar.keep(&verified);
+    jar.store(&verified);
     let grant = jar.verification().unwrap();
     assert!(
         grant.len() == 43 && grant.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
@@ -51,7 +51,7 @@ async fn browser_recovers_by_sms_with_documented_parameters_only() {
         (201, r#"{"code":"201","msg":"success","data":"success"}"#)
     );
     assert_eq!(recovered.cookie().1, "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=0");
-    jar.keep(&recovered);
+    jar.store(&recovered);
     assert_eq!(jar.verification(), None);
     assert!(bundle.has_password(&member, NEW_PASSWORD).await);
 }
@@ -60,7 +60,7 @@ async fn browser_recovers_by_sms_with_documented_parameters_only() {
 async fn app_recovers_by_sms_with_parameters_only() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
     let verified = verify(&bundle, &json!({ "message": code, "verification": verification })).await;
     let grant = verified.documented(201).verification().to_owned();
     let body = json!({
@@ -74,7 +74,7 @@ async fn app_recovers_by_sms_with_parameters_only() {
 async fn parameter_takes_precedence_over_the_cookie() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
     let cookie = "verification=of-yesterday";
     let body = json!({ "message": code, "verification": verification });
     let verified = bundle.call(Method::POST, RECOVERY).header("Cookie", cookie).json(&body).await.ok();
@@ -88,25 +88,25 @@ async fn parameter_takes_precedence_over_the_cookie() {
 async fn browser_recovers_by_email() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let mut jar = Jar::new();
+    let mut jar = CookieJar::new();
     let sent =
         bundle.call(Method::POST, SEND_MAIL).cookies(&jar).form(&[("email", EMAIL)]).await.documented(200);
     assert_eq!((sent.body["expiresIn"].as_u64(), sent.body["resendIn"].as_u64()), (Some(600), Some(120)));
     let expected = (sent.verification(), "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=600");
     assert_eq!(sent.cookie(), expected);
-    jar.keep(&sent);
+    jar.store(&sent);
     let code = bundle.code_to(EMAIL).await;
     let form = [("verification", sent.verification()), ("code", &code)];
     let verified = bundle.call(Method::POST, VERIFY_MAIL).cookies(&jar).form(&form).await.documented(200);
     assert_eq!(verified.body["expiresIn"], 600);
     let expected = (verified.verification(), "HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=600");
     assert_eq!(verified.cookie(), expected);
-    jar.keep(&verified);
+    jar.store(&verified);
     assert_eq!(jar.verification().unwrap().len(), 43);
     let second_step = bundle.call(Method::PUT, RECOVERY).cookies(&jar);
     let recovered =
         second_step.form(&[("email", EMAIL), ("passwordFirst", NEW_PASSWORD)]).await.documented(201);
-    jar.keep(&recovered);
+    jar.store(&recovered);
     assert_eq!(jar.verification(), None);
     assert!(bundle.has_password(&member, NEW_PASSWORD).await);
 }
@@ -115,7 +115,7 @@ async fn browser_recovers_by_email() {
 async fn app_recovers_by_email_with_parameters_only() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let grant = bundle.grant_by_mail(&bundle.ask_by_mail(None, EMAIL).await).await;
+    let grant = bundle.grant_by_mail(&bundle.request_email_code(None, EMAIL).await).await;
     let body = json!({ "email": "li@EXAMPLE.com", "passwordFirst": NEW_PASSWORD, "verification": grant });
     recover(&bundle, &body).await.documented(201);
     assert!(bundle.has_password(&member, NEW_PASSWORD).await);
@@ -131,9 +131,9 @@ async fn settings_determine_code_and_grant_lifetimes() {
     let code = bundle.code_to("+8613627140483").await;
     let granted =
         verify(&bundle, &json!({ "message": code, "verification": by_sms.verification() })).await.ok();
-    for (answer, seconds) in [(by_sms, 61), (by_mail, 62), (granted, 63)] {
-        assert_eq!(answer.body["expiresIn"], seconds);
-        assert!(answer.cookie().1.ends_with(&format!("; Max-Age={seconds}")), "{:?}", answer.cookie());
+    for (response, seconds) in [(by_sms, 61), (by_mail, 62), (granted, 63)] {
+        assert_eq!(response.body["expiresIn"], seconds);
+        assert!(response.cookie().1.ends_with(&format!("; Max-Age={seconds}")), "{:?}", response.cookie());
     }
 }
 
@@ -152,9 +152,10 @@ async fn recovery_revokes_sessions_and_creates_none() {
         let call = bundle.call(Method::PUT, CHANGE).session(&session.token);
         assert_eq!(call.json(&json!({})).await.refusal(), (401, "INVALID_TOKEN"));
     }
-    let shown = bundle.shown(&member).await;
-    assert_eq!(shown["credentialVersion"], 2);
-    let actions: Vec<_> = shown["audit"].as_array().unwrap().iter().map(|record| &record["action"]).collect();
+    let stored = bundle.inspect(&member).await;
+    assert_eq!(stored["credentialVersion"], 2);
+    let actions: Vec<_> =
+        stored["audit"].as_array().unwrap().iter().map(|record| &record["action"]).collect();
     assert_eq!(actions, ["password-recovered"]);
 }
 
@@ -162,7 +163,7 @@ async fn recovery_revokes_sessions_and_creates_none() {
 async fn optional_session_must_be_valid() {
     let bundle = Bundle::start().await;
     bundle.member().await;
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
     let verify = json!({ "message": code, "verification": verification });
     let mail = json!({ "email": EMAIL });
     for (method, path, body) in [(Method::POST, RECOVERY, &verify), (Method::POST, SEND_MAIL, &mail)] {
@@ -181,12 +182,12 @@ async fn invalid_recovery_names_its_parameter_and_keeps_grant() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     bundle.other_member().await;
-    let (token, code) = bundle.ask_by_sms(None, PHONE).await;
+    let (token, code) = bundle.request_sms_code(None, PHONE).await;
     let grant = bundle.grant(&(token.clone(), code)).await;
     let others = granted(&bundle, OTHER_PHONE).await;
-    let by_mail = bundle.grant_by_mail(&bundle.ask_by_mail(None, EMAIL).await).await;
+    let by_mail = bundle.grant_by_mail(&bundle.request_email_code(None, EMAIL).await).await;
     bundle.age("sent#phone#", 120).await;
-    let to_reset_the_pay_password = bundle.grant(&bundle.ask_by_sms(Some(&member), PHONE).await).await;
+    let to_reset_the_pay_password = bundle.grant(&bundle.request_sms_code(Some(&member), PHONE).await).await;
     let good = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
     let with = |parameter: &str, value: Value| {
         let mut body = good.clone();
@@ -262,7 +263,7 @@ async fn grant_ends_when_its_phone_is_replaced() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let grant = granted(&bundle, PHONE).await;
-    let (_, code) = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await;
+    let (_, code) = bundle.request_sms_code(Some(&member), OTHER_PHONE).await;
     let body = json!({ "message": code, "phone": OTHER_PHONE });
     bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
     let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
@@ -275,17 +276,17 @@ async fn concurrent_recoveries_succeed_once() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let grant = granted(&bundle, PHONE).await;
-    let answers = bundle
-        .at_once("recover-password", 40, async |number| {
+    let responses = bundle
+        .concurrently("recover-password", 40, async |number| {
             let password = format!("new-password-{number}");
             let body = json!({ "phone": PHONE, "passwordFirst": password, "verification": grant });
             recover(&bundle, &body).await
         })
         .await;
-    let winners: Vec<_> = (0..40).filter(|number| answers[*number].status.is_success()).collect();
-    assert_eq!(winners.len(), 1, "{answers:#?}");
-    let losers = answers.iter().filter(|answer| answer.refusal() == (400, "{VERIFICATION}_NOT_VALID"));
-    assert_eq!(losers.count(), 39, "{answers:#?}");
+    let winners: Vec<_> = (0..40).filter(|number| responses[*number].status.is_success()).collect();
+    assert_eq!(winners.len(), 1, "{responses:#?}");
+    let losers = responses.iter().filter(|response| response.refusal() == (400, "{VERIFICATION}_NOT_VALID"));
+    assert_eq!(losers.count(), 39, "{responses:#?}");
     assert!(bundle.has_password(&member, &format!("new-password-{}", winners[0])).await);
 }
 

@@ -2,7 +2,8 @@
 
 use crate::{
     bundle::{
-        Bundle, EMAIL, NEW_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, SEND_CODE, SEND_MAIL, data_file, wrong,
+        Bundle, EMAIL, NEW_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, SEND_CODE, SEND_MAIL, data_file,
+        wrong_code,
     },
     recovery::{granted, recover, verify},
 };
@@ -13,13 +14,13 @@ use serde_json::{Value, json};
 async fn invalid_first_step_names_its_parameter() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let to_bind = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await.0;
-    let to_bind_mail = bundle.ask_by_mail(Some(&member), OTHER_EMAIL).await.0;
-    let by_mail = bundle.ask_by_mail(None, EMAIL).await.0;
-    let phone_info = bundle.ask(&member).await.0;
+    let to_bind = bundle.request_sms_code(Some(&member), OTHER_PHONE).await.0;
+    let to_bind_mail = bundle.request_email_code(Some(&member), OTHER_EMAIL).await.0;
+    let by_mail = bundle.request_email_code(None, EMAIL).await.0;
+    let phone_info = bundle.request_change_code(&member).await.0;
     bundle.age("sent#phone#", 120).await;
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
-    let bad = wrong(&code);
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
+    let wrong = wrong_code(&code);
     for (body, expected) in [
         (json!({}), "{MESSAGE}_REQUIRED"),
         (json!({ "verification": verification }), "{MESSAGE}_REQUIRED"),
@@ -35,7 +36,7 @@ async fn invalid_first_step_names_its_parameter() {
         (json!({ "message": code, "verification": to_bind_mail }), "{VERIFICATION}_NOT_VALID"),
         (json!({ "message": code, "verification": by_mail }), "{VERIFICATION}_NOT_VALID"),
         (json!({ "message": code, "verification": "A".repeat(43) }), "{VERIFICATION}_NOT_VALID"),
-        (json!({ "message": bad, "verification": verification }), "{CODE}_NOT_VALID"),
+        (json!({ "message": wrong, "verification": verification }), "{CODE}_NOT_VALID"),
     ] {
         assert_eq!(verify(&bundle, &body).await.refusal(), (400, expected), "{body}");
     }
@@ -48,8 +49,8 @@ async fn token_of_another_deployment_is_refused() {
     bundle.member().await;
     let elsewhere = Bundle::start().await;
     elsewhere.member().await;
-    let (_, code) = bundle.ask_by_sms(None, PHONE).await;
-    let (foreign, _) = elsewhere.ask_by_sms(None, PHONE).await;
+    let (_, code) = bundle.request_sms_code(None, PHONE).await;
+    let (foreign, _) = elsewhere.request_sms_code(None, PHONE).await;
     let refused = verify(&bundle, &json!({ "message": code, "verification": foreign })).await;
     assert_eq!(refused.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
 }
@@ -62,10 +63,11 @@ async fn concurrent_requests_send_one_code() {
         [("send-code", Method::GET, SEND_CODE), ("send-mail", Method::POST, SEND_MAIL)]
     {
         let body = json!({ "phone": PHONE, "email": EMAIL });
-        let answers =
-            bundle.at_once(function, 40, async |_| bundle.call(method.clone(), path).json(&body).await).await;
-        let count = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
-        assert_eq!((count(200), count(429)), (1, 39), "{answers:#?}");
+        let responses = bundle
+            .concurrently(function, 40, async |_| bundle.call(method.clone(), path).json(&body).await)
+            .await;
+        let count = |status: u16| responses.iter().filter(|response| response.status == status).count();
+        assert_eq!((count(200), count(429)), (1, 39), "{responses:#?}");
     }
     bundle.settled().await;
     assert_eq!(bundle.stack.messages().len(), 2, "one by each way");
@@ -75,10 +77,11 @@ async fn concurrent_requests_send_one_code() {
 async fn concurrent_correct_codes_issue_one_grant() {
     let bundle = Bundle::start().await;
     bundle.member().await;
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
     let body = json!({ "message": code, "verification": verification });
-    let answers = bundle.at_once("verify-recovery-code", 40, async |_| verify(&bundle, &body).await).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
+    let responses =
+        bundle.concurrently("verify-recovery-code", 40, async |_| verify(&bundle, &body).await).await;
+    assert_eq!(responses.iter().filter(|response| response.status.is_success()).count(), 1, "{responses:#?}");
     assert_eq!(verify(&bundle, &body).await.refusal(), (400, "{CODE}_NOT_VALID"));
 }
 
@@ -86,11 +89,12 @@ async fn concurrent_correct_codes_issue_one_grant() {
 async fn concurrent_wrong_codes_get_five_attempts() {
     let bundle = Bundle::start().await;
     bundle.member().await;
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
-    let body = json!({ "message": wrong(&code), "verification": verification });
-    let answers = bundle.at_once("verify-recovery-code", 40, async |_| verify(&bundle, &body).await).await;
-    let count = |expected| answers.iter().filter(|answer| answer.refusal() == expected).count();
-    assert_eq!(count((400, "{CODE}_NOT_VALID")), 5, "{answers:#?}");
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
+    let body = json!({ "message": wrong_code(&code), "verification": verification });
+    let responses =
+        bundle.concurrently("verify-recovery-code", 40, async |_| verify(&bundle, &body).await).await;
+    let count = |expected| responses.iter().filter(|response| response.refusal() == expected).count();
+    assert_eq!(count((400, "{CODE}_NOT_VALID")), 5, "{responses:#?}");
     assert_eq!(count((429, "TOO_MANY_ATTEMPTS")), 35);
 }
 
@@ -98,10 +102,10 @@ async fn concurrent_wrong_codes_get_five_attempts() {
 async fn wrong_codes_count_down_to_the_attempt_limit() {
     let bundle = Bundle::start().await;
     bundle.member().await;
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
     let body = |code: &str| json!({ "message": code, "verification": verification });
     for left in (0..5).rev() {
-        let refused = verify(&bundle, &body(wrong(&code))).await;
+        let refused = verify(&bundle, &body(wrong_code(&code))).await;
         assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
         assert_eq!(refused.body["attemptsLeft"], left);
     }
@@ -116,7 +120,7 @@ async fn wrong_codes_count_down_to_the_attempt_limit() {
 async fn code_expires_after_300_seconds_before_ttl_deletion() {
     let bundle = Bundle::start().await;
     bundle.member().await;
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
     bundle.age("code#", 300).await;
     let refused = verify(&bundle, &json!({ "message": code, "verification": verification })).await;
     assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
@@ -127,9 +131,9 @@ async fn code_expires_after_300_seconds_before_ttl_deletion() {
 async fn code_works_only_for_the_requesting_flow() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let (of_another_flow, earlier_code) = bundle.ask_by_sms(None, PHONE).await;
+    let (of_another_flow, earlier_code) = bundle.request_sms_code(None, PHONE).await;
     bundle.age("sent#phone#", 120).await;
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
     for message in [&earlier_code, &code, &code, &code, &code, &code, &code] {
         let refused = verify(&bundle, &json!({ "message": message, "verification": of_another_flow })).await;
         assert_eq!(refused.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
@@ -150,14 +154,14 @@ async fn daily_failures_count_across_flows_but_not_successes() {
         bundle.age("sent#phone#", 120).await;
     }
     for left in [2, 1, 0] {
-        let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+        let (verification, code) = bundle.request_sms_code(None, PHONE).await;
         let refused =
-            verify(&bundle, &json!({ "message": wrong(&code), "verification": verification })).await;
+            verify(&bundle, &json!({ "message": wrong_code(&code), "verification": verification })).await;
         assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
         assert_eq!(refused.body["attemptsLeft"], left);
         bundle.age("sent#phone#", 120).await;
     }
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
     let body = json!({ "message": code, "verification": verification });
     let refused = verify(&bundle, &body).await;
     assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
@@ -172,20 +176,21 @@ async fn daily_failures_survive_restarts_and_ignore_the_source() {
     let settings = [("FAILURES_PER_DAY", "2")];
     let bundle = Bundle::with_data(&settings, &data, &keys).await;
     bundle.member().await;
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
-    let refused = verify(&bundle, &json!({ "message": wrong(&code), "verification": verification })).await;
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
+    let refused =
+        verify(&bundle, &json!({ "message": wrong_code(&code), "verification": verification })).await;
     assert_eq!((refused.refusal(), &refused.body["attemptsLeft"]), ((400, "{CODE}_NOT_VALID"), &json!(1)));
-    bundle.end().await;
+    bundle.shutdown().await;
 
     let bundle = Bundle::with_data(&settings, &data, &keys).await;
     bundle.age("sent#phone#", 120).await;
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
     let mut event: Value =
         serde_json::from_str(include_str!("../events/verify-recovery-code/refusal.json")).unwrap();
     assert_eq!(event["requestContext"]["identity"]["sourceIp"], "203.0.113.7");
-    event["body"] = json!(json!({ "message": wrong(&code), "verification": verification }).to_string());
-    let answer = bundle.invoke("verify-recovery-code", &event).await;
-    let refused: Value = serde_json::from_str(answer.body["body"].as_str().unwrap()).unwrap();
+    event["body"] = json!(json!({ "message": wrong_code(&code), "verification": verification }).to_string());
+    let response = bundle.invoke("verify-recovery-code", &event).await;
+    let refused: Value = serde_json::from_str(response.body["body"].as_str().unwrap()).unwrap();
     assert_eq!((&refused["error"], &refused["attemptsLeft"]), (&json!("{CODE}_NOT_VALID"), &json!(0)));
     let refused = verify(&bundle, &json!({ "message": code, "verification": verification })).await;
     assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
@@ -195,12 +200,13 @@ async fn daily_failures_survive_restarts_and_ignore_the_source() {
 async fn failures_of_one_purpose_leave_others_unaffected() {
     let bundle = Bundle::with(&[("FAILURES_PER_DAY", "1")]).await;
     let member = bundle.member().await;
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
-    let refused = verify(&bundle, &json!({ "message": wrong(&code), "verification": verification })).await;
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
+    let refused =
+        verify(&bundle, &json!({ "message": wrong_code(&code), "verification": verification })).await;
     assert_eq!((refused.refusal(), &refused.body["attemptsLeft"]), ((400, "{CODE}_NOT_VALID"), &json!(0)));
-    bundle.grant_by_mail(&bundle.ask_by_mail(None, EMAIL).await).await;
+    bundle.grant_by_mail(&bundle.request_email_code(None, EMAIL).await).await;
     bundle.age("sent#phone#", 120).await;
-    bundle.grant(&bundle.ask_by_sms(Some(&member), PHONE).await).await;
+    bundle.grant(&bundle.request_sms_code(Some(&member), PHONE).await).await;
 }
 
 #[tokio::test]
@@ -209,8 +215,8 @@ async fn signed_in_member_can_request_a_recovery_code() {
     let member = bundle.member().await;
     let call = bundle.call(Method::GET, SEND_CODE).session(&member.token);
     let sent = call.query(&[("phone", PHONE), ("purpose", "recover")]).send().await.documented(200);
-    let asked = (sent.verification().to_owned(), bundle.code_to("+8613627140483").await);
-    let grant = bundle.grant(&asked).await;
+    let requested = (sent.verification().to_owned(), bundle.code_to("+8613627140483").await);
+    let grant = bundle.grant(&requested).await;
     let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
     recover(&bundle, &body).await.ok();
 }

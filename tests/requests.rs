@@ -6,7 +6,7 @@ use crate::{
         RECOVERY, RESET_PAY_PASSWORD, SEND, SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD,
         VERIFY_MAIL, e164,
     },
-    journey::{Carrier, Journey},
+    journey::{Encoding, Journey},
 };
 use reqwest::Method;
 use serde_json::json;
@@ -50,8 +50,8 @@ async fn json_form_and_query_are_equivalent_body_wins() {
 
 #[tokio::test]
 async fn every_call_accepts_json_form_and_query() {
-    for carrier in [Carrier::Json, Carrier::Form, Carrier::Query] {
-        Journey::of(&Bundle::start().await, carrier).await;
+    for encoding in [Encoding::Json, Encoding::Form, Encoding::Query] {
+        Journey::run(&Bundle::start().await, encoding).await;
     }
 }
 
@@ -59,8 +59,8 @@ async fn every_call_accepts_json_form_and_query() {
 async fn every_response_to_a_session_renews_it() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let to_recover = bundle.ask_by_sms(None, PHONE).await;
-    let to_bind = bundle.ask_by_mail(Some(&member), OTHER_EMAIL).await;
+    let to_recover = bundle.request_sms_code(None, PHONE).await;
+    let to_bind = bundle.request_email_code(Some(&member), OTHER_EMAIL).await;
     bundle.age("sent#phone#", 120).await;
     // Those that need no session; the others' own flows look for it.
     for (method, path, body) in [
@@ -69,9 +69,9 @@ async fn every_response_to_a_session_renews_it() {
         (Method::POST, SEND_MAIL, json!({ "email": EMAIL })),
         (Method::GET, SEND_CODE, json!({ "phone": PHONE, "purpose": "recover" })),
     ] {
-        let answer = bundle.call(method, path).session(&member.token).json(&body).await.ok();
-        assert!(answer.body["token"].is_string(), "{path}: {}", answer.text);
-        assert_eq!(answer.headers["authorization"], format!("Bearer {}", answer.token()), "{path}");
+        let response = bundle.call(method, path).session(&member.token).json(&body).await.ok();
+        assert!(response.body["token"].is_string(), "{path}: {}", response.text);
+        assert_eq!(response.headers["authorization"], format!("Bearer {}", response.token()), "{path}");
     }
 }
 
@@ -98,7 +98,7 @@ async fn session_of_removed_member_gets_user_not_found() {
 async fn sms_ends_with_the_web_otp_domain() {
     let bundle = Bundle::with(&[("WEB_OTP_DOMAIN", "shop.example.com")]).await;
     let member = bundle.member().await;
-    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
     let text = bundle.sent_to(&e164(PHONE)).await.remove(0).text;
     assert_eq!(text.lines().last(), Some(format!("@shop.example.com #{code}").as_str()), "{text}");
 }
@@ -144,7 +144,7 @@ async fn malformed_body_gets_the_error_of_its_envelope() {
 #[tokio::test]
 async fn messages_follow_the_language_but_codes_do_not() {
     let bundle = Bundle::start().await;
-    let ask = async |language: &str| {
+    let send = async |language: &str| {
         bundle.call(Method::POST, SEND).header("accept-language", language).send().await
     };
     for (language, message) in [
@@ -152,7 +152,7 @@ async fn messages_follow_the_language_but_codes_do_not() {
         ("fr", "登录已过期或无效，请重新登录"),
         ("en-US,zh;q=0.5", "Your session has expired or is not valid. Please log in again."),
     ] {
-        let refused = ask(language).await;
+        let refused = send(language).await;
         assert_eq!(refused.body["message"], message, "{language}");
         assert_eq!(refused.body["code"], "INVALID_TOKEN");
     }
@@ -171,10 +171,10 @@ async fn responses_are_uncached_and_have_a_request_id() {
     let refused = bundle.call(Method::POST, SEND).send().await;
     let sent = bundle.call(Method::POST, SEND).session(&member.token).send().await;
     assert_ne!(refused.headers["x-request-id"], sent.headers["x-request-id"]);
-    for answer in [refused, sent] {
-        assert_eq!(answer.headers["cache-control"], "no-store");
-        assert_eq!(answer.headers["content-type"], "application/json; charset=utf-8");
-        assert_eq!(answer.headers["x-request-id"].len(), 36);
+    for response in [refused, sent] {
+        assert_eq!(response.headers["cache-control"], "no-store");
+        assert_eq!(response.headers["content-type"], "application/json; charset=utf-8");
+        assert_eq!(response.headers["x-request-id"].len(), 36);
     }
 }
 

@@ -2,17 +2,17 @@
 
 use crate::{
     bundle::{
-        BIND_PHONE, Bundle, Jar, Member, NEW_PASSWORD, NEW_PIN, OTHER_PHONE, PHONE, PIN, RECOVERY,
-        RESET_PAY_PASSWORD, SEND_CODE, wrong,
+        BIND_PHONE, Bundle, CookieJar, Member, NEW_PASSWORD, NEW_PIN, OTHER_PHONE, PHONE, PIN, RECOVERY,
+        RESET_PAY_PASSWORD, SEND_CODE, wrong_code,
     },
-    pay_password::{fail, has_one, payer, reset, set, update},
+    pay_password::{enter_wrong_pins, has_pin, payer, reset, set, update},
 };
 use reqwest::Method;
 use serde_json::json;
 
 /// A grant to reset the pay password of a member who has that phone.
 async fn granted(bundle: &Bundle, member: &Member, phone: &str) -> String {
-    bundle.grant(&bundle.ask_by_sms(Some(member), phone).await).await
+    bundle.grant(&bundle.request_sms_code(Some(member), phone).await).await
 }
 
 #[tokio::test]
@@ -23,11 +23,11 @@ async fn documented_calls_reset_the_pin() {
     call.query(&[("phone", PHONE)]).send().await.documented(200);
     let code = bundle.code_to("+8613627140483").await;
     let call = bundle.call(Method::PUT, RESET_PAY_PASSWORD).session(&member.token);
-    let answer = call.form(&[("phone", PHONE), ("message", &code)]).await.documented(201);
-    assert_eq!(answer.headers["authorization"], format!("Bearer {}", answer.token()));
-    let shown = bundle.shown(&member).await;
-    assert_eq!((&shown["hasPayPassword"], &shown["credentialVersion"]), (&json!(false), &json!(1)));
-    assert_eq!(shown["audit"][0]["action"], "pay-password-reset");
+    let response = call.form(&[("phone", PHONE), ("message", &code)]).await.documented(201);
+    assert_eq!(response.headers["authorization"], format!("Bearer {}", response.token()));
+    let stored = bundle.inspect(&member).await;
+    assert_eq!((&stored["hasPayPassword"], &stored["credentialVersion"]), (&json!(false), &json!(1)));
+    assert_eq!(stored["audit"][0]["action"], "pay-password-reset");
     set(&bundle, &member, &json!({ "payPasswordFirst": NEW_PIN })).await.ok();
 }
 
@@ -35,8 +35,8 @@ async fn documented_calls_reset_the_pin() {
 async fn reset_works_during_the_lockout_and_ends_it() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
-    fail(&bundle, &member, 5).await;
-    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    enter_wrong_pins(&bundle, &member, 5).await;
+    let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
     reset(&bundle, &member, &json!({ "phone": PHONE, "message": code, "payPasswordFirst": NEW_PIN }))
         .await
         .ok();
@@ -48,11 +48,11 @@ async fn reset_removes_or_replaces_the_pin_if_any() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     for (new, set) in [(None, false), (None, false), (Some(NEW_PIN), true), (Some(PIN), true)] {
-        let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+        let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
         reset(&bundle, &member, &json!({ "phone": PHONE, "message": code, "payPasswordFirst": new }))
             .await
             .ok();
-        assert_eq!(has_one(&bundle, &member).await, set, "{new:?}");
+        assert_eq!(has_pin(&bundle, &member).await, set, "{new:?}");
         bundle.age("sent#phone#", 120).await;
     }
     update(&bundle, &member, PIN, NEW_PIN).await.ok();
@@ -62,17 +62,17 @@ async fn reset_removes_or_replaces_the_pin_if_any() {
 async fn invalid_reset_names_its_parameter_and_changes_nothing() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
-    let (verification, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let (verification, code) = bundle.request_sms_code(Some(&member), PHONE).await;
     assert_eq!(bundle.call(Method::PUT, RESET_PAY_PASSWORD).send().await.refusal(), (401, "INVALID_TOKEN"));
-    let bad = wrong(&code);
+    let wrong = wrong_code(&code);
     for (body, expected) in [
         (json!({}), "{PHONE}_REQUIRED"),
         (json!({ "message": code }), "{PHONE}_REQUIRED"),
         (json!({ "message": code, "phone": "hello" }), "{PHONE}_NOT_VALID"),
         (json!({ "message": code, "phone": OTHER_PHONE }), "USER_PHONE_NOT_MATCH"),
         (json!({ "phone": PHONE }), "{MESSAGE}_REQUIRED"),
-        (json!({ "phone": PHONE, "message": bad }), "{CODE}_NOT_VALID"),
-        (json!({ "phone": PHONE, "message": bad, "verification": verification }), "{CODE}_NOT_VALID"),
+        (json!({ "phone": PHONE, "message": wrong }), "{CODE}_NOT_VALID"),
+        (json!({ "phone": PHONE, "message": wrong, "verification": verification }), "{CODE}_NOT_VALID"),
         (json!({ "phone": PHONE, "message": code, "verification": "forged" }), "{VERIFICATION}_NOT_VALID"),
         // What is no grant proves nothing yet.
         (json!({ "phone": PHONE, "verification": verification }), "{MESSAGE}_REQUIRED"),
@@ -80,7 +80,7 @@ async fn invalid_reset_names_its_parameter_and_changes_nothing() {
     ] {
         assert_eq!(reset(&bundle, &member, &body).await.refusal(), (400, expected), "{body}");
     }
-    assert!(has_one(&bundle, &member).await);
+    assert!(has_pin(&bundle, &member).await);
     reset(&bundle, &member, &json!({ "phone": PHONE, "message": code, "verification": verification }))
         .await
         .ok();
@@ -90,13 +90,13 @@ async fn invalid_reset_names_its_parameter_and_changes_nothing() {
 async fn wrong_codes_count_down_to_the_attempt_limit() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
-    let (verification, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let (verification, code) = bundle.request_sms_code(Some(&member), PHONE).await;
     for left in (0..5).rev() {
         // The same tries, whichever call they are made with.
         let refused = if left % 2 == 0 {
-            reset(&bundle, &member, &json!({ "phone": PHONE, "message": wrong(&code) })).await
+            reset(&bundle, &member, &json!({ "phone": PHONE, "message": wrong_code(&code) })).await
         } else {
-            let body = json!({ "verification": verification, "message": wrong(&code) });
+            let body = json!({ "verification": verification, "message": wrong_code(&code) });
             bundle.call(Method::POST, RECOVERY).json(&body).await
         };
         assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
@@ -104,35 +104,35 @@ async fn wrong_codes_count_down_to_the_attempt_limit() {
     }
     let refused = reset(&bundle, &member, &json!({ "phone": PHONE, "message": code })).await;
     assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
-    assert!(has_one(&bundle, &member).await);
+    assert!(has_pin(&bundle, &member).await);
 }
 
 #[tokio::test]
 async fn code_of_another_purpose_is_refused() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
-    let try_to_reset = async |code: &str| {
+    let assert_refused = async |code: &str| {
         let refused = reset(&bundle, &member, &json!({ "phone": PHONE, "message": code })).await;
         assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
         bundle.age("sent#phone#", 120).await;
     };
-    try_to_reset(&bundle.ask(&member).await.1).await;
-    try_to_reset(&bundle.ask_by_sms(None, PHONE).await.1).await;
+    assert_refused(&bundle.request_change_code(&member).await.1).await;
+    assert_refused(&bundle.request_sms_code(None, PHONE).await.1).await;
     let call = bundle.call(Method::GET, SEND_CODE).session(&member.token);
     call.query(&[("phone", PHONE), ("purpose", "bind")]).send().await.ok();
-    try_to_reset(&bundle.code_to("+8613627140483").await).await;
+    assert_refused(&bundle.code_to("+8613627140483").await).await;
 }
 
 #[tokio::test]
 async fn code_works_once_within_300_seconds() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
-    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
     let body = json!({ "phone": PHONE, "message": code });
     reset(&bundle, &member, &body).await.ok();
     assert_eq!(reset(&bundle, &member, &body).await.refusal(), (400, "{CODE}_NOT_VALID"));
     bundle.age("sent#phone#", 120).await;
-    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
     bundle.age("code#", 300).await;
     let refused = reset(&bundle, &member, &json!({ "phone": PHONE, "message": code })).await;
     assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
@@ -157,23 +157,23 @@ async fn grant_is_accepted_instead_of_the_code() {
 async fn browser_resets_with_documented_parameters_only() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
-    let mut jar = Jar::new();
+    let mut jar = CookieJar::new();
     let call = bundle.call(Method::GET, SEND_CODE).session(&member.token).cookies(&jar);
-    jar.keep(&call.query(&[("phone", PHONE)]).send().await.ok());
+    jar.store(&call.query(&[("phone", PHONE)]).send().await.ok());
     let code = bundle.code_to("+8613627140483").await;
     let verify = bundle.call(Method::POST, RECOVERY).cookies(&jar);
-    jar.keep(&verify.form(&[("message", &code)]).await.ok());
+    jar.store(&verify.form(&[("message", &code)]).await.ok());
     let call = bundle.call(Method::PUT, RESET_PAY_PASSWORD).session(&member.token).cookies(&jar);
-    jar.keep(&call.form(&[("phone", PHONE)]).await.documented(201));
+    jar.store(&call.form(&[("phone", PHONE)]).await.documented(201));
     assert_eq!(jar.verification(), None, "what was spent is sent no more");
-    assert!(!has_one(&bundle, &member).await);
+    assert!(!has_pin(&bundle, &member).await);
 }
 
 #[tokio::test]
 async fn leftover_cookie_does_not_block_the_code() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
-    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
     let call = bundle.call(Method::PUT, RESET_PAY_PASSWORD).session(&member.token);
     let body = json!({ "phone": PHONE, "message": code });
     call.header("Cookie", "verification=of-yesterday").json(&body).await.ok();
@@ -184,15 +184,15 @@ async fn grant_must_match_member_purpose_and_lifetime() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
     let other = bundle.other_member().await;
-    let refused = async |who: &Member, phone: &str, grant: &str, why: &str| {
-        let answer = reset(&bundle, who, &json!({ "phone": phone, "verification": grant })).await;
-        assert_eq!(answer.refusal(), (400, "{VERIFICATION}_NOT_VALID"), "{why}");
+    let refused = async |caller: &Member, phone: &str, grant: &str, why: &str| {
+        let response = reset(&bundle, caller, &json!({ "phone": phone, "verification": grant })).await;
+        assert_eq!(response.refusal(), (400, "{VERIFICATION}_NOT_VALID"), "{why}");
     };
     let others = granted(&bundle, &other, OTHER_PHONE).await;
     refused(&member, PHONE, &others, "of another member").await;
-    let to_recover = bundle.grant(&bundle.ask_by_sms(None, PHONE).await).await;
+    let to_recover = bundle.grant(&bundle.request_sms_code(None, PHONE).await).await;
     refused(&member, PHONE, &to_recover, "to recover the login password").await;
-    let by_mail = bundle.grant_by_mail(&bundle.ask_by_mail(None, "li@example.com").await).await;
+    let by_mail = bundle.grant_by_mail(&bundle.request_email_code(None, "li@example.com").await).await;
     refused(&member, PHONE, &by_mail, "by mail").await;
     bundle.age("sent#phone#", 120).await;
     let own = granted(&bundle, &member, PHONE).await;
@@ -200,7 +200,7 @@ async fn grant_must_match_member_purpose_and_lifetime() {
     reset(&bundle, &other, &json!({ "phone": OTHER_PHONE, "verification": others })).await.ok();
     bundle.age("grant#", 600).await;
     refused(&member, PHONE, &own, "600 seconds old").await;
-    assert!(has_one(&bundle, &member).await);
+    assert!(has_pin(&bundle, &member).await);
 }
 
 #[tokio::test]
@@ -221,16 +221,16 @@ async fn concurrent_resets_succeed_once() {
     let member = payer(&bundle).await;
     let grant = granted(&bundle, &member, PHONE).await;
     let body = json!({ "phone": PHONE, "verification": grant });
-    let answers =
-        bundle.at_once("reset-pay-password", 40, async |_| reset(&bundle, &member, &body).await).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status.is_success()).count(), 1, "{answers:#?}");
-    let losers = answers.iter().filter(|answer| answer.refusal() == (400, "{VERIFICATION}_NOT_VALID"));
-    assert_eq!(losers.count(), 39, "{answers:#?}");
+    let responses =
+        bundle.concurrently("reset-pay-password", 40, async |_| reset(&bundle, &member, &body).await).await;
+    assert_eq!(responses.iter().filter(|response| response.status.is_success()).count(), 1, "{responses:#?}");
+    let losers = responses.iter().filter(|response| response.refusal() == (400, "{VERIFICATION}_NOT_VALID"));
+    assert_eq!(losers.count(), 39, "{responses:#?}");
 }
 
 /// A reset is refused for the rest of 24 hours, does not cost the code, and works afterwards.
-async fn cools_off(bundle: &Bundle, member: &Member, phone: &str) {
-    let (_, code) = bundle.ask_by_sms(Some(member), phone).await;
+async fn assert_cooling_off(bundle: &Bundle, member: &Member, phone: &str) {
+    let (_, code) = bundle.request_sms_code(Some(member), phone).await;
     let body = json!({ "phone": phone, "message": code });
     for _ in 0..6 {
         let refused = reset(bundle, member, &body).await;
@@ -252,32 +252,32 @@ async fn cools_off(bundle: &Bundle, member: &Member, phone: &str) {
 async fn reset_waits_24_hours_after_a_phone_change() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
-    let (_, code) = bundle.ask_by_sms(Some(&member), OTHER_PHONE).await;
+    let (_, code) = bundle.request_sms_code(Some(&member), OTHER_PHONE).await;
     let body = json!({ "message": code, "phone": OTHER_PHONE });
     bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
     bundle.age("sent#phone#", 120).await;
-    cools_off(&bundle, &member, OTHER_PHONE).await;
+    assert_cooling_off(&bundle, &member, OTHER_PHONE).await;
 }
 
 #[tokio::test]
 async fn reset_waits_24_hours_after_a_recovery() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;
-    let grant = bundle.grant(&bundle.ask_by_sms(None, PHONE).await).await;
+    let grant = bundle.grant(&bundle.request_sms_code(None, PHONE).await).await;
     let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
     bundle.age("sent#phone#", 120).await;
-    cools_off(&bundle, &bundle.logged_in(&member, 0).await, PHONE).await;
+    assert_cooling_off(&bundle, &bundle.logged_in(&member, 0).await, PHONE).await;
 }
 
 #[tokio::test]
 async fn first_phone_binding_does_not_delay_a_reset() {
     let bundle = Bundle::start().await;
     let member = bundle.member_with(json!({ "payPassword": PIN })).await;
-    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
     let body = json!({ "message": code, "phone": PHONE });
     bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
     bundle.age("sent#phone#", 120).await;
-    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
     reset(&bundle, &member, &json!({ "phone": PHONE, "message": code })).await.ok();
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     bundle::{Bundle, Member},
-    changes::{Change, Kind, MANY},
+    changes::{ChangeKind, MANY, PreparedChange},
 };
 use serde_json::Value;
 use std::{env, fs};
@@ -29,27 +29,29 @@ async fn acknowledged_changes_survive_a_crash_and_are_atomic() {
     let bundle = Bundle::with_data(&MANY, &data, &keys).await;
     let mut changes = Vec::new();
     for _ in 0..12 {
-        changes.push(Change::of(Kind::PayPasswordSet, &bundle).await);
+        changes.push(PreparedChange::new(ChangeKind::PayPasswordSet, &bundle).await);
     }
     let mut calls = JoinSet::new();
     for (number, change) in changes.iter().enumerate() {
         let call = change.call(&bundle);
-        calls.spawn(async move { (number, call.attempt().await.is_ok_and(|answer| answer.status == 201)) });
+        calls.spawn(
+            async move { (number, call.try_send().await.is_ok_and(|response| response.status == 201)) },
+        );
     }
-    let mut answered: Vec<_> = Vec::new();
+    let mut acknowledged: Vec<_> = Vec::new();
     for _ in 0..3 {
-        answered.push(calls.join_next().await.unwrap().unwrap());
+        acknowledged.push(calls.join_next().await.unwrap().unwrap());
     }
     drop(bundle);
-    answered.extend(calls.join_all().await);
+    acknowledged.extend(calls.join_all().await);
 
     let bundle = Bundle::with_data(&MANY, &data, &keys).await;
     let items = bundle.items().await;
-    for (number, was_answered) in answered {
+    for (number, was_acknowledged) in acknowledged {
         let change = &changes[number];
         let is_set = is_set(&items, &change.member);
-        assert!(is_set || !was_answered, "{number} is lost");
-        let again = change.make(&bundle).await;
+        assert!(is_set || !was_acknowledged, "{number} is lost");
+        let again = change.commit(&bundle).await;
         assert_eq!(again.status.as_u16(), if is_set { 409 } else { 201 }, "{}", again.text);
     }
     drop(bundle);

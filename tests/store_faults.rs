@@ -1,9 +1,9 @@
 //! A store that throttles, conflicts, hangs, is slow, or loses its answers.
 
 use crate::{
-    bundle::{Answer, EMAIL, PHONE, SEND, SEND_CODE, SEND_MAIL, wrong},
-    changes::{Change, Kind, MANY, Table, whole},
-    proxy::{ANY, Fault, On, Proxy, STORE},
+    bundle::{EMAIL, PHONE, Response, SEND, SEND_CODE, SEND_MAIL, wrong_code},
+    changes::{ChangeKind, MANY, PreparedChange, TableSnapshot, complete_effect},
+    proxy::{ANY, InjectedFault, On, Proxy, STORE},
 };
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The operations of a change, each in its place: the member read, the tries counted, the change made.
 const OPERATIONS: [&str; 3] = ["GetItem", "UpdateItem", "TransactWriteItems"];
 
-const THROTTLED: Fault = Fault::Refuse("ThrottlingException");
+const THROTTLED: InjectedFault = InjectedFault::Refuse("ThrottlingException");
 
 /// Every count of tries has room for one.
 const ONE_TRY: [(&str, &str); 4] = [
@@ -24,29 +24,29 @@ const ONE_TRY: [(&str, &str); 4] = [
 ];
 
 /// The answer says that the store is busy, and when to come again.
-fn assert_busy(answer: &Answer) {
-    assert_eq!(answer.refusal(), (503, "SERVICE_BUSY"), "{}", answer.text);
-    let seconds = answer.body["retryAfter"].as_u64().unwrap();
+fn assert_busy(response: &Response) {
+    assert_eq!(response.refusal(), (503, "SERVICE_BUSY"), "{}", response.text);
+    let seconds = response.body["retryAfter"].as_u64().unwrap();
     assert!((1..=60).contains(&seconds), "{seconds}");
-    assert_eq!(answer.headers["retry-after"], seconds.to_string());
+    assert_eq!(response.headers["retry-after"], seconds.to_string());
 }
 
 #[tokio::test]
 async fn lost_response_repeats_neither_attempt_nor_change() {
     let (proxy, bundle) = Proxy::between(STORE, &[MANY, ONE_TRY].concat()).await;
-    for kind in Kind::ALL {
+    for kind in ChangeKind::ALL {
         proxy.heal();
         proxy.requests();
-        let whole = whole(kind, &bundle).await;
+        let effect = complete_effect(kind, &bundle).await;
         for n in 1.. {
-            let change = Change::of(kind, &bundle).await;
-            let before = Table::of(&bundle).await;
+            let change = PreparedChange::new(kind, &bundle).await;
+            let before = TableSnapshot::take(&bundle).await;
             proxy.requests();
-            proxy.fault(On::nth(ANY, n), Fault::DropAfter);
-            let answer = change.make(&bundle).await;
+            proxy.fault(On::nth(ANY, n), InjectedFault::DropAfter);
+            let response = change.commit(&bundle).await;
             let requests = proxy.requests();
-            assert!(answer.status.is_success(), "{kind:?} {n}: {} {requests:?}", answer.text);
-            assert_eq!(before.changed(&bundle).await, whole, "{kind:?} {n}: {requests:?}");
+            assert!(response.status.is_success(), "{kind:?} {n}: {} {requests:?}", response.text);
+            assert_eq!(before.diff(&bundle).await, effect, "{kind:?} {n}: {requests:?}");
             proxy.heal();
             if requests.len() < n {
                 break;
@@ -58,16 +58,16 @@ async fn lost_response_repeats_neither_attempt_nor_change() {
 #[tokio::test]
 async fn lost_response_at_window_start_counts_one_attempt() {
     let (proxy, bundle) = Proxy::between(STORE, &[MANY, ONE_TRY].concat()).await;
-    let change = Change::of(Kind::PayPasswordByOld, &bundle).await;
+    let change = PreparedChange::new(ChangeKind::PayPasswordByOld, &bundle).await;
     let wrong = json!({ "oldPassword": "111111", "payPasswordFirst": "408261" });
     let call = bundle.call(Method::PUT, crate::bundle::UPDATE_PAY_PASSWORD).session(&change.member.token);
     assert_eq!(call.json(&wrong).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
-    assert_eq!(change.make(&bundle).await.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+    assert_eq!(change.commit(&bundle).await.refusal(), (429, "TOO_MANY_ATTEMPTS"));
     bundle.age("failures#", 10_800).await;
     // The first finds the window over, the second begins another.
     proxy.requests();
-    proxy.fault(On::nth("UpdateItem", 2), Fault::DropAfter);
-    change.make(&bundle).await.ok();
+    proxy.fault(On::nth("UpdateItem", 2), InjectedFault::DropAfter);
+    change.commit(&bundle).await.ok();
     assert_eq!(proxy.requests().iter().filter(|request| *request == "UpdateItem").count(), 3);
 }
 
@@ -75,10 +75,10 @@ async fn lost_response_at_window_start_counts_one_attempt() {
 async fn wrong_attempt_with_lost_response_counts_once() {
     let (proxy, bundle) = Proxy::between(STORE, &[]).await;
     bundle.member().await;
-    let (verification, code) = bundle.ask_by_sms(None, PHONE).await;
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
     for (n, left) in [(1, 4), (2, 3), (3, 2)] {
-        proxy.fault(On::nth("UpdateItem", n), Fault::DropAfter);
-        let body = json!({ "verification": verification, "message": wrong(&code) });
+        proxy.fault(On::nth("UpdateItem", n), InjectedFault::DropAfter);
+        let body = json!({ "verification": verification, "message": wrong_code(&code) });
         let refused = bundle.call(Method::POST, crate::bundle::RECOVERY).json(&body).await;
         assert_eq!(
             (refused.refusal(), &refused.body["attemptsLeft"]),
@@ -94,19 +94,19 @@ async fn wrong_attempt_with_lost_response_counts_once() {
 async fn send_with_lost_store_response_sends_one_code() {
     let (proxy, bundle) = Proxy::between(STORE, &[&MANY[..], &[("SENDS_PER_HOUR", "10")]].concat()).await;
     let member = bundle.member().await;
-    proxy.fault(On::nth("TransactWriteItems", 1), Fault::DropAfter);
+    proxy.fault(On::nth("TransactWriteItems", 1), InjectedFault::DropAfter);
     bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();
     assert_eq!(bundle.stack.messages().len(), 1);
     // The question, the owner, and all that the queue keeps.
     for n in 1..=6 {
         bundle.age("sent#phone#", 120).await;
         proxy.heal();
-        proxy.fault(On::nth(ANY, n), Fault::DropAfter);
+        proxy.fault(On::nth(ANY, n), InjectedFault::DropAfter);
         let sent = bundle.stack.messages().len();
-        let asked = bundle.ask_by_sms(None, PHONE).await;
+        let requested = bundle.request_sms_code(None, PHONE).await;
         assert_eq!(bundle.stack.messages().len(), sent + 1, "{n}");
         proxy.heal();
-        bundle.grant(&asked).await;
+        bundle.grant(&requested).await;
     }
 }
 
@@ -115,22 +115,22 @@ async fn transient_throttling_and_conflicts_are_retried() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
     for code in ["ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError"] {
         for operation in OPERATIONS {
-            let change = Change::of(Kind::PasswordByMessage, &bundle).await;
-            proxy.fault(On::first(operation, 2), Fault::Refuse(code));
-            change.make(&bundle).await.ok();
+            let change = PreparedChange::new(ChangeKind::PasswordByMessage, &bundle).await;
+            proxy.fault(On::first(operation, 2), InjectedFault::Refuse(code));
+            change.commit(&bundle).await.ok();
             proxy.heal();
         }
     }
     for (operation, fault) in [
-        ("TransactWriteItems", Fault::Conflict),
-        ("TransactWriteItems", Fault::Refuse("TransactionInProgressException")),
-        ("TransactWriteItems", Fault::DropBefore),
+        ("TransactWriteItems", InjectedFault::Conflict),
+        ("TransactWriteItems", InjectedFault::Refuse("TransactionInProgressException")),
+        ("TransactWriteItems", InjectedFault::DropBefore),
         // A single write meets a transaction.
-        ("UpdateItem", Fault::Refuse("TransactionConflictException")),
+        ("UpdateItem", InjectedFault::Refuse("TransactionConflictException")),
     ] {
-        let change = Change::of(Kind::PasswordByMessage, &bundle).await;
+        let change = PreparedChange::new(ChangeKind::PasswordByMessage, &bundle).await;
         proxy.fault(On::first(operation, 2), fault);
-        change.make(&bundle).await.ok();
+        change.commit(&bundle).await.ok();
         proxy.heal();
     }
 }
@@ -139,14 +139,14 @@ async fn transient_throttling_and_conflicts_are_retried() {
 async fn permanently_refusing_store_is_busy_without_a_change() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
     let faults = OPERATIONS.map(|operation| (operation, THROTTLED));
-    for (operation, fault) in faults.into_iter().chain([("TransactWriteItems", Fault::Conflict)]) {
-        let change = Change::of(Kind::PasswordByMessage, &bundle).await;
-        let before = Table::of(&bundle).await;
+    for (operation, fault) in faults.into_iter().chain([("TransactWriteItems", InjectedFault::Conflict)]) {
+        let change = PreparedChange::new(ChangeKind::PasswordByMessage, &bundle).await;
+        let before = TableSnapshot::take(&bundle).await;
         proxy.fault(On::all(operation), fault);
-        assert_busy(&change.make(&bundle).await);
-        assert!(before.changed(&bundle).await.is_empty(), "{operation}");
+        assert_busy(&change.commit(&bundle).await);
+        assert!(before.diff(&bundle).await.is_empty(), "{operation}");
         proxy.heal();
-        change.make(&bundle).await.ok();
+        change.commit(&bundle).await.ok();
     }
     let sends = [
         (Method::GET, SEND_CODE, json!({ "phone": PHONE })),
@@ -165,72 +165,72 @@ async fn hanging_store_is_busy_without_a_change() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
     let mut changes = Vec::new();
     for operation in OPERATIONS {
-        let change = Change::of(Kind::PasswordByMessage, &bundle).await;
-        proxy.fault(On::all(operation).about(&change.member.id), Fault::HangBefore);
+        let change = PreparedChange::new(ChangeKind::PasswordByMessage, &bundle).await;
+        proxy.fault(On::all(operation).about(&change.member.id), InjectedFault::HangBefore);
         changes.push(change);
     }
-    let before = Table::of(&bundle).await;
-    let answers = join_all(changes.iter().map(|change| change.make(&bundle))).await;
-    answers.iter().for_each(assert_busy);
-    assert!(before.changed(&bundle).await.is_empty());
+    let before = TableSnapshot::take(&bundle).await;
+    let responses = join_all(changes.iter().map(|change| change.commit(&bundle))).await;
+    responses.iter().for_each(assert_busy);
+    assert!(before.diff(&bundle).await.is_empty());
     proxy.heal();
     for change in changes {
-        change.make(&bundle).await.ok();
+        change.commit(&bundle).await.ok();
     }
 }
 
 #[tokio::test]
 async fn change_without_any_confirmation_is_applied_once() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
-    let whole = whole(Kind::PasswordByMessage, &bundle).await;
-    let change = Change::of(Kind::PasswordByMessage, &bundle).await;
-    let before = Table::of(&bundle).await;
-    proxy.fault(On::all("TransactWriteItems"), Fault::DropAfter);
-    assert_busy(&change.make(&bundle).await);
+    let effect = complete_effect(ChangeKind::PasswordByMessage, &bundle).await;
+    let change = PreparedChange::new(ChangeKind::PasswordByMessage, &bundle).await;
+    let before = TableSnapshot::take(&bundle).await;
+    proxy.fault(On::all("TransactWriteItems"), InjectedFault::DropAfter);
+    assert_busy(&change.commit(&bundle).await);
     proxy.heal();
-    assert_eq!(before.changed(&bundle).await, whole);
-    assert_eq!(change.make(&bundle).await.refusal(), (401, "INVALID_TOKEN"));
+    assert_eq!(before.diff(&bundle).await, effect);
+    assert_eq!(change.commit(&bundle).await.refusal(), (401, "INVALID_TOKEN"));
 }
 
 /// Just below the time after which a request is tried again.
-const SLOW: Fault = Fault::Delay(Duration::from_millis(1_900));
+const SLOW: InjectedFault = InjectedFault::Delay(Duration::from_millis(1_900));
 
 #[tokio::test]
 async fn slow_store_is_awaited_within_the_function_timeout() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
-    let slow = Change::of(Kind::PasswordByMessage, &bundle).await;
-    let slow_and_busy = Change::of(Kind::PhoneReplaced, &bundle).await;
+    let slow = PreparedChange::new(ChangeKind::PasswordByMessage, &bundle).await;
+    let slow_and_busy = PreparedChange::new(ChangeKind::PhoneReplaced, &bundle).await;
     proxy.fault(On::all(ANY), SLOW);
-    proxy.fault(On::all("TransactWriteItems").about(&slow_and_busy.member.id), Fault::Conflict);
-    let (changed, busy) = tokio::join!(slow.make(&bundle), slow_and_busy.make(&bundle));
+    proxy.fault(On::all("TransactWriteItems").about(&slow_and_busy.member.id), InjectedFault::Conflict);
+    let (changed, busy) = tokio::join!(slow.commit(&bundle), slow_and_busy.commit(&bundle));
     // On a machine that has much to do a request may take too long; the answer says so then.
     if !changed.status.is_success() {
         assert_busy(&changed);
     }
     assert_busy(&busy);
     proxy.heal();
-    assert_eq!(bundle.shown(&slow_and_busy.member).await["audit"], json!([]));
-    slow_and_busy.make(&bundle).await.ok();
+    assert_eq!(bundle.inspect(&slow_and_busy.member).await["audit"], json!([]));
+    slow_and_busy.commit(&bundle).await.ok();
 }
 
 #[tokio::test]
 async fn proof_that_expires_during_a_retry_is_refused() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
     for (kind, proof, symbol) in [
-        (Kind::PasswordByMessage, "code#", "{CODE}_NOT_VALID"),
-        (Kind::PasswordByGrant, "grant#", "{VERIFICATION}_NOT_VALID"),
+        (ChangeKind::PasswordByMessage, "code#", "{CODE}_NOT_VALID"),
+        (ChangeKind::PasswordByGrant, "grant#", "{VERIFICATION}_NOT_VALID"),
     ] {
-        let change = Change::of(kind, &bundle).await;
-        let before = Table::of(&bundle).await;
+        let change = PreparedChange::new(kind, &bundle).await;
+        let before = TableSnapshot::take(&bundle).await;
         // It is found good, ends, and is to be spent by the request that is sent again.
-        proxy.fault(On::nth("TransactWriteItems", 1), Fault::HangBefore);
+        proxy.fault(On::nth("TransactWriteItems", 1), InjectedFault::HangBefore);
         let age = async {
-            proxy.held().await;
+            proxy.wait_for_hang().await;
             bundle.age(proof, 600).await;
         };
-        let (refused, ()) = tokio::join!(change.make(&bundle), age);
+        let (refused, ()) = tokio::join!(change.commit(&bundle), age);
         assert_eq!(refused.refusal(), (400, symbol));
-        assert!(before.changed(&bundle).await.iter().all(|line| line.starts_with(&proof[..4])), "{kind:?}");
+        assert!(before.diff(&bundle).await.iter().all(|line| line.starts_with(&proof[..4])), "{kind:?}");
         proxy.heal();
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     bundle::{
-        Answer, BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, Member, NEW_PASSWORD, NEW_PIN,
-        OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, SEND, SEND_MAIL,
+        BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD,
+        OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, Response, SEND, SEND_MAIL,
         SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
     },
     proxy::{Proxy, STORE},
@@ -31,12 +31,12 @@ async fn counted() -> (Proxy, Bundle, Member) {
 }
 
 /// The requests since the last call of this, whoever made them.
-async fn made(proxy: &Proxy, bundle: &Bundle) -> Vec<String> {
+async fn take_requests(proxy: &Proxy, bundle: &Bundle) -> Vec<String> {
     bundle.settled().await;
     proxy.requests()
 }
 
-async fn put(bundle: &Bundle, path: &str, member: &Member, body: &Value) -> Answer {
+async fn put(bundle: &Bundle, path: &str, member: &Member, body: &Value) -> Response {
     bundle.call(Method::PUT, path).session(&member.token).json(body).await.ok()
 }
 
@@ -44,17 +44,17 @@ async fn put(bundle: &Bundle, path: &str, member: &Member, body: &Value) -> Answ
 async fn password_endpoints_make_the_documented_store_requests() {
     let (proxy, bundle, member) = counted().await;
 
-    let (phone_info, code) = bundle.ask(&member).await;
-    assert_eq!(made(&proxy, &bundle).await, SENT);
+    let (phone_info, code) = bundle.request_change_code(&member).await;
+    assert_eq!(take_requests(&proxy, &bundle).await, SENT);
 
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     let changed = bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token).json(&body).await.ok();
-    assert_eq!(made(&proxy, &bundle).await, CHANGED_BY_CODE);
+    assert_eq!(take_requests(&proxy, &bundle).await, CHANGED_BY_CODE);
 
     let renewed = Member { token: changed.token().to_owned(), ..member };
     let body = json!({ "oldPassword": NEW_PASSWORD, "newPasswordFirst": OLD_PASSWORD });
     put(&bundle, CHANGE, &renewed, &body).await;
-    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "UpdateItem", "TransactWriteItems"]);
+    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "UpdateItem", "TransactWriteItems"]);
 
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
     let renewed = bundle.logged_in(&renewed, 0).await;
@@ -62,11 +62,11 @@ async fn password_endpoints_make_the_documented_store_requests() {
     for requests in [vec!["PutItem", "GetItem", "UpdateItem", "TransactWriteItems"], vec!["PutItem"]] {
         let call = bundle.call(Method::PUT, CHANGE).header("Idempotency-Key", "once");
         call.session(&renewed.token).json(&body).await.ok();
-        assert_eq!(made(&proxy, &bundle).await, requests);
+        assert_eq!(take_requests(&proxy, &bundle).await, requests);
     }
 
     bundle.call(Method::POST, SEND).send().await;
-    assert_eq!(made(&proxy, &bundle).await, [""; 0], "a call without a session costs nothing");
+    assert_eq!(take_requests(&proxy, &bundle).await, [""; 0], "a call without a session costs nothing");
 }
 
 #[tokio::test]
@@ -75,64 +75,70 @@ async fn phone_and_pin_endpoints_make_documented_store_requests() {
     let newcomer = bundle.member_with(json!({})).await;
     proxy.requests();
 
-    let (_, code) = bundle.ask_by_sms(Some(&newcomer), OTHER_PHONE).await;
-    assert_eq!(made(&proxy, &bundle).await, SENT);
+    let (_, code) = bundle.request_sms_code(Some(&newcomer), OTHER_PHONE).await;
+    assert_eq!(take_requests(&proxy, &bundle).await, SENT);
 
     put(&bundle, BIND_PHONE, &newcomer, &json!({ "message": code, "phone": OTHER_PHONE })).await;
-    assert_eq!(made(&proxy, &bundle).await, CHANGED_BY_CODE);
+    assert_eq!(take_requests(&proxy, &bundle).await, CHANGED_BY_CODE);
 
     put(&bundle, SET_PAY_PASSWORD, &member, &json!({ "payPasswordFirst": PIN })).await;
-    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "TransactWriteItems"]);
+    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "TransactWriteItems"]);
 
     put(&bundle, UPDATE_PAY_PASSWORD, &member, &json!({ "oldPassword": PIN, "payPasswordFirst": NEW_PIN }))
         .await;
-    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "UpdateItem", "TransactWriteItems"]);
+    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "UpdateItem", "TransactWriteItems"]);
 
-    let (_, code) = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
     proxy.requests();
     put(&bundle, RESET_PAY_PASSWORD, &member, &json!({ "phone": PHONE, "message": code })).await;
-    assert_eq!(made(&proxy, &bundle).await, CHANGED_BY_CODE);
+    assert_eq!(take_requests(&proxy, &bundle).await, CHANGED_BY_CODE);
 
     bundle.age("sent#phone#", 120).await;
-    let asked = bundle.ask_by_sms(Some(&member), PHONE).await;
+    let requested = bundle.request_sms_code(Some(&member), PHONE).await;
     proxy.requests();
-    let grant = bundle.grant(&asked).await;
-    assert_eq!(made(&proxy, &bundle).await, EXCHANGED);
+    let grant = bundle.grant(&requested).await;
+    assert_eq!(take_requests(&proxy, &bundle).await, EXCHANGED);
     put(&bundle, RESET_PAY_PASSWORD, &member, &json!({ "phone": PHONE, "verification": grant })).await;
-    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "GetItem", "TransactWriteItems"]);
+    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "GetItem", "TransactWriteItems"]);
 }
 
 #[tokio::test]
 async fn recovery_and_email_endpoints_make_documented_store_requests() {
     let (proxy, bundle, member) = counted().await;
 
-    let asked = bundle.ask_by_sms(None, PHONE).await;
+    let requested = bundle.request_sms_code(None, PHONE).await;
     let (asks, delivers) = (["GetItem", "TransactWriteItems"], ["GetItem", "UpdateItem", "UpdateItem"]);
-    assert_eq!(made(&proxy, &bundle).await, [&asks[..], &delivers].concat());
-    let grant = bundle.grant(&asked).await;
-    assert_eq!(made(&proxy, &bundle).await, EXCHANGED);
+    assert_eq!(take_requests(&proxy, &bundle).await, [&asks[..], &delivers].concat());
+    let grant = bundle.grant(&requested).await;
+    assert_eq!(take_requests(&proxy, &bundle).await, EXCHANGED);
     let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
-    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "GetItem", "TransactWriteItems"]);
+    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "GetItem", "TransactWriteItems"]);
 
-    let asked = bundle.ask_by_mail(None, EMAIL).await;
-    assert_eq!(made(&proxy, &bundle).await, ["TransactWriteItems", "GetItem", "UpdateItem"]);
-    bundle.grant_by_mail(&asked).await;
-    assert_eq!(made(&proxy, &bundle).await, ["UpdateItem", "UpdateItem", "TransactWriteItems"]);
+    let requested = bundle.request_email_code(None, EMAIL).await;
+    assert_eq!(take_requests(&proxy, &bundle).await, ["TransactWriteItems", "GetItem", "UpdateItem"]);
+    bundle.grant_by_mail(&requested).await;
+    assert_eq!(take_requests(&proxy, &bundle).await, ["UpdateItem", "UpdateItem", "TransactWriteItems"]);
 
     let member = bundle.logged_in(&member, 0).await;
     proxy.requests();
-    let (verification, code) = bundle.ask_by_mail(Some(&member), OTHER_EMAIL).await;
-    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "TransactWriteItems"]);
+    let (verification, code) = bundle.request_email_code(Some(&member), OTHER_EMAIL).await;
+    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "TransactWriteItems"]);
     let query = [("verification", verification.as_str()), ("code", &code)];
     bundle.call(Method::GET, VERIFY_MAIL).query(&query).send().await.ok();
-    assert_eq!(made(&proxy, &bundle).await, [""; 0], "the page costs nothing");
+    assert_eq!(take_requests(&proxy, &bundle).await, [""; 0], "the page costs nothing");
     bundle.call(Method::POST, VERIFY_MAIL).query(&query).send().await.ok();
-    assert_eq!(made(&proxy, &bundle).await, ["UpdateItem", "UpdateItem", "GetItem", "TransactWriteItems"]);
+    assert_eq!(
+        take_requests(&proxy, &bundle).await,
+        ["UpdateItem", "UpdateItem", "GetItem", "TransactWriteItems"]
+    );
 
     let body = json!({ "email": EMAIL, "password": NEW_PASSWORD });
     bundle.age("sent#email#", 120).await;
     proxy.requests();
     bundle.call(Method::POST, SEND_MAIL).session(&member.token).json(&body).await.ok();
-    assert_eq!(made(&proxy, &bundle).await, ["GetItem", "UpdateItem", "DeleteItem", "TransactWriteItems"]);
+    assert_eq!(
+        take_requests(&proxy, &bundle).await,
+        ["GetItem", "UpdateItem", "DeleteItem", "TransactWriteItems"]
+    );
 }
