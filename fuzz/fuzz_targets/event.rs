@@ -2,5 +2,5 @@
 
 use std::panic;
 
-// libFuzzer's own hook ends the process at every panic, and `serve` catches some.
+// libFuzzer's panic hook aborts the process at every panic, but `serve` catches some of them.
 libfuzzer_sys::fuzz_target!(init: panic::set_hook(Box::new(|_| ())), |input: &[u8]| fuzz::event(input));

@@ -1,4 +1,4 @@
-//! What holds of any input, a function a fuzz target. `tests/fuzz.rs` replays the corpora through them.
+//! The fuzz targets: each function asserts what holds for every input. `tests/fuzz.rs` replays their corpora.
 
 use serde_json::{Map, Value, json, value::RawValue};
 use shared::{
@@ -18,14 +18,14 @@ use std::{
 use template::Template;
 use tokio::runtime::{Builder, Runtime};
 
-/// Holds true of an input, or panics.
+/// Panics if an input violates the target's invariants.
 type Target = fn(&[u8]);
 
-/// Every target by its name, which its corpus has too.
+/// Every target with its name, which is also the folder of its corpus.
 pub const TARGETS: [(&str, Target); 5] =
     [("body", body), ("event", event), ("phone", phone), ("template", template), ("token", token)];
 
-/// The settings of a deployment that sends to the whole world, with a store that nobody answers for.
+/// The settings of a deployment that allows every calling code, with a store that is unreachable.
 static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
     let codes: Vec<_> = (1..=999).map(|code| code.to_string()).collect();
     let settings = BTreeMap::from([
@@ -48,9 +48,9 @@ fn text(input: &[u8]) -> Option<&str> {
     std::str::from_utf8(input).ok()
 }
 
-/// A token opens for one purpose, and only as it was signed, to the letter. One for any phone or address opens.
+/// A token opens for one purpose, and only if it equals the signed text. A token for any phone or email address opens.
 pub fn token(input: &[u8]) {
-    /// The same keys, each of them the current one.
+    /// The same two keys, with either of them as the current one.
     static KEYS: LazyLock<[Keys; 2]> =
         LazyLock::new(|| ["new", "old"].map(|current| Keys::parse(&secret(current)).unwrap()));
     const PURPOSES: [Purpose; 6] = [
@@ -84,8 +84,8 @@ pub fn token(input: &[u8]) {
     }
 }
 
-/// No parameter is blank, a JSON text is itself, and what is kept is kept again as JSON and as a form.
-/// The input is a content type, a query, and a body, a line each.
+/// No parameter is blank, a JSON string is read unchanged, and the parameters survive a round trip as JSON and as a
+/// form. The input is a content type, a query, and a body, each on its own line.
 pub fn body(input: &[u8]) {
     let mut lines = input.splitn(3, |&byte| byte == b'\n');
     let [content_type, query, body] = [(); 3].map(|()| lines.next().unwrap_or_default());
@@ -103,22 +103,22 @@ pub fn body(input: &[u8]) {
     let in_form = form_urlencoded::parse(trimmed.as_bytes()).map(|(name, _)| name.into_owned());
     let in_query = query.iter().map(|(name, _)| name.clone().into_owned());
     let names: BTreeSet<_> = fields.keys().cloned().chain(in_form).chain(in_query).collect();
-    let kept: BTreeMap<_, _> = names.iter().filter_map(|name| Some((name, parameters.get(name)?))).collect();
-    assert!(kept.values().all(|value| !value.trim().is_empty()), "{kept:?}");
+    let read: BTreeMap<_, _> = names.iter().filter_map(|name| Some((name, parameters.get(name)?))).collect();
+    assert!(read.values().all(|value| !value.trim().is_empty()), "{read:?}");
 
-    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(&kept).finish();
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(&read).finish();
     for (content_type, body) in
-        [("application/json", json!(kept).to_string()), ("application/x-www-form-urlencoded", form)]
+        [("application/json", json!(read).to_string()), ("application/x-www-form-urlencoded", form)]
     {
         match Parameters::read([], Some(content_type), body.as_bytes()) {
-            Ok(again) => assert!(kept.iter().all(|(name, value)| again.get(name) == Some(value)), "{body}"),
-            // Escapes take room.
+            Ok(again) => assert!(read.iter().all(|(name, value)| again.get(name) == Some(value)), "{body}"),
+            // Escapes can enlarge the body beyond its limit.
             Err(error) => assert!(matches!(error, Error::BodyTooLarge), "{error} {body}"),
         }
     }
 }
 
-/// A phone is an E.164 number and an address an address, each itself again when it is read again.
+/// A parsed phone is an E.164 number, a parsed email address is valid, and each parses to itself again.
 pub fn phone(input: &[u8]) {
     let Some(typed) = text(input) else { return };
     if let Ok(phone) = SETTINGS.phones.parse(typed) {
@@ -136,9 +136,9 @@ pub fn phone(input: &[u8]) {
     }
 }
 
-/// An event gets an answer that a gateway takes, and none fails the function.
+/// Every event gets a response that a gateway accepts, and none fails the function.
 pub fn event(input: &[u8]) {
-    static STAGE: LazyLock<(Runtime, App)> = LazyLock::new(|| {
+    static APP: LazyLock<(Runtime, App)> = LazyLock::new(|| {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let app = runtime.block_on(App::start(SETTINGS.clone())).unwrap();
         (runtime, app)
@@ -146,41 +146,43 @@ pub fn event(input: &[u8]) {
     let Some(event) = text(input).and_then(|text| RawValue::from_string(text.to_owned()).ok()) else {
         return;
     };
-    let (runtime, app) = &*STAGE;
+    let (runtime, app) = &*APP;
     let as_user = runtime.block_on(lambda::respond(app, echo, event.clone(), REQUEST_ID));
     let as_page = runtime.block_on(lambda::respond(app, echo_page, event.clone(), REQUEST_ID));
-    for answer in [as_user, as_page] {
-        if answer.get("warm").is_some() {
+    for response in [as_user, as_page] {
+        if response.get("warm").is_some() {
             let event: Value = serde_json::from_str(event.get()).unwrap();
-            assert!(event["requestContext"].is_null(), "{answer}");
+            assert!(event["requestContext"].is_null(), "{response}");
         } else {
-            assert_taken(&answer);
+            assert_accepted(&response);
         }
     }
 }
 
 const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
 
-/// What a gateway asks of an answer, and what the contract asks of every answer.
-fn assert_taken(answer: &Value) {
-    // 503 where the store is asked, since the request says which it is.
-    assert!(matches!(answer["statusCode"].as_u64(), Some(200 | 400 | 413 | 503)), "{answer}");
-    assert_ne!(answer["isBase64Encoded"], true);
-    let one =
+/// Asserts that a gateway accepts the response, and that it fulfils the contract of every response.
+fn assert_accepted(response: &Value) {
+    // 503 if the request has an idempotency key, because its claim needs the store.
+    assert!(matches!(response["statusCode"].as_u64(), Some(200 | 400 | 413 | 503)), "{response}");
+    assert_ne!(response["isBase64Encoded"], true);
+    let has_single_values =
         |headers: &Value| headers.as_object().is_none_or(|headers| headers.values().all(Value::is_string));
-    assert!(one(&answer["headers"]), "{answer}");
+    assert!(has_single_values(&response["headers"]), "{response}");
     let header = |name: &str| {
-        let one = answer["headers"][name].as_str();
-        one.or_else(|| answer["multiValueHeaders"][name][0].as_str()).unwrap_or_else(|| panic!("{answer}"))
+        let single = response["headers"][name].as_str();
+        single
+            .or_else(|| response["multiValueHeaders"][name][0].as_str())
+            .unwrap_or_else(|| panic!("{response}"))
     };
     assert_eq!((header("cache-control"), header("x-request-id")), ("no-store", REQUEST_ID));
-    let body = answer["body"].as_str().unwrap();
+    let body = response["body"].as_str().unwrap();
     match header("content-type") {
         "application/json; charset=utf-8" => {
             assert!(serde_json::from_str::<Map<String, Value>>(body).unwrap().contains_key("code"), "{body}");
         }
         content_type => {
-            assert!(content_type.starts_with("text/html") && body.contains("</html>"), "{answer}");
+            assert!(content_type.starts_with("text/html") && body.contains("</html>"), "{response}");
         }
     }
 }
@@ -198,7 +200,7 @@ async fn echo_page(_: &'static App, request: Request) -> Result<Reply<PageApi>, 
     Ok(Reply::ok().with_page(page))
 }
 
-/// A template is one that can be served, or is refused in one line.
+/// A parsed template has functions to serve. Any other template is refused with an error of one line.
 pub fn template(input: &[u8]) {
     let Some(text) = text(input) else { return };
     match Template::parse(text) {
