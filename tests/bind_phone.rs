@@ -1,4 +1,4 @@
-//! 发送验证码, 绑定手机确认: a phone is bound by the code that was sent to it.
+//! 发送验证码, 绑定手机确认: a member binds a phone with the code that was sent to it.
 
 use crate::bundle::{
     BIND_PHONE, Bundle, CHANGE, EMAIL, Member, OLD_PASSWORD, OTHER_PHONE, PHONE, Response, SEND, SEND_CODE,
@@ -14,7 +14,7 @@ async fn bind(bundle: &Bundle, member: &Member, body: &Value) -> Response {
     bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(body).await
 }
 
-/// Asks for a code to that phone and binds it.
+/// Requests a code to this phone and binds it.
 async fn request_and_bind(bundle: &Bundle, member: &Member, phone: &str) -> Response {
     let (_, code) = bundle.request_sms_code(Some(member), phone).await;
     bind(bundle, member, &json!({ "message": code, "phone": phone })).await.ok()
@@ -60,7 +60,7 @@ async fn replaced_phone_becomes_free_for_other_members() {
     let other = without_phone(&bundle).await;
     request_and_bind(&bundle, &other, PHONE).await;
     assert_eq!(bundle.owner("phone#+8613627140483").await, Some(other.id));
-    // What the member has elsewhere stays theirs.
+    // The member still owns the email address.
     assert_eq!(bundle.owner("email#li@example.com").await, Some(member.id));
 }
 
@@ -185,7 +185,7 @@ async fn resend_cooldown_covers_every_caller_and_purpose() {
         assert_eq!(refused.headers["retry-after"], seconds.to_string());
     }
     bundle.settled().await;
-    assert_eq!(bundle.stack.messages().len(), 1, "a refused send costs no message");
+    assert_eq!(bundle.stack.messages().len(), 1, "a refused send must not send a message");
     bundle.age("sent#phone#", 120).await;
     bundle.request_sms_code(Some(&member), PHONE).await;
 }
@@ -298,7 +298,7 @@ async fn old_login_replaces_a_phone_only_with_password() {
     let member = bundle.member().await;
     let old = bundle.logged_in(&member, 901).await;
     let (_, code) = bundle.request_sms_code(Some(&old), NEW_PHONE).await;
-    // As often as a code takes tries, and more: it is not tried at all.
+    // More requests than a code allows attempts: without reauthentication none counts as an attempt.
     for message in [wrong_code(&code), wrong_code(&code), wrong_code(&code), &code, &code, &code] {
         let refused = bind(&bundle, &old, &json!({ "message": message, "phone": NEW_PHONE })).await;
         assert_eq!(refused.refusal(), (403, "REAUTHENTICATION_REQUIRED"));
@@ -375,12 +375,12 @@ async fn only_a_correct_code_reveals_phone_in_use() {
     assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
     assert_eq!(bind(&bundle, &member, &body(&code)).await.refusal(), (409, "PHONE_IN_USE"));
     assert_eq!(bundle.owner("phone#+8613800138000").await.as_ref(), Some(&other.id));
-    // Of what is made in one transaction nothing was made.
+    // The transaction wrote nothing.
     let stored = bundle.inspect(&member).await;
     assert_eq!((&stored["phone"], &stored["audit"]), (&json!("+8613627140483"), &json!([])));
     assert_eq!(bundle.notices_to(EMAIL).await, []);
 
-    // As soon as the other member gives the phone up, the same code binds it.
+    // The same code binds the phone once the other member has replaced it.
     request_and_bind(&bundle, &other, NEW_PHONE).await;
     bind(&bundle, &member, &body(&code)).await.ok();
     assert_eq!(bundle.owner("phone#+8613800138000").await, Some(member.id));
@@ -394,7 +394,7 @@ async fn concurrent_claims_bind_a_phone_once() {
     bundle.request_sms_code(Some(&other), NEW_PHONE).await;
     bundle.age("sent#phone#", 120).await;
     let (_, code) = bundle.request_sms_code(Some(&member), NEW_PHONE).await;
-    // Two members bind it, and the login service creates a third who has it.
+    // Two members bind it while the login service creates a third member with it.
     let responses = bundle
         .concurrently("bind-phone", 40, async |number| match number % 4 {
             0 => {

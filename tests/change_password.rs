@@ -1,4 +1,4 @@
-//! 用户修改密码: the login password changed by the old one.
+//! 用户修改密码: a member changes the login password with the old one.
 
 use crate::bundle::{Bundle, CHANGE, Member, NEW_PASSWORD, OLD_PASSWORD};
 use reqwest::Method;

@@ -1,11 +1,11 @@
-//! The first document: the login password changed by SMS, while logged in.
+//! The first document: a member with a session changes the login password by SMS.
 
 use crate::bundle::{Bundle, CHANGE_BY_MESSAGE, Member, NEW_PASSWORD, OLD_PASSWORD, PHONE, SEND, wrong_code};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The `phoneInfo` of the document's example, signed with its fixed suffix.
-const DOCUMENTS_PHONE_INFO: &str = "T0RZLi5xenktc3AtdG9rZW5ANmNzOTJkLXRva2VuLk1UTTJNamN4TkRBME9ETS4ucXp5LXNwLXRva2VuQDZjczkyZC10b2tlbi5NakEuLnF6eS1zcC10b2tlbkA2Y3M5MmQtdG9rZW4uN2JjYWZkYjA1ZGEzNzM0ZTAxYWMzODVkNjFlYzRjMWE.";
+const DOCUMENTED_PHONE_INFO: &str = "T0RZLi5xenktc3AtdG9rZW5ANmNzOTJkLXRva2VuLk1UTTJNamN4TkRBME9ETS4ucXp5LXNwLXRva2VuQDZjczkyZC10b2tlbi5NakEuLnF6eS1zcC10b2tlbkA2Y3M5MmQtdG9rZW4uN2JjYWZkYjA1ZGEzNzM0ZTAxYWMzODVkNjFlYzRjMWE.";
 
 async fn change(bundle: &Bundle, member: &Member, body: &Value) -> crate::bundle::Response {
     bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token).json(body).await
@@ -23,7 +23,7 @@ async fn documented_example_works_as_printed() {
     assert_eq!(body["success"], true);
     assert_eq!((body["expiresIn"].as_u64(), body["resendIn"].as_u64()), (Some(300), Some(120)));
     let phone_info = body["result"].as_str().unwrap();
-    // As far as the flag, the token is the document's own sample.
+    // Up to the flag, the token equals the document's sample.
     assert!(phone_info.starts_with("T0RZLi5xenktc3AtdG9rZW5ANmNzOTJkLXRva2VuLk1UTTJNamN4TkRBME9ETS4ucXp5LXNwLXRva2VuQDZjczkyZC10b2tlbi5NekEuLnF6eS1zcC10b2tlbkA2Y3M5MmQtdG9rZW4u"));
 
     let sms = &bundle.stack.messages()[0];
@@ -71,7 +71,7 @@ async fn session_is_accepted_in_headers_and_body() {
     assert_eq!(call().header("token", &member.token).send().await.refusal(), expected);
     assert_eq!(call().json(&json!({ "token": member.token })).await.refusal(), expected);
     assert_eq!(call().form(&[("token", &member.token)]).await.refusal(), expected);
-    // The first that is there counts, good or not.
+    // The first one present counts, valid or not.
     let bad_first = call().session("a.b.c").header("token", &member.token).send().await;
     assert_eq!(bad_first.refusal(), (401, "INVALID_TOKEN"));
 }
@@ -90,7 +90,7 @@ async fn checks_run_in_the_documented_order() {
         (json!({ "newPassword": "123456", "phoneInfo": "forged" }), "{CODE}_REQUIRED"),
         (json!({ "newPassword": "123456", "phoneInfo": "forged", "code": wrong }), "{PHONE_INFO}_NOT_VALID"),
         (
-            json!({ "newPassword": "123456", "phoneInfo": DOCUMENTS_PHONE_INFO, "code": wrong }),
+            json!({ "newPassword": "123456", "phoneInfo": DOCUMENTED_PHONE_INFO, "code": wrong }),
             "{PHONE_INFO}_NOT_VALID",
         ),
         (json!({ "newPassword": "123456", "phoneInfo": others, "code": wrong }), "{NEW_PASSWORD}_NOT_VALID"),
@@ -163,7 +163,7 @@ async fn wrong_codes_count_down_to_the_attempt_limit() {
     let refused = change(&bundle, &member, &body(&code)).await;
     assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
     let seconds = refused.body["retryAfter"].as_u64().unwrap();
-    assert!((1..=120).contains(&seconds), "until another code may be asked for: {seconds}");
+    assert!((1..=120).contains(&seconds), "expected the rest of the resend cooldown: {seconds}");
     assert_eq!(refused.headers["retry-after"], seconds.to_string());
     assert!(bundle.has_password(&member, OLD_PASSWORD).await);
 }
@@ -178,7 +178,7 @@ async fn resend_waits_120_seconds_and_replaces_the_code() {
     let seconds = refused.body["retryAfter"].as_u64().unwrap();
     assert!((110..=120).contains(&seconds), "{seconds}");
     assert_eq!(refused.headers["retry-after"], seconds.to_string());
-    assert_eq!(bundle.stack.messages().len(), 1, "a refused send costs no message");
+    assert_eq!(bundle.stack.messages().len(), 1, "a refused send must not send a message");
 
     bundle.age("sent#phone#", 120).await;
     let (_, second) = bundle.request_change_code(&member).await;
@@ -282,7 +282,7 @@ async fn concurrent_sends_send_one_code() {
 async fn daily_failures_count_across_codes_but_not_successes() {
     let bundle = Bundle::with(&[("FAILURES_PER_DAY", "3"), ("SENDS_PER_HOUR", "10")]).await;
     let mut member = bundle.member().await;
-    // Right tries, whose count is given back.
+    // Correct codes, whose count is returned.
     for round in 0..4 {
         let (phone_info, code) = bundle.request_change_code(&member).await;
         let body =
