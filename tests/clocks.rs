@@ -1,4 +1,4 @@
-//! Clocks that are five minutes apart, and items that have ended and were not swept.
+//! Clocks that differ by five minutes, and expired items that DynamoDB has not deleted yet.
 
 use crate::{
     bundle::{
@@ -12,7 +12,7 @@ use serde_json::json;
 
 const FIVE_MINUTES: i64 = 300;
 
-/// Seconds that a refusal asks to wait for.
+/// Asserts the refusal and returns its `retryAfter` in seconds.
 fn retry_after(refused: &Response, expected: (u16, &str)) -> i64 {
     assert_eq!(refused.refusal(), expected);
     refused.body["retryAfter"].as_i64().unwrap()

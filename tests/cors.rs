@@ -1,4 +1,4 @@
-//! A page of another origin calls from a browser.
+//! CORS: calls by a page of another origin in a browser.
 
 use crate::{
     bundle::{
@@ -15,12 +15,12 @@ use template::Template;
 const ORIGIN: &str = "https://app.example.com";
 const SETTINGS: [(&str, &str); 1] = [("CORS_ORIGIN", ORIGIN)];
 
-/// A list that a header holds, as a browser reads it.
+/// Returns the items of a list in a header, as a browser reads them.
 fn header_list(headers: &HeaderMap, name: &str) -> BTreeSet<String> {
     headers[name].to_str().unwrap().split(',').map(|item| item.trim().to_ascii_lowercase()).collect()
 }
 
-/// Whether a page of the origin may read the answer, and what it needs of its headers.
+/// Asserts that a page of the allowed origin may read the response and the headers that it needs.
 fn assert_readable(response: &Response) {
     let headers = &response.headers;
     assert_eq!(headers["access-control-allow-origin"], ORIGIN, "{response:?}");
@@ -42,7 +42,7 @@ async fn preflight(bundle: &Bundle, path: &str, method: &str) -> Response {
     call.header("Access-Control-Request-Headers", "authorization,idempotency-key").send().await
 }
 
-/// The methods of every path of the template.
+/// Returns the methods of each path in the template.
 fn routes() -> BTreeMap<String, BTreeSet<String>> {
     let mut routes = BTreeMap::<_, BTreeSet<_>>::new();
     let template = Template::load(&root().join("template.yaml")).unwrap();
@@ -88,7 +88,7 @@ async fn allowed_origin_reads_successes_refusals_and_failures() {
 #[tokio::test]
 async fn response_to_an_invalid_event_is_readable() {
     let bundle = Bundle::with(&SETTINGS).await;
-    let response = bundle.invoke("send-mail", &json!({ "no": "request" })).await.body;
+    let response = bundle.invoke("send-mail", &json!({ "not": "a request" })).await.body;
     assert_eq!(response["statusCode"], 400);
     assert_eq!(response["headers"]["access-control-allow-origin"], ORIGIN);
     assert_eq!(response["headers"]["access-control-allow-credentials"], "true");

@@ -1,4 +1,4 @@
-//! Events: every kind of gateway, pings, and whatever else reaches a function.
+//! Events: those of every kind of gateway, pings, and malformed ones.
 
 use crate::{
     bundle::{Bundle, EMAIL, Member, NEW_PASSWORD, OLD_PASSWORD, PHONE, Response, root},
@@ -7,7 +7,7 @@ use crate::{
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
 
-/// Each with the status of its success and of its refusal.
+/// Returns each function with the statuses of its success and of its refusal.
 fn functions() -> Vec<(String, u16, u16)> {
     let functions = Endpoints::load().functions.into_iter();
     let of_member = |caller: Option<String>| caller.as_deref() == Some("member");
@@ -19,7 +19,7 @@ fn functions() -> Vec<(String, u16, u16)> {
         .collect()
 }
 
-/// `events/<function>/<case>.json`
+/// Returns the text of `events/<function>/<case>.json`.
 fn event(function: &str, case: &str) -> String {
     fs::read_to_string(root().join("events").join(function).join(format!("{case}.json"))).unwrap()
 }
@@ -29,7 +29,7 @@ async fn invoke(bundle: &Bundle, function: &str, case: &str) -> Response {
     bundle.invoke(function, &serde_json::from_str(&event(function, case)).unwrap()).await
 }
 
-/// The placeholders of an event, filled in for this member. A code is asked for where one is needed.
+/// Returns an event with its placeholders filled in for this member. Requests a code if the function needs one.
 async fn filled(bundle: &Bundle, member: &Member, function: &str, case: &str) -> Value {
     let (token, code) = match function {
         "change-password-by-message" => bundle.request_change_code(member).await,
@@ -55,7 +55,7 @@ fn status(response: &Response) -> &Value {
     &response.body["statusCode"]
 }
 
-/// A bundle and the member whom the events are about.
+/// Starts a bundle with the member that the events refer to.
 async fn with_member(function: &str) -> (Bundle, Member) {
     let bundle = Bundle::start().await;
     let mut member = json!({ "phone": PHONE, "password": "password-of-old" });
@@ -109,11 +109,11 @@ fn event_folders_contain_no_other_files() {
     for function in fs::read_dir(root().join("events")).unwrap() {
         found.extend(fs::read_dir(function.unwrap().path()).unwrap().map(|file| file.unwrap().path()));
     }
-    let (a_link_that_is_opened, of_the_stream) = (1, 2);
-    assert_eq!(found.len(), functions().len() * 4 + a_link_that_is_opened + of_the_stream, "{found:?}");
+    let (opened_link, stream_events) = (1, 2);
+    assert_eq!(found.len(), functions().len() * 4 + opened_link + stream_events, "{found:?}");
 }
 
-/// The refusal of a change without a session, asked for through `event`.
+/// Asserts that a change without a session, sent as this event, is refused, and returns the response.
 async fn refused_through(bundle: &Bundle, event: Value) -> Value {
     let response = bundle.invoke("change-password", &event).await;
     assert_eq!(status(&response), 401, "{}", response.text);
@@ -179,7 +179,7 @@ async fn malformed_events_do_not_crash_the_function() {
     };
     let mut no_context = request.clone();
     no_context.as_object_mut().unwrap().remove("requestContext");
-    let mut bad_base64 = with("/body", json!("%%% no base64"));
+    let mut bad_base64 = with("/body", json!("%%% not base64"));
     bad_base64["isBase64Encoded"] = json!(true);
     let mut bad_host = with("/headers/Host", json!("not a host \u{7f}/?#"));
     bad_host["multiValueHeaders"] = json!({});
@@ -229,5 +229,5 @@ async fn malformed_events_do_not_crash_the_function() {
         .await;
     assert_eq!(status(&response), 400, "{}", response.text);
     let refused = bundle.invoke("change-password", &request).await;
-    assert_eq!(status(&refused), 401, "the process goes on");
+    assert_eq!(status(&refused), 401, "the process must continue");
 }
