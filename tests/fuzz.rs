@@ -1,4 +1,4 @@
-//! The fuzz targets' corpora, replayed: seeds, what covered most, and what was found.
+//! Replays the corpora of the fuzz targets: seeds, the inputs with the best coverage, and former failures.
 
 use crate::bundle::root;
 use std::fs;
@@ -13,7 +13,7 @@ fn corpus_inputs_hold_the_invariants_of_their_target() {
             fs::read_dir(root().join("fuzz/corpus").join(name)).unwrap().map(|file| file.unwrap()).collect();
         assert!(!corpus.is_empty(), "{name} has no corpus");
         for file in corpus {
-            // Shown where it fails.
+            // The output of a failing test names the input.
             println!("{}", file.path().display());
             target(&fs::read(file.path()).unwrap());
         }

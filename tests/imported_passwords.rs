@@ -1,4 +1,4 @@
-//! Members who came along from another system: their old passwords hold, and are ours after their first right use.
+//! Imported members: the hashes of another system verify, and are upgraded at their first correct use.
 
 use crate::{
     bundle::{
@@ -11,7 +11,8 @@ use reqwest::Method;
 use serde_json::json;
 use shared::password::{HashFormat, Memory, PasswordPolicy, Salt};
 
-/// The password `the-old-password` as other systems keep it. Where they are from: `shared/src/domain/password/legacy/tests.rs`.
+/// The password `the-old-password` as other systems store it. `shared/src/domain/password/legacy/tests.rs` has the
+/// sources.
 const LOGIN: [(&str, Option<HashFormat<'_>>); 9] = [
     // Supabase Auth.
     ("$2a$04$x1mdGEW6GjhvyC81qw5urOy7c9JUUJf2y9.q3/aqTYK2N98v9iFpq", None),
@@ -28,10 +29,10 @@ const LOGIN: [(&str, Option<HashFormat<'_>>); 9] = [
         "12d5487430143e7f53d6825fd6aa1d5a:0ab0494f0d16df794e86419b4d0f7ff92b98317269f0ca9926cbd9be9405a8d24053f94c43020252e17a5d734967211ef6d0694b47c15030e33ea30c6051571e",
         Some(HashFormat::BetterAuth),
     ),
-    // WordPress, since 6.8 and before.
+    // WordPress since 6.8, and earlier.
     ("$wp$2y$04$fqZxbKTzT4gcsxi0oWZtfus6gZUPtOk/FwZnhqDaC14wrZQXUXm52", None),
     ("$P$650LmolwNrTTb7JU2FTv4OYdeclUdb1", None),
-    // A table of one's own.
+    // Custom tables.
     ("fdcf36394daaf47def0d41d181d1443c", Some(HashFormat::Md5(Salt::None))),
     (
         "de3c34d0fd8b06e56c696fc204ea295e4a550221c793c5737da15fed515a54c4",
@@ -39,24 +40,24 @@ const LOGIN: [(&str, Option<HashFormat<'_>>); 9] = [
     ),
 ];
 
-/// The pay password 739154, by bcrypt 4.0.1 for Python.
+/// The pay password 739154, hashed with bcrypt 4.0.1 for Python.
 const PAY: (&str, Option<HashFormat<'_>>) =
     ("$2a$04$rHrCPLnDS4k4IiQRo6/weeCthYMRyq.KoCww.NzKzPcwYwcuq3gUG", None);
 
-/// The pay password 739154, by Python's hashlib.
+/// The pay password 739154, hashed with Python's hashlib.
 const PLAIN_PAY: (&str, Option<HashFormat<'_>>) =
     ("221738f5e219709eb4191ccae4ecb12b", Some(HashFormat::Md5(Salt::None)));
 
-/// A member who came along: `attribute` of the item is what the import makes of that hash.
+/// Creates a member whose `attribute` is the hash as the import stores it.
 async fn imported_member(
     bundle: &Bundle,
     phone: &str,
     email: &str,
     attribute: &str,
-    (text, form): (&str, Option<HashFormat<'_>>),
+    (text, format): (&str, Option<HashFormat<'_>>),
 ) -> Member {
     let policy = PasswordPolicy { min_code_points: 8, memory_kib: 19_456, passes: 2 };
-    let hash = policy.import(&bundle.keys(), text, form, &mut Memory::default()).unwrap();
+    let hash = policy.import(&bundle.keys(), text, formatat, &mut Memory::default()).unwrap();
     let member = bundle.member_with(json!({ "phone": phone, "email": email })).await;
     let mut item = bundle.item(&format!("member#{}", member.id), "member").await;
     item[attribute] = json!({ "S": hash.as_str() });
@@ -86,9 +87,9 @@ async fn imported_password_of_each_format_verifies_and_upgrades() {
             bundle.call(Method::PUT, CHANGE).session(&member.token).json(&body).await
         };
         assert_eq!(change("another-password").await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"), "{hash:?}");
-        // What is kept is no password.
-        for at_rest in [&before, hash.0] {
-            assert_eq!(change(at_rest).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"), "{hash:?}");
+        // Neither the stored nor the original hash is accepted as the password.
+        for text in [&before, hash.0] {
+            assert_eq!(change(text).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"), "{hash:?}");
         }
         assert_eq!(stored_hash(&bundle, &member, "password").await, before, "{hash:?}");
         change(OLD_PASSWORD).await.documented(201);
