@@ -1,11 +1,11 @@
-//! A function that dies between two requests to the store leaves a change wholly made or not at all.
+//! Crashes: a function that dies between two requests to the store leaves a change complete or not made.
 
 use crate::{
     changes::{ChangeKind, MANY, PreparedChange, TableSnapshot, complete_effect},
     proxy::{ANY, InjectedFault, On, Proxy, STORE},
 };
 
-/// Kills the function at each request of such a change: before the store has it, and after the store did it.
+/// Kills the function at each request of each kind of change: before and after the store executes the request.
 async fn assert_atomic(kinds: &[ChangeKind]) {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
     for &kind in kinds {
@@ -20,7 +20,7 @@ async fn assert_atomic(kinds: &[ChangeKind]) {
                 tokio::select! {
                     response = &mut call => {
                         response.ok();
-                        assert!(n > 2, "{kind:?} takes two requests at least");
+                        assert!(n > 2, "{kind:?} makes at least two requests");
                         break;
                     }
                     () = proxy.wait_for_hang() => bundle.stack.kill(change.function).unwrap(),
@@ -36,11 +36,11 @@ async fn assert_atomic(kinds: &[ChangeKind]) {
                 let expected = if is_made { effect.clone() } else { Vec::new() };
                 assert_eq!(before.diff(&bundle).await, expected, "{at}: {requests:?}");
 
-                // Made again, it happens if it did not happen, and never twice.
+                // A repeated call makes the change if it is not made yet, and never twice.
                 let again = change.commit(&bundle).await;
                 assert_eq!(again.status.is_success(), !is_made, "{at}: {}", again.text);
                 assert!(!again.status.is_server_error(), "{at}: {}", again.text);
-                assert_eq!(before.diff(&bundle).await, effect, "{at}: made again");
+                assert_eq!(before.diff(&bundle).await, effect, "{at}: repeated");
             }
             proxy.heal();
         }

@@ -1,4 +1,4 @@
-//! Every endpoint once, in the order of one member's life.
+//! A journey that calls every endpoint once, in the order of a member's life.
 
 use crate::bundle::{
     BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, PHONE, RECOVERY, RESET_PAY_PASSWORD, Response,
@@ -7,7 +7,7 @@ use crate::bundle::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// How parameters go.
+/// The encoding in which parameters are sent.
 #[derive(Clone, Copy, Debug)]
 pub enum Encoding {
     Json,
@@ -19,14 +19,14 @@ pub struct Journey<'a> {
     bundle: &'a Bundle,
     encoding: Encoding,
     session: Option<String>,
-    /// What was sent and answered that is nobody's business.
+    /// The secrets in requests and responses.
     pub secrets: Vec<String>,
-    /// Every text that was ever kept in the table.
+    /// Every text that the table stored at any time.
     pub stored_texts: Vec<String>,
 }
 
 impl<'a> Journey<'a> {
-    /// Lives it; every call must succeed.
+    /// Makes every call and asserts that it succeeds.
     pub async fn run(bundle: &'a Bundle, encoding: Encoding) -> Self {
         let (first, second, third, fourth) =
             ("password-one", "密码 & 密码=2+2", "password %25 3", "password-four");

@@ -1,4 +1,4 @@
-//! The store's file, after its end in the midst of calls.
+//! The store's file, after the store ends during calls and starts again.
 
 use crate::{
     bundle::{Bundle, Member},
@@ -8,7 +8,8 @@ use serde_json::Value;
 use std::{env, fs};
 use tokio::task::JoinSet;
 
-/// Whether the member's pay password was set: with its audit record and its two notices, or without either.
+/// Whether the member's pay password is set. Asserts that its audit record and two notices exist if it is, and only
+/// then.
 fn is_set(items: &[Value], member: &Member) -> bool {
     let keys = ["member", "audit"].map(|kind| format!("{kind}#{}", member.id));
     let of_member: Vec<_> =
