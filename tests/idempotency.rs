@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a request that is repeated gets the same answer, and has one effect.
+//! `Idempotency-Key`: a repeated request has one effect and returns the stored response.
 
 use crate::{
     bundle::{
@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 
 const KEY: &str = "8e03978e-40d5-43dd-bc93-6894a57f9324";
 
-/// A call under that key.
+/// Returns a call with this idempotency key.
 fn keyed(bundle: &Bundle, method: Method, path: &str, key: &str) -> Call {
     bundle.call(method, path).header("Idempotency-Key", key)
 }
 
-/// The same answer but for the id of the request.
+/// Asserts that two responses are equal except for the request id.
 fn assert_same(first: &Response, second: &Response) {
     assert_eq!((first.status, &first.text), (second.status, &second.text));
     for name in ["authorization", "set-cookie", "retry-after", "content-type"] {
@@ -79,14 +79,14 @@ async fn repeated_change_applies_once_with_the_same_session() {
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
     let change = || keyed(&bundle, Method::PUT, CHANGE, KEY).session(&member.token).json(&body);
     let first = change().await.ok();
-    // The session that it is repeated with is over.
+    // The change has revoked the session of the repeated request.
     assert_same(&first, &change().await.ok());
     assert_eq!(audit_count(&bundle, &member).await, 1);
-    // The renewed one names the same member.
+    // The renewed session belongs to the same member.
     let renewed = keyed(&bundle, Method::PUT, CHANGE, KEY).session(first.token()).json(&body).await;
     assert_same(&first, &renewed);
     let ended = bundle.call(Method::PUT, CHANGE).session(&member.token).json(&body).await;
-    assert_eq!(ended.refusal(), (401, "INVALID_TOKEN"), "without the key it is another request");
+    assert_eq!(ended.refusal(), (401, "INVALID_TOKEN"), "without the key this is a new request");
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn reused_key_with_another_request_is_refused() {
         assert_eq!(call(path, &body).await.refusal(), (422, "IDEMPOTENCY_KEY_REUSED"), "{body}");
     }
     assert_eq!(audit_count(&bundle, &member).await, 1);
-    // In quotes, as a structured field has it, it is the same key.
+    // The quoted form, a structured field, is the same key.
     let quoted = format!("\"{KEY}\"");
     keyed(&bundle, Method::PUT, SET_PAY_PASSWORD, &quoted).session(&member.token).json(&first).await.ok();
 }
@@ -197,9 +197,9 @@ async fn concurrent_repeats_apply_once_and_share_the_response() {
             keyed(&bundle, Method::PUT, CHANGE, KEY).session(&member.token).json(&body).await
         })
         .await;
-    let first = responses.iter().find(|response| response.status.is_success()).expect("one has an effect");
+    let first = responses.iter().find(|response| response.status.is_success()).expect("no request succeeded");
     for response in &responses {
-        // A machine of few cores may keep one waiting for longer than it waits for another's answer.
+        // On a machine with few cores a request may give up waiting for the first one's response.
         if response.refusal() != (503, "SERVICE_BUSY") {
             assert_eq!(response.text, first.text);
         }
@@ -240,7 +240,7 @@ async fn stored_responses_are_encrypted_and_last_one_day() {
     assert_eq!(change.refusal(), (401, "INVALID_TOKEN"));
 }
 
-/// A change whose call says which it is.
+/// Returns the call of a change with an idempotency key.
 fn keyed_change(change: &PreparedChange, bundle: &Bundle) -> Call {
     change.call(bundle).header("Idempotency-Key", &change.member.id)
 }
@@ -254,7 +254,7 @@ async fn response_lost_after_its_change_is_replayed() {
         let first = keyed_change(&change, &bundle).send().await;
         proxy.heal();
         let second = keyed_change(&change, &bundle).send().await.ok();
-        // Where the transaction was sent for the last time, its own request finds out what became of it.
+        // After the last retry of the transaction, the request itself reads its outcome.
         assert_same(&first.ok(), &second);
     }
 }
@@ -273,7 +273,7 @@ async fn repeat_after_a_crash_returns_the_true_outcome() {
         assert_eq!(died.status, 502);
         proxy.heal();
         if !is_made {
-            // Nobody knows yet that it is over.
+            // The claim of the dead function has not expired yet.
             assert_eq!(keyed_change(&change, &bundle).send().await.refusal(), (503, "SERVICE_BUSY"));
             bundle.age("idempotency#", 60).await;
         }
@@ -287,7 +287,7 @@ async fn repeat_after_a_crash_returns_the_true_outcome() {
 async fn send_succeeds_even_if_its_response_is_unstored() {
     let (proxy, bundle) = Proxy::between(STORE, &[]).await;
     let member = bundle.member().await;
-    // The first keeps the code; the others are the tries to keep the answer.
+    // The first transaction stores the code. The others are the attempts to store the response.
     for n in 2..=4 {
         proxy.fault(On::nth("TransactWriteItems", n), InjectedFault::Refuse("ThrottlingException"));
     }

@@ -1,4 +1,4 @@
-//! The keys: rotated, and read from Secrets Manager.
+//! Keys: rotation, and the secret in Secrets Manager.
 
 use crate::bundle::{
     BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD, OTHER_PHONE,
@@ -20,7 +20,7 @@ use tokio::{net::TcpListener, task::spawn_blocking};
 
 const ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:keys-a1b2c3";
 
-/// A secret with these keys, each named by a letter, of which one is current.
+/// Returns a secret with these keys, each named by a letter, and the name of the current one.
 fn secret(current: &str, keys: &str) -> String {
     let keys = keys.chars().map(|id| (id.to_string(), json!(id.to_string().repeat(64))));
     let current = ("current".to_owned(), json!(current));
@@ -68,7 +68,7 @@ async fn earlier_key_verifies_until_it_is_removed() {
     let put = async |path: &str, member: &Member, body: Value| {
         bundle.call(Method::PUT, path).session(&member.token).json(&body).await
     };
-    // What was made or used since the rotation is under the new key.
+    // Everything that was created or used since the rotation is under the new key.
     bundle.grant(&to_recover).await;
     put(UPDATE_PAY_PASSWORD, &changing, json!({ "oldPassword": NEW_PIN, "payPasswordFirst": PIN }))
         .await
@@ -105,14 +105,14 @@ async fn earlier_key_verifies_until_it_is_removed() {
     assert!(bundle.has_password(&late, NEW_PASSWORD).await);
 }
 
-/// A Secrets Manager that has one answer.
+/// A Secrets Manager with one fixed response.
 struct SecretsManager {
     url: String,
     requests: Arc<AtomicUsize>,
 }
 
 impl SecretsManager {
-    /// `None`: it takes requests and is silent.
+    /// Responds to every request with this, or never if `None`.
     async fn responding_with(response: Option<(StatusCode, Value)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -181,11 +181,11 @@ async fn unreadable_secret_stops_the_function_with_the_cause() {
         function.env_clear().envs(environment);
         let start = Instant::now();
         let ended = spawn_blocking(move || function.output().unwrap()).await.unwrap();
-        // Lambda gives init 10 s.
+        // Lambda limits init to 10 s.
         assert!(start.elapsed() < Duration::from_secs(8), "{cause}: {:?}", start.elapsed());
         assert!(!ended.status.success(), "{cause}");
         let log = String::from_utf8(ended.stdout).unwrap();
-        let line: Value = serde_json::from_str(&log).unwrap_or_else(|_| panic!("not one line: {log}"));
+        let line: Value = serde_json::from_str(&log).unwrap_or_else(|_| panic!("expected one line: {log}"));
         let expected = format!("the function cannot start: KEYS_SECRET_ARN: {cause}");
         assert_eq!(line["fields"]["message"], expected);
         assert!(!log.contains("hunter2") && ended.stderr.is_empty(), "{log}");
@@ -202,7 +202,7 @@ async fn secret_is_read_once_per_process() {
     let settings = [("KEYS", ""), ("KEYS_SECRET_ARN", ARN), ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &url)];
     let bundle = Bundle::with_data(&settings, &data_file("secret"), &keys).await;
     let member = bundle.member().await;
-    // The stack has its own.
+    // The stack reads the secret once itself.
     assert_eq!(requests.swap(0, Relaxed), 1);
     for _ in 0..3 {
         let call = bundle.call(Method::PUT, CHANGE).session(&member.token);
