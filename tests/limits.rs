@@ -1,4 +1,4 @@
-//! No bill explodes: how often codes are sent, and how long whoever is refused has to wait.
+//! Rate limits on sends, and the time that a refused client has to wait.
 
 use crate::{
     bundle::{
@@ -15,7 +15,7 @@ fn send_code(bundle: &Bundle, phone: &str) -> Call {
     bundle.call(Method::GET, SEND_CODE).query(&[("phone", phone)])
 }
 
-/// The seconds to wait, of a send that was refused, as header and body say them.
+/// Asserts that a send was refused, and returns the seconds to wait from its header and body.
 fn retry_after(refused: &Response, status: u16) -> u64 {
     assert_eq!(refused.refusal(), (status, "SEND_MESSAGE_FREQUENTLY"), "{}", refused.text);
     let seconds = refused.body["retryAfter"].as_u64().unwrap();
@@ -23,13 +23,13 @@ fn retry_after(refused: &Response, status: u16) -> u64 {
     seconds
 }
 
-/// A phone that nobody else here has.
+/// Returns a phone that no other member has.
 fn phone(number: usize) -> String {
     format!("138{number:08}")
 }
 
-/// An event of `send-code` from that address, as API Gateway would hand it over, with a header of the caller's
-/// own.
+/// Returns an event of `send-code` from this address, as API Gateway sends it, with an `X-Forwarded-For` that the
+/// caller forged.
 fn event_from(source: &str, phone: &str) -> Value {
     json!({
         "resource": SEND_CODE, "path": SEND_CODE, "httpMethod": "GET",
@@ -61,7 +61,7 @@ async fn phone_gets_five_codes_hourly_and_ten_daily() {
         };
         bundle.age("sent#phone#", 130).await;
     }
-    // The oldest of the five is 650 seconds old.
+    // The oldest of the five codes is 650 seconds old.
     let expected: u32 = 3_600 - 5 * 130;
     for (refused, status) in [
         (bundle.call(Method::POST, SEND).session(&member.token).send().await, 400),
@@ -72,7 +72,7 @@ async fn phone_gets_five_codes_hourly_and_ten_daily() {
         assert!((expected - 10..=expected).contains(&seconds), "{seconds}");
     }
     bundle.settled().await;
-    assert_eq!(bundle.stack.messages().len(), 5, "a refused send costs no message");
+    assert_eq!(bundle.stack.messages().len(), 5, "a refused send must not send a message");
 
     bundle.age("sent#phone#", expected.into()).await;
     for _ in 0..5 {
@@ -126,7 +126,7 @@ async fn source_address_requests_thirty_codes_hourly() {
         assert!(refused["retryAfter"].as_u64().unwrap() <= end_of_hour, "{refused}");
     }
     assert_eq!(send_code_from(&bundle, "198.51.100.8", &phone(3)).await.0, 200);
-    // One subscriber has all addresses of a network.
+    // A subscriber owns every IPv6 address of a /64 network.
     for host in 1..=3 {
         assert_eq!(send_code_from(&bundle, &format!("2001:db8::{host}"), &phone(3 + host)).await.0, 200);
     }
@@ -140,7 +140,7 @@ async fn source_address_requests_thirty_codes_hourly() {
 async fn unknown_destinations_have_the_same_limits() {
     let bundle = Bundle::with(&[("SENDS_PER_HOUR", "2")]).await;
     bundle.member().await;
-    for destination in [PHONE, OTHER_PHONE, EMAIL, "nobody@example.com"] {
+    for destination in [PHONE, OTHER_PHONE, EMAIL, "unknown@example.com"] {
         let by_mail = destination.contains('@');
         let send = async || {
             let mail = bundle.call(Method::POST, SEND_MAIL).query(&[("email", destination)]);
@@ -163,7 +163,7 @@ async fn calling_code_budget_counts_only_sent_codes() {
         send_code(&bundle, &phone(number)).send().await.ok();
     }
     bundle.settled().await;
-    assert_eq!(bundle.stack.messages().len(), 0, "nobody has these phones");
+    assert_eq!(bundle.stack.messages().len(), 0, "no member has these phones");
     send_code(&bundle, PHONE).send().await.ok();
     for number in 0..2 {
         send_code(&bundle, &phone(20 + number)).session(&member.token).send().await.ok();
@@ -171,7 +171,7 @@ async fn calling_code_budget_counts_only_sent_codes() {
     bundle.settled().await;
     assert_eq!(bundle.stack.messages().len(), 3);
 
-    // Refused for whom it is drawn at once, and for whoever is not logged in, known or not.
+    // A member's send, and anonymous sends to a known and to an unknown phone, are refused alike.
     bundle.age("sent#phone#", 120).await;
     let refused = [
         send_code(&bundle, &phone(30)).session(&member.token).send().await,
@@ -184,14 +184,14 @@ async fn calling_code_budget_counts_only_sent_codes() {
     }
     bundle.settled().await;
     assert_eq!(bundle.stack.messages().len(), 3);
-    // What was refused is held against nobody: once there is room, the same phone is sent to at once.
+    // Refused sends do not count: the same phone gets a code as soon as the budget allows it.
     send_code(&bundle, "+852 5123 4567").session(&member.token).send().await.ok();
     age_traffic(&bundle, 13).await;
     send_code(&bundle, &phone(30)).session(&member.token).send().await.ok();
     bundle.call(Method::POST, SEND_MAIL).form(&[("email", EMAIL)]).await.ok();
 }
 
-/// Makes the traffic of every calling code look as if it were so many slots older.
+/// Makes the traffic of every calling code look this many slots older.
 pub async fn age_traffic(bundle: &Bundle, slots: u64) {
     for item in bundle.items().await {
         if item["sk"]["S"] != "traffic" {
@@ -210,7 +210,7 @@ pub async fn age_traffic(bundle: &Bundle, slots: u64) {
     }
 }
 
-/// So many codes are sent to as many phones; the first few come back.
+/// Sends this many codes, each to another phone, and verifies the first ones.
 async fn send_and_verify(bundle: &Bundle, member: &Member, sent: usize, verified: usize) {
     for number in 0..sent {
         send_code(bundle, &phone(number)).session(&member.token).send().await.ok();
@@ -230,7 +230,7 @@ async fn breaker_follows_the_share_of_verified_codes() {
     send_and_verify(&bundle, &member, 6, 2).await;
     let last = send_code(&bundle, &phone(50)).session(&member.token).send().await.ok();
     let code = bundle.code();
-    assert!(last.status.is_success(), "codes that may yet come back are not held against anyone");
+    assert!(last.status.is_success(), "codes that may still be verified must not count");
     age_traffic(&bundle, 2).await;
 
     for refused in [
@@ -245,10 +245,10 @@ async fn breaker_follows_the_share_of_verified_codes() {
     let line = logged
         .iter()
         .find(|line| line.text.contains("circuit breaker is open"))
-        .expect("the operator is told");
+        .expect("no line reports the open breaker");
     assert!(line.text.contains(r#""calling_code":"86""#) && line.text.contains("WARN"), "{}", line.text);
 
-    // A code is good while the breaker is open, and mail has no calling code.
+    // Codes remain valid while the breaker is open, and email has no calling code.
     let body = json!({ "message": code, "phone": phone(50), "password": OLD_PASSWORD });
     bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
     bundle.call(Method::POST, SEND_MAIL).form(&[("email", EMAIL)]).await.ok();
@@ -282,7 +282,7 @@ async fn every_verified_code_is_counted_once() {
         };
         (sum("sent"), sum("verified"))
     };
-    // A wrong code is none that came back.
+    // A wrong code does not count as verified.
     let (verification, code) = bundle.request_sms_code(None, PHONE).await;
     let body = json!({ "message": wrong_code(&code), "verification": verification });
     bundle.call(Method::POST, RECOVERY).json(&body).await;
@@ -326,7 +326,7 @@ async fn concurrent_sends_stay_within_the_source_limit() {
         .concurrently("send-code", 40, async |number| send_code(&bundle, &phone(number)).send().await)
         .await;
     let taken = responses.iter().filter(|response| response.status.is_success()).count();
-    assert!((1..=10).contains(&taken), "five, and five more where the hour ended meanwhile: {taken}");
+    assert!((1..=10).contains(&taken), "expected five, or up to ten if a new hour has begun: {taken}");
     for refused in responses.iter().filter(|response| !response.status.is_success()) {
         assert!(
             [(429, "SEND_MESSAGE_FREQUENTLY"), (503, "SERVICE_BUSY")].contains(&refused.refusal()),

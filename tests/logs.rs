@@ -1,4 +1,4 @@
-//! Nothing that a request carries reaches a log.
+//! Logs contain nothing of a request.
 
 use crate::{
     bundle::{
@@ -11,8 +11,8 @@ use crate::{
 use reqwest::Method;
 use serde_json::json;
 
-/// Whether a text holds a secret. One of a few digits counts where it stands alone: within a time, an id
-/// or a hash the same digits come up by chance.
+/// Whether a text contains a secret. A secret of a few digits counts only as a separate word, because the same
+/// digits occur by chance in times, ids and hashes.
 fn contains_secret(text: &str, secret: &str) -> bool {
     let few_digits = secret.len() <= 10 && secret.bytes().all(|byte| byte.is_ascii_digit());
     text.match_indices(secret).any(|(at, _)| {
@@ -30,13 +30,13 @@ async fn log_lines_contain_no_credential_or_whole_contact() {
     call().json(&json!({ "phoneInfo": phone_info, "code": "no-code", "newPassword": NEW_PASSWORD })).await;
     call().json(&json!({ "phoneInfo": phone_info, "code": code, "newPassword": "short" })).await;
     call().json(&json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD, "oldPassword": "wrong-one" })).await;
-    // A panic in the conversion of an event, whose message would repeat the event.
+    // An event whose conversion panics with a message that would contain the event.
     let mut event: serde_json::Value =
         serde_json::from_str(include_str!("../events/change-password/refusal.json")).unwrap();
-    event["body"] = json!("the-body-that-is-no-base64");
+    event["body"] = json!("the-body-that-is-not-base64");
     event["isBase64Encoded"] = json!(true);
     bundle.invoke("change-password", &event).await;
-    // A member whose stored hash is broken: an internal error, which is logged.
+    // A corrupt hash in the store is an internal error, which is logged.
     let set = json!({
         "Key": { "pk": { "S": format!("member#{}", member.id) }, "sk": { "S": "member" } },
         "UpdateExpression": "SET #p = :p", "ExpressionAttributeNames": { "#p": "password" },
@@ -52,7 +52,7 @@ async fn log_lines_contain_no_credential_or_whole_contact() {
     let request_id = failed.headers["x-request-id"].to_str().unwrap();
     assert!(
         lines.iter().any(|line| line.text.contains(request_id)),
-        "the cause is in the log under the request id"
+        "the log must contain the cause with the request id"
     );
     let secrets = [
         &code,
@@ -63,7 +63,7 @@ async fn log_lines_contain_no_credential_or_whole_contact() {
         OLD_PASSWORD,
         "wrong-one",
         NEW_PASSWORD,
-        "the-body-that-is-no-base64",
+        "the-body-that-is-not-base64",
         "the-broken-hash",
     ];
     for line in lines {
@@ -79,10 +79,10 @@ async fn refused_sms_is_logged_without_the_number() {
     let bundle = Bundle::with(&[settings.pair()]).await;
     let member = bundle.member().await;
     let send = async || bundle.call(Method::POST, crate::bundle::SEND).session(&member.token).send().await;
-    // Nothing stands behind the proxy: it refuses as SNS does, repeating the number.
+    // Without an upstream the proxy refuses as SNS does, and its message contains the number.
     assert_eq!(send().await.refusal(), (500, "SEND_MESSAGE_ERROR"));
     assert_eq!(send().await.refusal(), (500, "SEND_MESSAGE_ERROR"));
-    assert_eq!(proxy.requests().len(), 2, "one try each: a retry could be a second SMS");
+    assert_eq!(proxy.requests().len(), 2, "expected one attempt each: a retry could send a second SMS");
     let lines = bundle.stack.log_lines();
     assert!(
         lines
@@ -94,7 +94,7 @@ async fn refused_sms_is_logged_without_the_number() {
 
 #[tokio::test]
 async fn no_call_logs_or_stores_a_plaintext_secret() {
-    // Ten digits are not a part of something else by chance.
+    // Ten digits do not occur in other text by chance.
     let bundle = Bundle::with(&[("CODE_LENGTH", "10")]).await;
     let Journey { secrets, stored_texts, .. } = Journey::run(&bundle, Encoding::Json).await;
     assert!(secrets.len() > 40 && stored_texts.len() > 500, "{} and {}", secrets.len(), stored_texts.len());
@@ -103,7 +103,7 @@ async fn no_call_logs_or_stores_a_plaintext_secret() {
             assert!(!contains_secret(&line.text, secret), "{secret} is in {}", line.text);
         }
         for text in stored_texts.iter().filter(|_| ![PHONE, EMAIL].contains(&secret.as_str())) {
-            assert!(!contains_secret(text, secret), "{secret} is kept in {text}");
+            assert!(!contains_secret(text, secret), "{secret} is stored in {text}");
         }
     }
 }
@@ -114,7 +114,7 @@ async fn refused_messages_are_logged_without_the_recipient() {
     let (_ses, mail) = Proxy::before("AWS_ENDPOINT_URL_SESV2").await;
     let bundle = Bundle::with(&[sms.pair(), mail.pair()]).await;
     let member = bundle.member().await;
-    // A code that a member asks for, one that nobody asks for, and a notice, each by both ways.
+    // Codes that a member requests, recovery codes, and notices, each by SMS and by email.
     for (caller, phone, email) in [(Some(&member), OTHER_PHONE, OTHER_EMAIL), (None, PHONE, EMAIL)] {
         let by_sms =
             bundle.call(Method::GET, SEND_CODE).session_of(caller).query(&[("phone", phone)]).send().await;
@@ -171,7 +171,7 @@ async fn corrupt_items_are_logged_without_the_request() {
     for id in ids {
         assert!(
             lines.iter().any(|line| line.text.contains(&id)),
-            "the cause is in the log under the request id"
+            "the log must contain the cause with the request id"
         );
     }
     let codes = requested.iter().flat_map(|(verification, code)| [verification.as_str(), code]);
