@@ -1,4 +1,4 @@
-//! 发送邮件, 验证邮件: a mail address is bound by the code that was sent to it.
+//! 发送邮件, 验证邮件: a member binds an email address with the code that was sent to it.
 
 use crate::{
     bundle::{
@@ -18,7 +18,7 @@ pub async fn verify(bundle: &Bundle, (verification, code): &(String, String)) ->
     bundle.call(Method::POST, VERIFY_MAIL).json(&body).await
 }
 
-/// Asks for a mail to that address and verifies it.
+/// Requests a code to this address and verifies it.
 async fn request_and_verify(bundle: &Bundle, member: &Member, email: &str) {
     verify(bundle, &bundle.request_email_code(Some(member), email).await).await.ok();
 }
@@ -51,10 +51,10 @@ async fn email_has_code_and_link_in_the_language() {
             let (code, link) = (mail.code.unwrap(), mail.link.unwrap());
             assert_eq!(code.len(), 6);
             let text = mail.text.replace(&link, "").replace(&code, "");
-            assert!(!text.contains('<'), "it is plain text: {text}");
+            assert!(!text.contains('<'), "expected plain text: {text}");
             assert_eq!(text.is_ascii(), language == "en", "{text}");
             assert!(text.contains(if language == "en" { "code" } else { "验证码" }), "{text}");
-            assert!(text.contains("10"), "it says for how many minutes: {text}");
+            assert!(text.contains("10"), "expected the lifetime in minutes: {text}");
             bundle.age("sent#email#", 120).await;
         }
     }
@@ -182,7 +182,7 @@ async fn replaced_email_becomes_free_and_all_are_notified() {
         assert_eq!(bundle.notices_to(to).await.len(), 1, "{to}");
     }
     bundle.age("sent#email#", 120).await;
-    // No recovery by the old address any more.
+    // The old address no longer recovers the password.
     let before = bundle.sent_to(EMAIL).await.len();
     bundle.call(Method::POST, SEND_MAIL).json(&json!({ "email": EMAIL })).await.ok();
     assert_eq!(bundle.sent_to(EMAIL).await.len(), before);
@@ -220,7 +220,7 @@ async fn refused_email_is_reported_and_can_be_resent() {
         let call = bundle.call(Method::POST, SEND_MAIL).session(&member.token);
         assert_eq!(call.json(&json!({ "email": NEW_EMAIL })).await.refusal(), (500, "SEND_MESSAGE_ERROR"));
     }
-    assert_eq!(proxy.requests().len(), 2, "one try each: a retry could be a second mail");
+    assert_eq!(proxy.requests().len(), 2, "expected one attempt each: a retry could send a second email");
     assert!(bundle.stack.log_lines().iter().all(|line| !line.text.contains(NEW_EMAIL)));
 }
 
@@ -237,7 +237,7 @@ async fn old_login_replaces_an_email_only_with_password() {
     assert!(bundle.sent_to(NEW_EMAIL).await.is_empty());
     send(&json!({ "email": NEW_EMAIL, "password": OLD_PASSWORD })).await.ok();
     assert_eq!(bundle.sent_to(NEW_EMAIL).await.len(), 1);
-    // The address that is bound already, and the first of all, take neither.
+    // The bound address and a member's first address need neither a recent login nor the password.
     send(&json!({ "email": EMAIL })).await.ok();
     let first = bundle.logged_in(&bundle.member_with(json!({})).await, 901).await;
     let body = json!({ "email": "wu@example.com" });

@@ -1,4 +1,4 @@
-//! 验证邮件: the page that the link of a mail opens.
+//! 验证邮件: the page that the link in an email opens.
 
 use crate::{
     bundle::{
@@ -9,31 +9,31 @@ use crate::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// What a browser says that it takes.
+/// The `Accept` header of a browser.
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-/// The path and query of the link in the newest mail.
+/// Returns the path and query of the link in the newest email.
 fn link(bundle: &Bundle) -> String {
-    let link = bundle.stack.messages()[0].link.clone().expect("a link was sent");
+    let link = bundle.stack.messages()[0].link.clone().expect("no link was sent");
     let path = link.strip_prefix(bundle.stack.url()).unwrap_or_else(|| panic!("{link}"));
     assert!(path.starts_with("/web/userservice/security/verifyMail?"), "{link}");
     path.to_owned()
 }
 
-/// A page as a browser opens it.
+/// Opens a page as a browser does.
 async fn open(bundle: &Bundle, path: &str, language: &str) -> Response {
     let call = bundle.call(Method::GET, path).header("Accept", BROWSER);
     let page = call.header("Accept-Language", language).send().await;
     assert_eq!(page.headers["content-type"], "text/html; charset=utf-8", "{}", page.text);
     assert_eq!(page.headers["cache-control"], "no-store");
-    // Its address holds the code, and its button is not to be pressed through another site's frame.
+    // Its URL contains the code, and another site must not frame it to capture a click on the button.
     assert_eq!(page.headers["referrer-policy"], "no-referrer");
     let policy = page.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
     page
 }
 
-/// The value of a hidden field of the page's form.
+/// Returns the value of a hidden field of the page's form.
 fn hidden(page: &Response, name: &str) -> String {
     let inputs = page.text.split("<input").skip(1).filter_map(|input| input.split('>').next());
     let mut fields = inputs.filter(|input| input.contains(&format!("name=\"{name}\"")));
@@ -45,9 +45,9 @@ fn hidden(page: &Response, name: &str) -> String {
         .fold(value.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
 }
 
-/// Presses the page's one button.
+/// Submits the form with the page's button.
 async fn press(bundle: &Bundle, page: &Response, jar: &CookieJar, language: &str) -> Response {
-    // Relative to the page's own path, so that the stage before it stays.
+    // The action is relative to the page's path, which keeps the stage of the API.
     assert!(
         page.text.contains("action=\"verifyMail\"") && page.text.contains("method=\"post\""),
         "{}",
@@ -109,7 +109,7 @@ async fn page_is_small_and_has_no_script() {
         }
     }
     assert!(english.text.is_ascii() && !chinese.text.is_ascii(), "{}", english.text);
-    // The default language, and the one that is asked for first.
+    // An unsupported language gets the default, and the first of several wins.
     assert_eq!(open(&bundle, &path, "fr").await.text, chinese.text);
     assert_eq!(open(&bundle, &path, "en-GB,zh;q=0.5").await.text, english.text);
 }
