@@ -1,4 +1,4 @@
-//! What an operator's figures and alarms rely on.
+//! The metrics that dashboards and alarms use.
 
 use crate::{
     bundle::{
@@ -14,7 +14,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use shared::{audit::Action, clock::Timestamp, error::SendLimit};
 
-/// Every metric, its dimensions and its unit.
+/// Every metric with its dimensions and its unit.
 const METRICS: [(&str, &[&str], &str); 11] = [
     ("CodesSent", &["Channel", "CallingCode"], "Count"),
     ("CodesVerified", &["Channel", "CallingCode"], "Count"),
@@ -29,13 +29,13 @@ const METRICS: [(&str, &[&str], &str); 11] = [
     ("Failures", &["Symbol"], "Count"),
 ];
 
-/// Everything that the functions printed for CloudWatch.
+/// Returns every EMF document that the functions printed.
 fn documents(bundle: &Bundle) -> Vec<Value> {
     let lines = bundle.stack.log_lines().into_iter().filter(local::LogLine::is_metrics);
     lines.map(|line| serde_json::from_str(&line.text).unwrap()).collect()
 }
 
-/// The metric's values by one dimension's value, or by none, as CloudWatch takes them.
+/// Returns the metric's values for one value of a dimension, or without dimension, as CloudWatch reads them.
 fn values(bundle: &Bundle, metric: &str, dimension: Option<(&str, &str)>) -> Vec<Value> {
     let expected: Vec<_> = dimension.iter().map(|(name, _)| json!(name)).collect();
     documents(bundle)
@@ -51,7 +51,7 @@ fn count(bundle: &Bundle, metric: &str, dimension: Option<(&str, &str)>) -> u64 
     values(bundle, metric, dimension).iter().map(|value| value.as_u64().unwrap()).sum()
 }
 
-/// Asserts the counts of a metric by each value of its dimension, and that it has no other.
+/// Asserts the count of a metric for each value of its dimension, and that no other value occurs.
 fn assert_counts(bundle: &Bundle, metric: &str, dimension: &str, expected: &[(&str, u64)]) {
     for (value, times) in expected {
         assert_eq!(
@@ -84,7 +84,7 @@ async fn every_code_change_and_notice_counts_once() {
         assert_counts(&bundle, metric, "Channel", &[("sms", 4), ("mail", 1)]);
         assert_counts(&bundle, metric, "CallingCode", &[("86", 4)]);
     }
-    // The journey ends by trying the password, which changes it twice.
+    // The journey ends with a check of the password, which changes it twice.
     let changes = [
         ("phone-bound", 1),
         ("password-changed-by-message", 1),
@@ -172,7 +172,7 @@ fn reference_lists_every_metric() {
 
 #[tokio::test]
 async fn refused_send_is_counted_by_its_limit() {
-    // A destination has its limits over hours and days once the wait is over.
+    // The hourly and daily limits of a destination apply after the resend cooldown.
     for (limit, setting, seconds) in [
         (SendLimit::Resend, "SENDS_PER_HOUR", 0),
         (SendLimit::Hour, "SENDS_PER_HOUR", 120),

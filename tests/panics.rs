@@ -1,4 +1,4 @@
-//! A panic, and the request after it.
+//! A panic, and the next request to the same process.
 
 use crate::bundle::{Bundle, binaries, options};
 use local::Options;
@@ -23,15 +23,18 @@ Resources:
         Post: { Type: Api, Properties: { Path: /panics, Method: post } }
 ";
 
-/// Where `panics` was built: cargo does it for its tests, `.ci/run` as what deploys is built.
-#[expect(clippy::disallowed_methods, reason = "it is a choice of whoever runs the tests")]
+/// Returns the folder of the `panics` example. Cargo builds it for the tests, and `.ci/run` with the release profile.
+#[expect(clippy::disallowed_methods, reason = "the environment of the test run sets it")]
 fn examples() -> PathBuf {
     env::var_os("EXAMPLES").map_or_else(|| binaries().join("examples"), PathBuf::from)
 }
 
 #[tokio::test]
 async fn panic_returns_500_and_the_process_continues() {
-    assert!(examples().join("panics").exists(), "cargo build -p shared --example panics");
+    assert!(
+        examples().join("panics").exists(),
+        "panics is not built; run cargo build -p shared --example panics"
+    );
     let template = env::temp_dir().join(format!("panics-{}.yaml", std::process::id()));
     fs::write(&template, TEMPLATE).unwrap();
     let options = Options {
