@@ -1,4 +1,4 @@
-//! What a member is told after a change, at every address, and what delivers it.
+//! Notices: after a change the member is notified at every address, through an outbox.
 
 use crate::{
     bundle::{
@@ -19,7 +19,7 @@ async fn put(bundle: &Bundle, path: &str, member: &Member, body: &Value) -> Resp
     bundle.call(Method::PUT, path).session(&member.token).json(body).await.ok()
 }
 
-/// What was told of one change, and forgets what came before it.
+/// The notices that were sent since they were last taken.
 struct NoticeLog<'a> {
     bundle: &'a Bundle,
     before: usize,
@@ -33,7 +33,7 @@ impl NoticeLog<'_> {
         messages.into_iter().take(new).filter(|message| message.code.is_none()).collect()
     }
 
-    /// Who was told, and that nobody was told twice.
+    /// Asserts the recipients of the new notices, each of which gets exactly one.
     async fn assert_recipients(&mut self, what: &str, mut expected: Vec<&str>) {
         let mut to: Vec<_> = self.take_new().await.into_iter().map(|message| message.to).collect();
         to.sort_unstable();
@@ -80,11 +80,11 @@ async fn each_change_notifies_every_address() {
     let (verification, code) = bundle.request_email_code(Some(&member), NEW_EMAIL).await;
     let body = json!({ "verification": verification, "code": code });
     bundle.call(Method::POST, VERIFY_MAIL).json(&body).await.ok();
-    log.assert_recipients("the mail address replaced", vec![&new_phone, EMAIL, NEW_EMAIL]).await;
+    log.assert_recipients("the email address replaced", vec![&new_phone, EMAIL, NEW_EMAIL]).await;
 
     bundle.age("sent#phone#", 120).await;
     let grant = bundle.grant(&bundle.request_sms_code(None, NEW_PHONE).await).await;
-    log.assert_recipients("nothing yet", vec![]).await;
+    log.assert_recipients("no change yet", vec![]).await;
     let body = json!({ "phone": NEW_PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
     log.assert_recipients("the password recovered", vec![&new_phone, NEW_EMAIL]).await;
@@ -93,7 +93,7 @@ async fn each_change_notifies_every_address() {
     let grant = bundle.grant_by_mail(&bundle.request_email_code(None, NEW_EMAIL).await).await;
     let body = json!({ "email": NEW_EMAIL, "passwordFirst": OLD_PASSWORD, "verification": grant });
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
-    log.assert_recipients("the password recovered by mail", vec![&new_phone, NEW_EMAIL]).await;
+    log.assert_recipients("the password recovered by email", vec![&new_phone, NEW_EMAIL]).await;
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn first_phone_and_first_email_notify_both_addresses() {
     let (verification, code) = bundle.request_email_code(Some(&member), NEW_EMAIL).await;
     let body = json!({ "verification": verification, "code": code });
     bundle.call(Method::POST, VERIFY_MAIL).json(&body).await.ok();
-    log.assert_recipients("a mail address bound", vec![&e164(NEW_PHONE), NEW_EMAIL]).await;
+    log.assert_recipients("an email address bound", vec![&e164(NEW_PHONE), NEW_EMAIL]).await;
 }
 
 #[tokio::test]
@@ -140,12 +140,12 @@ async fn notice_describes_the_change_in_the_callers_language() {
         let body = json!({ "oldPassword": passwords[0], "newPasswordFirst": passwords[1] });
         let call =
             bundle.call(Method::PUT, CHANGE).session(&member.token).header("Accept-Language", language);
-        // Where the caller says they are does not count.
+        // The source address that the caller claims is ignored.
         let call = call.header("X-Forwarded-For", "203.0.113.9").header("User-Agent", "the member's app");
         member.token = call.json(&body).await.ok().token().to_owned();
         passwords.swap(0, 1);
         assert_eq!(log.take_new().await.len(), 2);
-        // Once more, of a time that is known here.
+        // Deliver the notices again with a time that this test sets.
         let mut notices = queued(&bundle).await;
         notices.retain(|notice| notice["language"]["S"] == language);
         for notice in &mut notices {
@@ -160,7 +160,7 @@ async fn notice_describes_the_change_in_the_callers_language() {
                 assert!(text.contains(part), "{part} is missing: {text}");
             }
             assert_eq!(text.is_ascii(), language == "en", "{text}");
-            // What the caller wrote is no part of what the member is told: it could be a link.
+            // The notice contains no text from the caller, which could be a link.
             assert!(!text.contains("the member's app"), "{text}");
         }
     }
@@ -195,7 +195,7 @@ async fn failing_provider_does_not_block_the_change() {
     let requests = sns.bodies();
     assert_eq!(requests.len(), 3, "{requests:?}");
     assert!(requests.iter().all(|request| request == &requests[0]), "{requests:?}");
-    // What was delivered meanwhile is not delivered again.
+    // The notice that was delivered is not delivered again.
     assert_eq!(bundle.notices_to(EMAIL).await.len(), 1);
     assert!(bundle.stack.log_lines().iter().all(|line| !line.text.contains(PHONE)));
 }
@@ -225,7 +225,7 @@ async fn recovery_code_arrives_after_two_refused_sends() {
     bundle.grant_by_mail(&(sent.verification().to_owned(), code.to_owned())).await;
 }
 
-/// The stream's event of these items, as Lambda hands it over.
+/// Returns the stream event of these items, as Lambda delivers it.
 fn event(name: &str, items: &[Value]) -> Value {
     let record = |(number, item): (usize, &Value)| {
         json!({
@@ -246,14 +246,14 @@ fn sequence_number(number: usize) -> String {
     format!("44215845000000000174504390{number:02}")
 }
 
-/// What waits or waited in the queue.
+/// Returns every notice in the outbox, delivered or not.
 async fn queued(bundle: &Bundle) -> Vec<Value> {
     bundle.settled().await;
     let items = bundle.items().await.into_iter();
     items.filter(|item| item["pk"]["S"].as_str().unwrap().starts_with("notice#")).collect()
 }
 
-/// Hands an event over past the stream, and answers the first that failed.
+/// Invokes `deliver-notices` directly, and returns the first item that failed.
 async fn deliver(bundle: &Bundle, event: &Value) -> Option<String> {
     let response = bundle.invoke("deliver-notices", event).await;
     assert!(!response.headers.contains_key("x-amz-function-error"), "{}", response.text);
@@ -294,7 +294,7 @@ async fn duplicate_code_delivery_sends_the_code_once() {
     }
     assert_eq!(bundle.stack.messages().len(), 1);
     bundle.grant(&requested).await;
-    // Nor does a duplicate bring a spent code back.
+    // A duplicate does not restore a consumed code either.
     assert_eq!(deliver(&bundle, &event("INSERT", &notices)).await, None);
     assert_eq!(bundle.stack.messages().len(), 1);
     let body = json!({ "verification": requested.0, "message": requested.1 });
@@ -330,7 +330,7 @@ async fn code_that_expired_before_sending_is_not_sent() {
     let bundle = Bundle::start().await;
     let unknown = bundle.call(Method::GET, SEND_CODE).query(&[("phone", PHONE)]).send().await.ok();
     let notices = queued(&bundle).await;
-    // Now somebody has the phone, and the notice is handed over again: first in time, then too late.
+    // The phone now has a member. The notice is delivered again, once expired and once in time.
     bundle.member().await;
     let ended = notices[0]["valid_until"]["N"].as_str().unwrap().parse::<u64>().unwrap() - 300;
     let mut late = notices.clone();
@@ -368,7 +368,7 @@ async fn rewritten_notice_sends_nothing() {
     assert_eq!(queued(&bundle).await.len(), 2);
     bundle.age("notice#", 1).await;
     bundle.settled().await;
-    assert_eq!(bundle.stack.messages().len(), 2, "a notice that is written again is no new one");
+    assert_eq!(bundle.stack.messages().len(), 2, "a rewritten notice is not a new one");
     let logged: Vec<_> = bundle.stack.log_lines().into_iter().filter(|line| !line.is_metrics()).collect();
     assert_eq!(logged, []);
 }
@@ -383,7 +383,11 @@ async fn unexpected_event_sends_nothing() {
         assert!(!response.headers.contains_key("x-amz-function-error"), "{event}: {}", response.text);
     }
     let mut broken = event("INSERT", &[json!({ "pk": { "S": "notice#1" }, "sk": { "S": "notice" } })]);
-    assert_eq!(deliver(&bundle, &broken).await, Some(sequence_number(0)), "it is not lost unseen");
+    assert_eq!(
+        deliver(&bundle, &broken).await,
+        Some(sequence_number(0)),
+        "expected the invalid notice to be reported"
+    );
     broken["Records"] = json!([]);
     assert_eq!(deliver(&bundle, &broken).await, None);
     assert_eq!(bundle.stack.messages(), []);

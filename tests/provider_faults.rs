@@ -1,4 +1,4 @@
-//! Providers of SMS and mail that refuse, hang, or lose their answers.
+//! SMS and email providers that refuse, hang, or lose their responses.
 
 use crate::{
     bundle::{
@@ -10,14 +10,14 @@ use crate::{
 use reqwest::Method;
 use serde_json::json;
 
-/// Asks for a code to bind a phone or a mail address.
+/// Requests a code to bind a phone or an email address.
 async fn request_code(bundle: &Bundle, member: &Member, service: &str) -> Response {
     let (method, path) = if service == SMS { (Method::GET, SEND_CODE) } else { (Method::POST, SEND_MAIL) };
     let call = bundle.call(method, path).session(&member.token);
     call.query(&[("phone", OTHER_PHONE), ("purpose", "bind"), ("email", OTHER_EMAIL)]).send().await
 }
 
-/// Binds it by the newest code.
+/// Binds the phone or email address with the newest code.
 async fn bind(bundle: &Bundle, member: &Member, verification: Option<&str>) {
     let code = bundle.code();
     let (method, path, body) = match verification {
