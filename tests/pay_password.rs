@@ -1,4 +1,4 @@
-//! 设置支付密码, 修改支付密码: the payment PIN set and changed.
+//! 设置支付密码, 修改支付密码: a member sets and changes the payment PIN.
 
 use crate::{
     bundle::{
@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Each breaks one rule: 6 digits, not one repeated, no run, no part of the phone number.
+/// Each breaks one rule: exactly 6 digits, not one repeated digit, not a sequence, not part of the phone number.
 const UNACCEPTABLE: [&str; 19] = [
     "12345",
     "1234567",
@@ -47,7 +47,7 @@ pub async fn reset(bundle: &Bundle, member: &Member, body: &Value) -> Response {
     bundle.call(Method::PUT, RESET_PAY_PASSWORD).session(&member.token).json(body).await
 }
 
-/// A member with a pay password.
+/// Creates a member with a pay password.
 pub async fn payer(bundle: &Bundle) -> Member {
     let member =
         json!({ "phone": PHONE, "email": "li@example.com", "password": OLD_PASSWORD, "payPassword": PIN });
@@ -58,7 +58,7 @@ pub async fn has_pin(bundle: &Bundle, member: &Member) -> bool {
     bundle.inspect(member).await["hasPayPassword"].as_bool().unwrap()
 }
 
-/// Gives so many wrong pay passwords in a row.
+/// Enters this many wrong pay passwords in a row.
 pub async fn enter_wrong_pins(bundle: &Bundle, member: &Member, times: usize) {
     for _ in 0..times {
         let refused = update(bundle, member, "111111", NEW_PIN).await;
@@ -86,7 +86,7 @@ async fn documented_calls_set_and_update_the_pin() {
     let actions: Vec<_> =
         stored["audit"].as_array().unwrap().iter().map(|record| &record["action"]).collect();
     assert_eq!(actions, ["pay-password-changed", "pay-password-changed", "pay-password-set"]);
-    assert_eq!(stored["credentialVersion"], 1, "no session ends with a pay password");
+    assert_eq!(stored["credentialVersion"], 1, "a change of the pay password must not end sessions");
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn guessable_pin_is_refused_by_update_and_reset() {
         let body = json!({ "phone": PHONE, "message": code, "payPasswordFirst": pin });
         assert_eq!(reset(&bundle, &payer, &body).await.refusal(), expected, "{pin}");
     }
-    // None of them cost the code, or counted as a wrong pay password.
+    // None consumed the code or counted as a wrong pay password.
     update(&bundle, &payer, PIN, NEW_PIN).await.ok();
     let body = json!({ "phone": PHONE, "message": code, "payPasswordFirst": PIN });
     reset(&bundle, &payer, &body).await.ok();
@@ -162,14 +162,14 @@ async fn concurrent_first_pins_set_one() {
     let winners: Vec<_> = (0..40).filter(|number| responses[*number].status.is_success()).collect();
     assert_eq!(winners.len(), 1, "{responses:#?}");
     for response in responses.iter().filter(|response| !response.status.is_success()) {
-        // Busy where the store's own conflicts stay in the way.
+        // A request is busy if transaction conflicts in the store persist.
         let expected = [(409, "PAY_PASSWORD_ALREADY_SET"), (503, "SERVICE_BUSY")];
         assert!(expected.contains(&response.refusal()), "{response:?}");
     }
     update(&bundle, &member, &pin(winners[0]), NEW_PIN).await.ok();
 }
 
-/// Sets it by a call that has read the member and is late with what it writes: that comes after `meanwhile`.
+/// Sets the pay password with a call that reads the member before `meanwhile` and writes after it.
 async fn set_late(proxy: &Proxy, bundle: &Bundle, member: &Member, meanwhile: impl Future) -> Response {
     proxy.fault(On::nth("TransactWriteItems", 1), InjectedFault::Delay(Duration::from_millis(500)));
     proxy.requests();
@@ -215,7 +215,7 @@ async fn invalid_update_names_its_parameter_and_changes_nothing() {
         (json!({ "payPasswordFirst": NEW_PIN }), "{OLD_PASSWORD}_REQUIRED"),
         (json!({ "oldPassword": PIN }), "{PAY_PASSWORD}_REQUIRED"),
         (json!({ "oldPassword": NEW_PIN, "payPasswordFirst": "518402" }), "{OLD_PASSWORD}_NOT_VALID"),
-        // The login password is another one.
+        // The login password is not the pay password.
         (json!({ "oldPassword": OLD_PASSWORD, "payPasswordFirst": NEW_PIN }), "{OLD_PASSWORD}_NOT_VALID"),
         (json!({ "oldPassword": PIN, "payPasswordFirst": PIN }), "{PAY_PASSWORD}_NOT_VALID"),
         (
@@ -297,7 +297,7 @@ async fn lockout_does_not_affect_the_login_password() {
     enter_wrong_pins(&bundle, &member, 5).await;
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
     let changed = bundle.call(Method::PUT, CHANGE).session(&member.token).json(&body).await.ok();
-    // And another login password does not end it.
+    // A change of the login password does not end the lockout.
     let renewed = Member { token: changed.token().to_owned(), ..member };
     assert_eq!(update(&bundle, &renewed, PIN, NEW_PIN).await.refusal(), (429, "TOO_MANY_ATTEMPTS"));
 }

@@ -1,4 +1,4 @@
-//! 重置支付密码: the payment PIN unset, or set anew, by who holds the member's phone.
+//! 重置支付密码: a member removes or replaces the payment PIN with a code to their phone.
 
 use crate::{
     bundle::{
@@ -10,7 +10,7 @@ use crate::{
 use reqwest::Method;
 use serde_json::json;
 
-/// A grant to reset the pay password of a member who has that phone.
+/// Returns a grant to reset the pay password of the member with this phone.
 async fn granted(bundle: &Bundle, member: &Member, phone: &str) -> String {
     bundle.grant(&bundle.request_sms_code(Some(member), phone).await).await
 }
@@ -74,7 +74,7 @@ async fn invalid_reset_names_its_parameter_and_changes_nothing() {
         (json!({ "phone": PHONE, "message": wrong }), "{CODE}_NOT_VALID"),
         (json!({ "phone": PHONE, "message": wrong, "verification": verification }), "{CODE}_NOT_VALID"),
         (json!({ "phone": PHONE, "message": code, "verification": "forged" }), "{VERIFICATION}_NOT_VALID"),
-        // What is no grant proves nothing yet.
+        // The token of a send is not a grant.
         (json!({ "phone": PHONE, "verification": verification }), "{MESSAGE}_REQUIRED"),
         (json!({ "phone": PHONE, "verification": "A".repeat(43) }), "{VERIFICATION}_NOT_VALID"),
     ] {
@@ -92,7 +92,7 @@ async fn wrong_codes_count_down_to_the_attempt_limit() {
     let member = payer(&bundle).await;
     let (verification, code) = bundle.request_sms_code(Some(&member), PHONE).await;
     for left in (0..5).rev() {
-        // The same tries, whichever call they are made with.
+        // Both calls share the attempts of the code.
         let refused = if left % 2 == 0 {
             reset(&bundle, &member, &json!({ "phone": PHONE, "message": wrong_code(&code) })).await
         } else {
@@ -149,7 +149,7 @@ async fn grant_is_accepted_instead_of_the_code() {
     assert_eq!(
         reset(&bundle, &member, &body).await.refusal(),
         (400, "{VERIFICATION}_NOT_VALID"),
-        "it works once"
+        "expected the grant to work once"
     );
 }
 
@@ -165,7 +165,7 @@ async fn browser_resets_with_documented_parameters_only() {
     jar.store(&verify.form(&[("message", &code)]).await.ok());
     let call = bundle.call(Method::PUT, RESET_PAY_PASSWORD).session(&member.token).cookies(&jar);
     jar.store(&call.form(&[("phone", PHONE)]).await.documented(201));
-    assert_eq!(jar.verification(), None, "what was spent is sent no more");
+    assert_eq!(jar.verification(), None, "expected the consumed grant to be cleared");
     assert!(!has_pin(&bundle, &member).await);
 }
 
@@ -193,10 +193,10 @@ async fn grant_must_match_member_purpose_and_lifetime() {
     let to_recover = bundle.grant(&bundle.request_sms_code(None, PHONE).await).await;
     refused(&member, PHONE, &to_recover, "to recover the login password").await;
     let by_mail = bundle.grant_by_mail(&bundle.request_email_code(None, "li@example.com").await).await;
-    refused(&member, PHONE, &by_mail, "by mail").await;
+    refused(&member, PHONE, &by_mail, "by email").await;
     bundle.age("sent#phone#", 120).await;
     let own = granted(&bundle, &member, PHONE).await;
-    refused(&other, OTHER_PHONE, &own, "in other hands").await;
+    refused(&other, OTHER_PHONE, &own, "used by another member").await;
     reset(&bundle, &other, &json!({ "phone": OTHER_PHONE, "verification": others })).await.ok();
     bundle.age("grant#", 600).await;
     refused(&member, PHONE, &own, "600 seconds old").await;
@@ -228,7 +228,7 @@ async fn concurrent_resets_succeed_once() {
     assert_eq!(losers.count(), 39, "{responses:#?}");
 }
 
-/// A reset is refused for the rest of 24 hours, does not cost the code, and works afterwards.
+/// Asserts that a reset is refused for the rest of 24 hours, does not consume the code, and works afterwards.
 async fn assert_cooling_off(bundle: &Bundle, member: &Member, phone: &str) {
     let (_, code) = bundle.request_sms_code(Some(member), phone).await;
     let body = json!({ "phone": phone, "message": code });
@@ -242,7 +242,7 @@ async fn assert_cooling_off(bundle: &Bundle, member: &Member, phone: &str) {
     let own = format!("member#{}", member.id);
     bundle.age(&own, 86_200).await;
     assert_eq!(reset(bundle, member, &body).await.refusal(), (403, "COOLING_OFF"));
-    // Whoever knows the pay password needs no reset.
+    // The pay password can still be changed with the old one.
     update(bundle, member, PIN, NEW_PIN).await.ok();
     bundle.age(&own, 200).await;
     reset(bundle, member, &body).await.ok();
