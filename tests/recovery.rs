@@ -1,4 +1,4 @@
-//! 忘记密码第一步, 忘记密码第二步: a forgotten login password, recovered by whoever holds the phone or the mailbox.
+//! 忘记密码第一步, 忘记密码第二步: a member recovers a forgotten login password through the phone or the mailbox.
 
 use crate::bundle::{
     BIND_PHONE, Bundle, CHANGE, CookieJar, EMAIL, Member, NEW_PASSWORD, OLD_PASSWORD, OTHER_EMAIL,
@@ -15,7 +15,7 @@ pub async fn recover(bundle: &Bundle, body: &Value) -> Response {
     bundle.call(Method::PUT, RECOVERY).json(body).await
 }
 
-/// A grant for the member who has that phone.
+/// Returns a recovery grant for the member with this phone.
 pub async fn granted(bundle: &Bundle, phone: &str) -> String {
     bundle.grant(&bundle.request_sms_code(None, phone).await).await
 }
@@ -144,7 +144,7 @@ async fn recovery_revokes_sessions_and_creates_none() {
     let elsewhere = bundle.logged_in(&member, 60).await;
     let grant = granted(&bundle, PHONE).await;
     let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
-    // Not even who was logged in while they recovered it.
+    // A session sent with the recovery is not renewed either.
     let recovered =
         bundle.call(Method::PUT, RECOVERY).session(&member.token).json(&body).await.documented(201);
     assert_eq!((&recovered.body["token"], recovered.headers.get("authorization")), (&Value::Null, None));
@@ -301,7 +301,6 @@ async fn removed_member_cannot_recover() {
     assert_eq!(bundle.item(&format!("member#{}", member.id), "member").await, Value::Null);
 }
 
-/// The member whose password was set by a recovery logs in with it; here that means changing it.
 #[tokio::test]
 async fn member_without_a_password_gets_one() {
     let bundle = Bundle::start().await;

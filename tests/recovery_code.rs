@@ -1,4 +1,4 @@
-//! 忘记密码第一步: a recovery's code is asked for, tried, and turned into a grant.
+//! 忘记密码第一步: a recovery code is requested, verified, and exchanged for a grant.
 
 use crate::{
     bundle::{
@@ -70,7 +70,7 @@ async fn concurrent_requests_send_one_code() {
         assert_eq!((count(200), count(429)), (1, 39), "{responses:#?}");
     }
     bundle.settled().await;
-    assert_eq!(bundle.stack.messages().len(), 2, "one by each way");
+    assert_eq!(bundle.stack.messages().len(), 2, "expected one by SMS and one by email");
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn wrong_codes_count_down_to_the_attempt_limit() {
     let refused = verify(&bundle, &body(&code)).await;
     assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
     let seconds = refused.body["retryAfter"].as_u64().unwrap();
-    assert!((1..=120).contains(&seconds), "until another code may be asked for: {seconds}");
+    assert!((1..=120).contains(&seconds), "expected the rest of the resend cooldown: {seconds}");
     assert_eq!(refused.headers["retry-after"], seconds.to_string());
 }
 
@@ -148,7 +148,7 @@ async fn code_works_only_for_the_requesting_flow() {
 async fn daily_failures_count_across_flows_but_not_successes() {
     let bundle = Bundle::with(&[("FAILURES_PER_DAY", "3"), ("SENDS_PER_HOUR", "100")]).await;
     bundle.member().await;
-    // Right tries, whose count is given back.
+    // Correct codes, whose count is returned.
     for _ in 0..4 {
         granted(&bundle, PHONE).await;
         bundle.age("sent#phone#", 120).await;

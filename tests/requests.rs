@@ -1,4 +1,4 @@
-//! What every call takes, and what every answer has.
+//! The parameters that every call accepts, and the properties of every response.
 
 use crate::{
     bundle::{
@@ -26,7 +26,7 @@ async fn json_form_and_query_are_equivalent_body_wins() {
                     .json(&json!({ "oldPassword": old, "newPasswordFirst": new }))
                     .await
             }
-            // A number stands for its digits.
+            // A JSON number is read as its digits.
             1 => {
                 call.query(&[("oldPassword", old)])
                     .header("content-type", "application/json")
@@ -62,7 +62,7 @@ async fn every_response_to_a_session_renews_it() {
     let to_recover = bundle.request_sms_code(None, PHONE).await;
     let to_bind = bundle.request_email_code(Some(&member), OTHER_EMAIL).await;
     bundle.age("sent#phone#", 120).await;
-    // Those that need no session; the others' own flows look for it.
+    // The endpoints that do not require a session. The flows of the others test the renewal.
     for (method, path, body) in [
         (Method::POST, RECOVERY, json!({ "verification": to_recover.0, "message": to_recover.1 })),
         (Method::POST, VERIFY_MAIL, json!({ "verification": to_bind.0, "code": to_bind.1 })),
