@@ -1,4 +1,4 @@
-//! Nobody who is not logged in learns whether a phone or a mail address has a member.
+//! Account enumeration: an anonymous client cannot learn whether a phone or an email address has a member.
 
 use crate::{
     bundle::{
@@ -11,7 +11,7 @@ use reqwest::{Method, header::HeaderName};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// The two ways to recover: what is asked, and with what the code comes back.
+/// A way to recover the password: the call that requests a code and the call that verifies it.
 #[derive(Clone, Copy, Debug)]
 enum RecoveryChannel {
     Sms,
@@ -19,7 +19,7 @@ enum RecoveryChannel {
 }
 
 impl RecoveryChannel {
-    /// Where the member of every bundle here is reached, and as long a destination that nobody has.
+    /// Returns the member's destination, and one of the same length that no member has.
     fn destinations(self) -> (&'static str, &'static str) {
         match self {
             Self::Sms => (PHONE, OTHER_PHONE),
@@ -27,7 +27,7 @@ impl RecoveryChannel {
         }
     }
 
-    /// What the keys of the sends to its destinations begin with.
+    /// Returns the key prefix of the send logs of its destinations.
     fn prefix(self) -> &'static str {
         match self {
             Self::Sms => "sent#phone#",
@@ -52,7 +52,7 @@ impl RecoveryChannel {
     }
 }
 
-/// All that somebody sees of an answer, but for what is random, and for the seconds that passed meanwhile.
+/// Returns everything observable in a response, except random values and the seconds to wait.
 fn observable(response: &Response) -> Value {
     let mut body = response.body.clone();
     if let Some(verification) = body["verification"].as_str() {
@@ -98,7 +98,7 @@ async fn responses_are_identical_at_every_step() {
             assert_eq!(responses[0].refusal(), expected, "{channel:?}, guess {guess}");
             assert_eq!(observable(&responses[0]), observable(&responses[1]), "{channel:?}, guess {guess}");
         }
-        // And once more, with the failures of the day on record and another flow.
+        // Once more with another flow, now that both have failures of the day.
         bundle.age(channel.prefix(), 120).await;
         let second = [
             channel.request(&bundle, known).send().await.ok(),
@@ -114,11 +114,7 @@ async fn responses_are_identical_at_every_step() {
         assert_eq!(observable(&responses[0]), observable(&responses[1]), "{channel:?}");
         let responses =
             [channel.guess(&bundle, &first[0], wrong).await, channel.guess(&bundle, &first[1], wrong).await];
-        assert_eq!(
-            observable(&responses[0]),
-            observable(&responses[1]),
-            "{channel:?}, a flow that was replaced"
-        );
+        assert_eq!(observable(&responses[0]), observable(&responses[1]), "{channel:?}, a replaced flow");
     }
 }
 
@@ -155,7 +151,7 @@ async fn guess_before_the_code_exists_is_a_failure() {
                 ((400, "{CODE}_NOT_VALID"), &json!(4))
             );
         }
-        // Nor does it cost the member the code.
+        // The guess does not consume the member's code either.
         bundle.settled().await;
         assert_eq!(bundle.stack.messages().len(), 1, "{channel:?}");
     }
@@ -185,8 +181,8 @@ async fn store_requests_are_identical_for_both() {
     for channel in [RecoveryChannel::Sms, RecoveryChannel::Mail] {
         let (known, unknown) = channel.destinations();
         let mut guesses = Vec::new();
-        // What ends with the transaction is the call's. What follows is the queue's, which looks for an owner in
-        // its own time.
+        // The call ends with the transaction. The outbox makes the remaining requests later, when it looks up the
+        // owner.
         let (call, delivery) = match channel {
             RecoveryChannel::Sms => {
                 (vec!["GetItem", "TransactWriteItems"], vec!["GetItem", "UpdateItem", "UpdateItem"])
@@ -205,7 +201,7 @@ async fn store_requests_are_identical_for_both() {
     }
 }
 
-/// Coarse on purpose: it would find a hash or a message on one of the two sides, on any machine.
+/// The comparison is coarse. It finds a hash or a send that occurs on only one side, on any machine.
 #[tokio::test]
 async fn response_time_is_the_same_for_both() {
     const ROUNDS: usize = 15;
@@ -217,7 +213,7 @@ async fn response_time_is_the_same_for_both() {
         };
         let mut took = [Vec::new(), Vec::new()];
         for number in 0..=ROUNDS {
-            // Even ones are known.
+            // Even numbers are known destinations.
             let new = match channel {
                 RecoveryChannel::Sms => json!({ "phone": destination(2 * number) }),
                 RecoveryChannel::Mail => json!({ "email": destination(2 * number) }),
@@ -227,7 +223,7 @@ async fn response_time_is_the_same_for_both() {
                 let call = channel.request(&bundle, &destination(2 * number + side));
                 let start = Instant::now();
                 call.send().await.ok();
-                // The first of each side starts a process.
+                // The first call of each side starts a process.
                 if number > 0 {
                     took.push(start.elapsed());
                 }

@@ -1,4 +1,4 @@
-//! A store that throttles, conflicts, hangs, is slow, or loses its answers.
+//! A store that throttles, conflicts, hangs, is slow, or loses its responses.
 
 use crate::{
     bundle::{EMAIL, PHONE, Response, SEND, SEND_CODE, SEND_MAIL, wrong_code},
@@ -10,20 +10,20 @@ use reqwest::Method;
 use serde_json::json;
 use std::time::Duration;
 
-/// The operations of a change, each in its place: the member read, the tries counted, the change made.
+/// The operations of a change in order: read the member, count the attempt, commit the change.
 const OPERATIONS: [&str; 3] = ["GetItem", "UpdateItem", "TransactWriteItems"];
 
 const THROTTLED: InjectedFault = InjectedFault::Refuse("ThrottlingException");
 
-/// Every count of tries has room for one.
-const ONE_TRY: [(&str, &str); 4] = [
+/// Limits that allow a single attempt.
+const ONE_ATTEMPT: [(&str, &str); 4] = [
     ("CODE_MAX_ATTEMPTS", "1"),
     ("FAILURES_PER_DAY", "1"),
     ("PASSWORD_MAX_FAILURES", "1"),
     ("PAY_PASSWORD_MAX_FAILURES", "1"),
 ];
 
-/// The answer says that the store is busy, and when to come again.
+/// Asserts that the response reports a busy store and when to retry.
 fn assert_busy(response: &Response) {
     assert_eq!(response.refusal(), (503, "SERVICE_BUSY"), "{}", response.text);
     let seconds = response.body["retryAfter"].as_u64().unwrap();
@@ -33,7 +33,7 @@ fn assert_busy(response: &Response) {
 
 #[tokio::test]
 async fn lost_response_repeats_neither_attempt_nor_change() {
-    let (proxy, bundle) = Proxy::between(STORE, &[MANY, ONE_TRY].concat()).await;
+    let (proxy, bundle) = Proxy::between(STORE, &[MANY, ONE_ATTEMPT].concat()).await;
     for kind in ChangeKind::ALL {
         proxy.heal();
         proxy.requests();
@@ -57,14 +57,14 @@ async fn lost_response_repeats_neither_attempt_nor_change() {
 
 #[tokio::test]
 async fn lost_response_at_window_start_counts_one_attempt() {
-    let (proxy, bundle) = Proxy::between(STORE, &[MANY, ONE_TRY].concat()).await;
+    let (proxy, bundle) = Proxy::between(STORE, &[MANY, ONE_ATTEMPT].concat()).await;
     let change = PreparedChange::new(ChangeKind::PayPasswordByOld, &bundle).await;
     let wrong = json!({ "oldPassword": "111111", "payPasswordFirst": "408261" });
     let call = bundle.call(Method::PUT, crate::bundle::UPDATE_PAY_PASSWORD).session(&change.member.token);
     assert_eq!(call.json(&wrong).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
     assert_eq!(change.commit(&bundle).await.refusal(), (429, "TOO_MANY_ATTEMPTS"));
     bundle.age("failures#", 10_800).await;
-    // The first finds the window over, the second begins another.
+    // The first update finds that the window has expired, and the second begins a new one.
     proxy.requests();
     proxy.fault(On::nth("UpdateItem", 2), InjectedFault::DropAfter);
     change.commit(&bundle).await.ok();
@@ -97,7 +97,7 @@ async fn send_with_lost_store_response_sends_one_code() {
     proxy.fault(On::nth("TransactWriteItems", 1), InjectedFault::DropAfter);
     bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();
     assert_eq!(bundle.stack.messages().len(), 1);
-    // The question, the owner, and all that the queue keeps.
+    // The requests of the send, the lookup of the owner, and the writes of the outbox.
     for n in 1..=6 {
         bundle.age("sent#phone#", 120).await;
         proxy.heal();
@@ -125,7 +125,7 @@ async fn transient_throttling_and_conflicts_are_retried() {
         ("TransactWriteItems", InjectedFault::Conflict),
         ("TransactWriteItems", InjectedFault::Refuse("TransactionInProgressException")),
         ("TransactWriteItems", InjectedFault::DropBefore),
-        // A single write meets a transaction.
+        // A single write conflicts with a transaction.
         ("UpdateItem", InjectedFault::Refuse("TransactionConflictException")),
     ] {
         let change = PreparedChange::new(ChangeKind::PasswordByMessage, &bundle).await;
@@ -192,7 +192,7 @@ async fn change_without_any_confirmation_is_applied_once() {
     assert_eq!(change.commit(&bundle).await.refusal(), (401, "INVALID_TOKEN"));
 }
 
-/// Just below the time after which a request is tried again.
+/// Just below the timeout after which the SDK retries a request.
 const SLOW: InjectedFault = InjectedFault::Delay(Duration::from_millis(1_900));
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn slow_store_is_awaited_within_the_function_timeout() {
     proxy.fault(On::all(ANY), SLOW);
     proxy.fault(On::all("TransactWriteItems").about(&slow_and_busy.member.id), InjectedFault::Conflict);
     let (changed, busy) = tokio::join!(slow.commit(&bundle), slow_and_busy.commit(&bundle));
-    // On a machine that has much to do a request may take too long; the answer says so then.
+    // On a busy machine a request may time out. The response must then report it.
     if !changed.status.is_success() {
         assert_busy(&changed);
     }
@@ -222,7 +222,7 @@ async fn proof_that_expires_during_a_retry_is_refused() {
     ] {
         let change = PreparedChange::new(kind, &bundle).await;
         let before = TableSnapshot::take(&bundle).await;
-        // It is found good, ends, and is to be spent by the request that is sent again.
+        // The proof is valid when it is read, expires, and is then consumed by the retried transaction.
         proxy.fault(On::nth("TransactWriteItems", 1), InjectedFault::HangBefore);
         let age = async {
             proxy.wait_for_hang().await;

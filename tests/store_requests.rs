@@ -1,4 +1,4 @@
-//! How many requests to DynamoDB an endpoint makes. ARCHITECTURE.md gives the same numbers.
+//! The requests that each endpoint makes to DynamoDB. ARCHITECTURE.md lists the same requests.
 
 use crate::{
     bundle::{
@@ -11,26 +11,26 @@ use crate::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// A member is sent a code: the member is read, the code kept, the calling code's traffic counted.
+/// A member's send: reads the member, stores the code, and counts the traffic of the calling code.
 const SENT: [&str; 3] = ["GetItem", "TransactWriteItems", "UpdateItem"];
-/// A code by SMS changes something: the member is read, the try counted, the failure counted, the change
-/// made, the code counted among those that came back.
+/// A change with a code by SMS: reads the member, counts the attempt and the failure of the day, commits the change,
+/// and counts the code as verified.
 const CHANGED_BY_CODE: [&str; 5] =
     ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems", "UpdateItem"];
-/// A code by SMS becomes a grant.
+/// The exchange of a code by SMS for a grant.
 const EXCHANGED: [&str; 4] = ["UpdateItem", "UpdateItem", "TransactWriteItems", "UpdateItem"];
 
-/// A bundle whose requests to DynamoDB are counted, with every function started.
+/// Starts a bundle with every function running, whose requests to DynamoDB are recorded.
 async fn counted() -> (Proxy, Bundle, Member) {
     let (proxy, bundle) = Proxy::between(STORE, &[]).await;
     let member = bundle.member().await;
-    // Every process opens its connection with one read; that belongs to no call.
+    // Every process reads once at its start to open its connection. No endpoint makes that request.
     bundle.call(Method::GET, "/_local/health").send().await.ok();
     proxy.requests();
     (proxy, bundle, member)
 }
 
-/// The requests since the last call of this, whoever made them.
+/// Returns the requests since the last call, including those of the outbox.
 async fn take_requests(proxy: &Proxy, bundle: &Bundle) -> Vec<String> {
     bundle.settled().await;
     proxy.requests()
@@ -66,7 +66,11 @@ async fn password_endpoints_make_the_documented_store_requests() {
     }
 
     bundle.call(Method::POST, SEND).send().await;
-    assert_eq!(take_requests(&proxy, &bundle).await, [""; 0], "a call without a session costs nothing");
+    assert_eq!(
+        take_requests(&proxy, &bundle).await,
+        [""; 0],
+        "a call without a session must not use the store"
+    );
 }
 
 #[tokio::test]
@@ -126,7 +130,7 @@ async fn recovery_and_email_endpoints_make_documented_store_requests() {
     assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "TransactWriteItems"]);
     let query = [("verification", verification.as_str()), ("code", &code)];
     bundle.call(Method::GET, VERIFY_MAIL).query(&query).send().await.ok();
-    assert_eq!(take_requests(&proxy, &bundle).await, [""; 0], "the page costs nothing");
+    assert_eq!(take_requests(&proxy, &bundle).await, [""; 0], "the page must not use the store");
     bundle.call(Method::POST, VERIFY_MAIL).query(&query).send().await.ok();
     assert_eq!(
         take_requests(&proxy, &bundle).await,
