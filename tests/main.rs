@@ -1,5 +1,5 @@
-//! The specification: what a user relies on, through the real binaries over HTTP against an embedded
-//! DynamoDB. A module a flow.
+//! The specification: the behaviour that users rely on, tested through the real binaries over HTTP against an
+//! embedded DynamoDB. Each flow has its own module.
 
 #![cfg(test)]
 
