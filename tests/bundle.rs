@@ -340,18 +340,3 @@ pub fn e164(phone: &str) -> String {
 pub fn wrong_code(code: &str) -> &'static str {
     if code == "111111" { "222222" } else { "111111" }
 }
-
-// The former names, which `permissions` still uses.
-impl Bundle {
-    pub async fn ask(&self, member: &Member) -> (String, String) {
-        self.request_change_code(member).await
-    }
-
-    pub async fn ask_by_sms(&self, member: Option<&Member>, phone: &str) -> (String, String) {
-        self.request_sms_code(member, phone).await
-    }
-
-    pub async fn ask_by_mail(&self, member: Option<&Member>, email: &str) -> (String, String) {
-        self.request_email_code(member, email).await
-    }
-}

@@ -218,17 +218,3 @@ pub async fn complete_effect(kind: ChangeKind, bundle: &Bundle) -> Vec<String> {
     assert!(!changed.is_empty(), "{kind:?}");
     changed
 }
-
-// The former names, which `permissions` still uses.
-pub use ChangeKind as Kind;
-pub use PreparedChange as Change;
-
-impl PreparedChange {
-    pub async fn of(kind: ChangeKind, bundle: &Bundle) -> Self {
-        Self::new(kind, bundle).await
-    }
-
-    pub async fn make(&self, bundle: &Bundle) -> Response {
-        self.commit(bundle).await
-    }
-}

@@ -57,7 +57,7 @@ async fn imported_member(
     (text, format): (&str, Option<HashFormat<'_>>),
 ) -> Member {
     let policy = PasswordPolicy { min_code_points: 8, memory_kib: 19_456, passes: 2 };
-    let hash = policy.import(&bundle.keys(), text, formatat, &mut Memory::default()).unwrap();
+    let hash = policy.import(&bundle.keys(), text, format, &mut Memory::default()).unwrap();
     let member = bundle.member_with(json!({ "phone": phone, "email": email })).await;
     let mut item = bundle.item(&format!("member#{}", member.id), "member").await;
     item[attribute] = json!({ "S": hash.as_str() });

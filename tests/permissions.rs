@@ -4,8 +4,8 @@ use crate::{
     bundle::{
         Bundle, CHANGE_BY_MESSAGE, OLD_PASSWORD, RECOVERY, SEND, SEND_CODE, SEND_MAIL, VERIFY_MAIL, root,
     },
-    changes::{Change, Kind, MANY},
-    proxy::{ANY, Fault, MAIL, On, Proxy, REFUSED, Request, SMS, STORE},
+    changes::{ChangeKind, MANY, PreparedChange},
+    proxy::{ANY, InjectedFault, MAIL, On, Proxy, REFUSED, Request, SMS, STORE},
     wiring::{
         endpoints::Endpoints,
         generate::{apply, is_updating, replace},
@@ -115,15 +115,15 @@ async fn acts() -> &'static BTreeSet<Act> {
 
 /// Every change, after every proof that it takes was wrong once, and once more under its `Idempotency-Key`.
 async fn changes(bundle: &Bundle) {
-    for kind in Kind::ALL {
-        let change = Change::of(kind, bundle).await;
+    for kind in ChangeKind::ALL {
+        let change = PreparedChange::new(kind, bundle).await;
         for proof in ["code", "message", "oldPassword", "password", "verification"] {
             // Nobody asks for the password where nothing is replaced.
-            if (kind, proof) == (Kind::PhoneBound, "password") {
+            if (kind, proof) == (ChangeKind::PhoneBound, "password") {
                 continue;
             }
             if let Some(wrong) = change.with_wrong(proof) {
-                let refused = wrong.make(bundle).await;
+                let refused = wrong.commit(bundle).await;
                 assert!(refused.status.is_client_error(), "{kind:?} {proof}: {}", refused.text);
             }
         }
@@ -148,7 +148,7 @@ async fn passwords_beside_codes(bundle: &Bundle) {
     bundle.call(Method::GET, VERIFY_MAIL).query(&query).send().await.ok();
     bundle.call(Method::POST, VERIFY_MAIL).query(&query).send().await.ok();
 
-    let (phone_info, code) = bundle.ask(&member).await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
     for (old_password, status) in [("wrong", 400), (OLD_PASSWORD, 200)] {
         let mut body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": "a-new-password" });
         body["oldPassword"] = json!(old_password);
@@ -160,7 +160,7 @@ async fn passwords_beside_codes(bundle: &Bundle) {
 async fn recovery_by_mail(bundle: &Bundle) {
     let email = "forgetful@example.com";
     bundle.member_with(json!({ "email": email })).await;
-    let grant = bundle.grant_by_mail(&bundle.ask_by_mail(None, email).await).await;
+    let grant = bundle.grant_by_mail(&bundle.request_email_code(None, email).await).await;
     let body = json!({ "email": email, "passwordFirst": "a-new-password", "verification": grant });
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
 }
@@ -168,8 +168,8 @@ async fn recovery_by_mail(bundle: &Bundle) {
 /// Of each endpoint a refusal that is kept under its `Idempotency-Key`, and one that is not.
 async fn refusals(bundle: &Bundle) {
     let nobody_yet = bundle.member_with(json!({})).await;
-    let ended = Change::of(Kind::PasswordByOld, bundle).await;
-    ended.make(bundle).await.ok();
+    let ended = PreparedChange::new(ChangeKind::PasswordByOld, bundle).await;
+    ended.commit(bundle).await.ok();
     let endpoints = Endpoints::load();
     for (member, expected) in [(&nobody_yet, 400), (&ended.member, 401)] {
         for route in endpoints.functions.iter().flat_map(|function| &function.routes) {
@@ -190,7 +190,7 @@ async fn sends_that_are_withdrawn(bundle: &Bundle, providers: &[&Proxy]) {
     let refuse_next = || {
         for provider in providers {
             provider.heal();
-            provider.fault(On::nth(ANY, 1), Fault::Refuse(REFUSED));
+            provider.fault(On::nth(ANY, 1), InjectedFault::Refuse(REFUSED));
         }
     };
     for (method, path, to) in [
@@ -204,24 +204,24 @@ async fn sends_that_are_withdrawn(bundle: &Bundle, providers: &[&Proxy]) {
         assert_eq!(refused.refusal(), (500, "SEND_MESSAGE_ERROR"));
     }
     refuse_next();
-    bundle.ask_by_sms(None, phone).await;
-    bundle.ask_by_mail(None, email).await;
+    bundle.request_sms_code(None, phone).await;
+    bundle.request_email_code(None, email).await;
 }
 
 /// Tries until no more are taken.
 async fn locks(bundle: &Bundle) {
     for (kind, proof) in [
-        (Kind::PayPasswordByOld, "oldPassword"),
-        (Kind::PayPasswordByCode, "message"),
-        (Kind::SmsForGrant, "message"),
-        (Kind::MailForGrant, "code"),
+        (ChangeKind::PayPasswordByOld, "oldPassword"),
+        (ChangeKind::PayPasswordByCode, "message"),
+        (ChangeKind::SmsForGrant, "message"),
+        (ChangeKind::MailForGrant, "code"),
     ] {
-        let change = Change::of(kind, bundle).await;
+        let change = PreparedChange::new(kind, bundle).await;
         let wrong = change.with_wrong(proof).unwrap();
         for _ in 0..5 {
-            assert_eq!(wrong.make(bundle).await.status, 400, "{kind:?}");
+            assert_eq!(wrong.commit(bundle).await.status, 400, "{kind:?}");
         }
-        let refused = change.make(bundle).await;
+        let refused = change.commit(bundle).await;
         assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"), "{kind:?}");
     }
 }

@@ -276,6 +276,3 @@ fn dynamodb_error(code: &str, details: &Value) -> Response {
     let content_type = [("content-type", "application/x-amz-json-1.0")];
     (StatusCode::from_u16(status).unwrap(), content_type, body.to_string()).into_response()
 }
-
-// The former name, which `permissions` still uses.
-pub use InjectedFault as Fault;
