@@ -234,3 +234,25 @@ async fn proof_that_expires_during_a_retry_is_refused() {
         proxy.heal();
     }
 }
+
+#[tokio::test]
+async fn change_after_a_conflict_counts_one_attempt() {
+    let (proxy, bundle) = Proxy::between(STORE, &[MANY, ONE_ATTEMPT].concat()).await;
+    for kind in [ChangeKind::PasswordByMessage, ChangeKind::PhoneReplaced, ChangeKind::PayPasswordByOld] {
+        let change = PreparedChange::new(kind, &bundle).await;
+        proxy.fault(On::nth("TransactWriteItems", 1), InjectedFault::HangBefore);
+        // Another request writes the member after this one has read them, verified its proof and sent its change.
+        let conflict = async {
+            proxy.wait_for_hang().await;
+            let update = json!({
+                "Key": { "pk": { "S": format!("member#{}", change.member.id) }, "sk": { "S": "member" } },
+                "UpdateExpression": "ADD revision :one",
+                "ExpressionAttributeValues": { ":one": { "N": "1" } },
+            });
+            bundle.dynamodb("UpdateItem", update).await;
+        };
+        let (response, _) = tokio::join!(change.commit(&bundle), conflict);
+        assert!(response.status.is_success(), "{kind:?}: {}", response.text);
+        proxy.heal();
+    }
+}
