@@ -28,12 +28,13 @@ pub const FILES: [(&str, Rewrite); 4] = [
     }),
 ];
 
+/// Whether the tests write what they would otherwise compare.
 #[expect(clippy::disallowed_methods, reason = "a test reads its own variable")]
 pub fn is_updating() -> bool {
     env::var_os("UPDATE").is_some()
 }
 
-/// Rewrites `file` if `UPDATE` is set. Otherwise fails if that would change it, and names the test that updates it.
+/// Rewrites `file` if `UPDATE` is set. Otherwise fails if its text differs, and names the test that rewrites it.
 pub fn apply(file: &str, test: &str, rewrite: impl FnOnce(&str) -> String) {
     // Two tests rewrite the template.
     static TURN: Mutex<()> = Mutex::new(());
@@ -45,7 +46,7 @@ pub fn apply(file: &str, test: &str, rewrite: impl FnOnce(&str) -> String) {
         return;
     }
     if is_updating() {
-        // Other tests read the file meanwhile.
+        // Renaming is atomic: other tests read the file at the same time.
         let new = path.with_added_extension("new");
         fs::write(&new, expected).unwrap();
         fs::rename(&new, &path).unwrap();
@@ -71,6 +72,7 @@ pub fn region(text: &str, name: &str) -> Option<Range<usize>> {
     })
 }
 
+/// Returns the text with the lines of a region replaced.
 pub fn replace(text: &str, name: &str, lines: &str) -> String {
     let region = region(text, name).unwrap_or_else(|| panic!("no region {name}"));
     format!("{}{lines}{}", &text[..region.start], &text[region.end..])
@@ -101,7 +103,7 @@ fn table_rows(function: &Function) -> String {
 
 fn template(endpoints: &Endpoints, text: &str) -> String {
     let current = |name: &str| region(text, name).map_or("", |region| &text[region]);
-    // The permission test writes them.
+    // The permission test writes the statements; this one keeps them.
     let statements = |function: &Function| match current(&format!("role {}", function.name)) {
         "" => part("logs", &[("Id", &function.camel())]),
         statements => statements.to_owned(),
@@ -130,7 +132,7 @@ fn template(endpoints: &Endpoints, text: &str) -> String {
     .fold(text.to_owned(), |text, (name, lines)| replace(&text, name, &lines))
 }
 
-/// Returns a part of `parts.yaml`, filled in. A value of whole lines replaces its line.
+/// Returns a part of `parts.yaml` with its values. A value of whole lines, or none, replaces its whole line.
 pub fn part(name: &str, values: &[(&str, &str)]) -> String {
     let parts = include_str!("parts.yaml").split("#: ");
     let part = parts.filter_map(|part| part.split_once('\n')).find(|(title, _)| *title == name);
@@ -153,13 +155,13 @@ fn warmed(function: &Function) -> String {
 }
 
 fn output(function: &Function) -> String {
-    let calls = function.calls();
-    let methods: Vec<_> = calls.iter().map(|(method, _)| *method).collect();
-    let usage = match calls.first() {
-        Some((_, path)) => format!("serves {} {path}", methods.join(" and ")),
-        None => "reads the table's stream".to_owned(),
+    let routes: Vec<_> = function.page.iter().chain(&function.routes).map(String::as_str).collect();
+    let usage = if function.stream {
+        "reads the table's stream"
+    } else {
+        &format!("serves {}", routes.join(" and "))
     };
-    part("output", &[("Id", &function.camel()), ("use", &usage)])
+    part("output", &[("Id", &function.camel()), ("use", usage)])
 }
 
 /// Returns the function, its role and its log group.
@@ -173,15 +175,11 @@ fn resources(endpoints: &Endpoints, function: &Function, is_first: bool, stateme
         }
         None => String::new(),
     };
-    let mut events: String = function
-        .calls()
-        .into_iter()
-        .map(|(method, path)| {
-            let is_page = function.page.as_deref() == Some(&format!("{method} {path}"));
-            let event = if is_page { "Page" } else { "Api" };
-            part("route", &[("event", event), ("method", method), ("path", path)])
-        })
-        .collect();
+    let names = function.page.iter().map(|_| "Page").chain(["Api", "Api2", "Api3"]);
+    let route =
+        |((method, path), name)| part("route", &[("event", name), ("method", method), ("path", path)]);
+    assert!(function.routes.len() <= 3, "{}: name the events of more routes here", function.name);
+    let mut events: String = function.calls().into_iter().zip(names).map(route).collect();
     if function.stream {
         events += &part("stream", &[]);
     }
