@@ -1,22 +1,17 @@
-//! `functions/endpoints.toml`, the files that repeat it, and the settings agree.
+//! The files that repeat `functions/endpoints.toml` agree with it.
 
 pub mod endpoints;
 pub mod generate;
+mod parameters;
 pub mod roles;
 
 use crate::bundle::root;
 use endpoints::{Endpoints, Function};
 use generate::{FILES, apply, region};
-use regex::Regex;
-use shared::settings::Settings;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Debug,
-    fs,
-};
+use std::{collections::BTreeSet, fs};
 use template::Template;
 
-/// Lines of the README's table: function, method, path.
+/// Returns the routes of the README's table: function, method, path.
 fn documented() -> Vec<(String, String, String)> {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     readme
@@ -40,7 +35,7 @@ fn template() -> Template {
     Template::load(&root().join("template.yaml")).unwrap()
 }
 
-/// Every route of the list: function, method, path.
+/// Returns the routes of the list: function, method, path.
 fn listed() -> Vec<(String, String, String)> {
     let functions = Endpoints::load().functions;
     let routes = |function: &Function| -> Vec<_> {
@@ -60,7 +55,7 @@ fn files_repeat_the_list_of_endpoints() {
 }
 
 #[test]
-fn missing_function_changes_every_region_that_lists_it() {
+fn missing_function_changes_every_region() {
     let whole = Endpoints::load();
     for index in 0..whole.functions.len() {
         let mut endpoints = Endpoints::load();
@@ -88,7 +83,7 @@ fn missing_function_changes_every_region_that_lists_it() {
     }
 }
 
-/// Every region that lists functions, in the order of [`FILES`].
+/// The regions that list functions, in the order of [`FILES`].
 const REGIONS: [&str; 9] =
     ["send-rates", "warm-up", "functions", "alarms", "dashboard", "outputs", "binaries", "routes", "table"];
 
@@ -119,7 +114,7 @@ fn every_function_has_a_source_file_and_events() {
 }
 
 #[test]
-fn readme_and_cargo_lambda_have_every_route_once() {
+fn readme_and_cargo_lambda_list_every_route_once() {
     let listed = listed();
     assert_eq!(documented(), listed);
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
@@ -127,7 +122,7 @@ fn readme_and_cargo_lambda_have_every_route_once() {
 }
 
 #[test]
-fn template_reads_as_the_list() {
+fn template_agrees_with_the_list() {
     let (functions, deployed) = (Endpoints::load().functions, template().functions);
     assert_eq!(deployed.len(), functions.len());
     for function in functions {
@@ -147,113 +142,8 @@ fn template_reads_as_the_list() {
 }
 
 #[test]
-fn the_readmes_first_lines_are_those_that_the_stack_prints() {
+fn readme_has_the_calls_that_the_stack_prints() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let printed = local::newcomer::calls("http://127.0.0.1:3000");
     assert!(readme.contains(&printed), "{printed}");
-}
-
-/// Reads the settings with `value` for the setting `name` and the defaults for the others.
-fn read(name: &str, value: &str) -> Result<Settings, impl Debug> {
-    let required = BTreeMap::from([
-        ("TABLE_NAME", "t"),
-        ("KEYS", "{}"),
-        ("AWS_REGION", "r"),
-        ("AWS_ACCESS_KEY_ID", "a"),
-        ("AWS_SECRET_ACCESS_KEY", "s"),
-    ]);
-    Settings::read(|setting| {
-        if setting == name { Some(value.to_owned()) } else { required.get(setting).map(|&v| v.to_owned()) }
-    })
-}
-
-/// Every setting that has a parameter in the template, with the value that the template gives it by default and the
-/// lines of the parameter.
-fn parameters() -> Vec<(String, String, Vec<String>)> {
-    let text = fs::read_to_string(root().join("template.yaml")).unwrap();
-    let variables = template().functions.remove(0).variables.into_iter();
-    let of_the_stack = ["TABLE_NAME", "KEYS_SECRET_ARN", "RELEASE", "METRICS_NAMESPACE"];
-    variables
-        .filter(|(name, _)| !of_the_stack.contains(&name.as_str()))
-        .map(|(name, value)| {
-            let camel: String =
-                name.split('_').map(|word| word[..1].to_owned() + &word[1..].to_lowercase()).collect();
-            let (_, lines) =
-                text.split_once(&format!("\n  {camel}:\n")).unwrap_or_else(|| panic!("no parameter {camel}"));
-            let lines = lines.lines().take_while(|line| line.starts_with("    "));
-            let lines = lines.map(|line| line.trim().to_owned()).collect();
-            (name, value.unwrap_or_default(), lines)
-        })
-        .collect()
-}
-
-/// Returns a field of a parameter.
-fn field<'a>(lines: &'a [String], name: &str) -> Option<&'a str> {
-    let value = lines.iter().find_map(|line| line.strip_prefix(&format!("{name}: ")))?;
-    Some(value.trim_matches('\''))
-}
-
-#[test]
-fn parameters_have_the_settings_defaults_and_bounds() {
-    let defaults = format!("{:?}", read("", "").unwrap());
-    let mut bounded = 0;
-    for (name, value, lines) in parameters() {
-        assert_eq!(
-            format!("{:?}", read(&name, &value).unwrap()),
-            defaults,
-            "{name}: the default is not {value}"
-        );
-        if let (Some(least), Some(most)) = (field(&lines, "MinValue"), field(&lines, "MaxValue")) {
-            let (least, most): (u64, u64) = (least.parse().unwrap(), most.parse().unwrap());
-            for (value, is_valid) in [(least, true), (most, true), (most + 1, false)] {
-                assert_eq!(read(&name, &value.to_string()).is_ok(), is_valid, "{name}={value}");
-            }
-            assert!(least == 0 || read(&name, &(least - 1).to_string()).is_err(), "{name}={}", least - 1);
-            bounded += 1;
-        }
-    }
-    assert!(bounded >= 20, "{bounded}");
-}
-
-/// Valid and invalid values of every setting whose parameter has a pattern.
-const SAMPLES: [(&str, &[&str], &[&str]); 7] = [
-    ("ALLOWED_CALLING_CODES", &["86", "86,852,1"], &["0", "86,", "1234", "china"]),
-    (
-        "CORS_ORIGIN",
-        &["https://app.example.com", "http://localhost:5173"],
-        &["*", "http://app.example.com", "https://App.example.com", "https://app.example.com/"],
-    ),
-    ("DEFAULT_REGION", &["CN", "US"], &["C", "China"]),
-    ("MAIL_FROM", &["security@example.com"], &["security", "the security@example.com"]),
-    (
-        "MAIL_LINK_BASE_URL",
-        &["https://example.com", "https://api.example.com/live"],
-        &["http://example.com", "https://example.com/"],
-    ),
-    ("SMS_SENDER_ID", &["A", "1-A", "Shop-24", "ABCDEFGHIJK"], &["12345", "1-2", "Shop 24", "ABCDEFGHIJKL"]),
-    ("WEB_OTP_DOMAIN", &["example.com"], &["example", "Example.com", "https://example.com"]),
-];
-
-/// The settings of which a function accepts any text: only the template restricts them.
-const FREE_TEXT: [&str; 3] = ["MAIL_FROM", "MAIL_LINK_BASE_URL", "WEB_OTP_DOMAIN"];
-
-#[test]
-fn parameter_patterns_accept_what_the_settings_accept() {
-    let mut patterned = Vec::new();
-    for (name, _, lines) in parameters() {
-        let Some(pattern) = field(&lines, "AllowedPattern") else { continue };
-        let pattern = Regex::new(&format!("^(?:{pattern})$")).unwrap();
-        let longest: usize = field(&lines, "MaxLength").map_or(usize::MAX, |most| most.parse().unwrap());
-        let (_, valid, invalid) = SAMPLES.iter().find(|(sampled, ..)| *sampled == name).unwrap();
-        for (value, is_valid) in
-            valid.iter().map(|value| (value, true)).chain(invalid.iter().map(|value| (value, false)))
-        {
-            let is_allowed = pattern.is_match(value) && value.len() <= longest;
-            assert_eq!(is_allowed, is_valid, "the parameter of {name}={value}");
-            let is_accepted = is_valid || FREE_TEXT.contains(&name.as_str());
-            assert_eq!(read(&name, value).is_ok(), is_accepted, "the setting {name}={value}");
-        }
-        patterned.push(name);
-    }
-    assert_eq!(patterned, SAMPLES.map(|(name, ..)| name));
 }
