@@ -1,4 +1,4 @@
-//! Each function has a role of its own: it allows what the function does, and nothing more.
+//! The role of each function allows exactly what the function does.
 
 use crate::{
     bundle::{
@@ -25,7 +25,7 @@ const PUBLISH: &str = "sns:Publish";
 const SEND_EMAIL: &str = "ses:SendEmail";
 const WRITES: [&str; 3] = ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
 
-/// What Lambda does for a function, or the function before its first event, and nobody here is asked for.
+/// The actions that the local stack does not see: Lambda's own, and the function's before its first event.
 const OF_THE_PLATFORM: [&str; 10] = [
     "dynamodb:DescribeStream",
     "dynamodb:GetRecords",
@@ -39,7 +39,7 @@ const OF_THE_PLATFORM: [&str; 10] = [
     "xray:PutTraceSegments",
 ];
 
-/// Something that a function did: the action, and in which partition of the table, if in any.
+/// An action of a function, and the partition key of its item if it was done to the table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Act {
     function: String,
@@ -48,8 +48,8 @@ struct Act {
 }
 
 impl Act {
-    /// What a request is authorised as: a transaction as each of its writes (Amazon DynamoDB Developer Guide,
-    /// "Using IAM with DynamoDB transactions").
+    /// Returns the actions that IAM authorizes for a request. Each write of a transaction is one (Amazon DynamoDB
+    /// Developer Guide, "Using IAM with DynamoDB transactions").
     fn of(request: &Request) -> Vec<Self> {
         let act = |action: &str, partition| Self {
             function: request.caller.clone(),
@@ -74,12 +74,12 @@ impl Act {
             item @ ("GetItem" | "PutItem" | "UpdateItem" | "DeleteItem") => {
                 vec![act(&format!("dynamodb:{item}"), pk(&body()))]
             }
-            other => panic!("{} asks for {other}", request.caller),
+            other => panic!("{} requests {other}", request.caller),
         }
     }
 }
 
-/// Everything that the functions do in a story in which each of them does all that it can do.
+/// Returns all acts of the functions, recorded while each function takes every path that sends a request.
 async fn acts() -> &'static BTreeSet<Act> {
     static ACTS: OnceCell<BTreeSet<Act>> = OnceCell::const_new();
     ACTS.get_or_init(async || {
@@ -97,7 +97,7 @@ async fn acts() -> &'static BTreeSet<Act> {
         passwords_beside_codes(&bundle).await;
         recovery_by_mail(&bundle).await;
         refusals(&bundle).await;
-        sends_that_are_withdrawn(&bundle, &[&sms, &mail]).await;
+        withdrawn_sends(&bundle, &[&sms, &mail]).await;
         locks(&bundle).await;
         bundle.settled().await;
 
@@ -113,12 +113,12 @@ async fn acts() -> &'static BTreeSet<Act> {
     .await
 }
 
-/// Every change, after every proof that it takes was wrong once, and once more under its `Idempotency-Key`.
+/// Makes every change: with each of its proofs wrong, then correctly, then again with the same `Idempotency-Key`.
 async fn changes(bundle: &Bundle) {
     for kind in ChangeKind::ALL {
         let change = PreparedChange::new(kind, bundle).await;
         for proof in ["code", "message", "oldPassword", "password", "verification"] {
-            // Nobody asks for the password where nothing is replaced.
+            // A first phone needs no password.
             if (kind, proof) == (ChangeKind::PhoneBound, "password") {
                 continue;
             }
@@ -133,7 +133,7 @@ async fn changes(bundle: &Bundle) {
     }
 }
 
-/// A password where a code would do, and an address in the place of another.
+/// Passes a password where a code would do, and replaces an email address.
 async fn passwords_beside_codes(bundle: &Bundle) {
     let new = json!({ "phone": "13700000001", "email": "old@example.com", "password": OLD_PASSWORD });
     let member = bundle.member_with(new).await;
@@ -152,8 +152,8 @@ async fn passwords_beside_codes(bundle: &Bundle) {
     for (old_password, status) in [("wrong", 400), (OLD_PASSWORD, 200)] {
         let mut body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": "a-new-password" });
         body["oldPassword"] = json!(old_password);
-        let answer = bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token).json(&body).await;
-        assert_eq!(answer.status, status, "{}", answer.text);
+        let response = bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token).json(&body).await;
+        assert_eq!(response.status, status, "{}", response.text);
     }
 }
 
@@ -165,13 +165,13 @@ async fn recovery_by_mail(bundle: &Bundle) {
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
 }
 
-/// Of each endpoint a refusal that is kept under its `Idempotency-Key`, and one that is not.
+/// Makes each endpoint refuse two requests: it stores the first refusal under the `Idempotency-Key`, not the second.
 async fn refusals(bundle: &Bundle) {
-    let nobody_yet = bundle.member_with(json!({})).await;
+    let bare = bundle.member_with(json!({})).await;
     let ended = PreparedChange::new(ChangeKind::PasswordByOld, bundle).await;
     ended.commit(bundle).await.ok();
     let endpoints = Endpoints::load();
-    for (member, expected) in [(&nobody_yet, 400), (&ended.member, 401)] {
+    for (member, expected) in [(&bare, 400), (&ended.member, 401)] {
         for route in endpoints.functions.iter().flat_map(|function| &function.routes) {
             let (method, path) = route.split_once(' ').unwrap();
             let call = bundle.call(method.parse().unwrap(), path).session(&member.token);
@@ -181,8 +181,8 @@ async fn refusals(bundle: &Bundle) {
     }
 }
 
-/// Codes that their provider refuses: what was kept of them is taken back, and a recovery's is sent again.
-async fn sends_that_are_withdrawn(bundle: &Bundle, providers: &[&Proxy]) {
+/// Makes the providers refuse codes: the functions withdraw those codes, and send a recovery code again.
+async fn withdrawn_sends(bundle: &Bundle, providers: &[&Proxy]) {
     let (phone, email) = ("13700000002", "unlucky@example.com");
     let new = json!({ "phone": phone, "email": email, "password": OLD_PASSWORD });
     let member = bundle.member_with(new).await;
@@ -208,7 +208,7 @@ async fn sends_that_are_withdrawn(bundle: &Bundle, providers: &[&Proxy]) {
     bundle.request_email_code(None, email).await;
 }
 
-/// Tries until no more are taken.
+/// Makes attempts until the lockout.
 async fn locks(bundle: &Bundle) {
     for (kind, proof) in [
         (ChangeKind::PayPasswordByOld, "oldPassword"),
@@ -226,7 +226,7 @@ async fn locks(bundle: &Bundle) {
     }
 }
 
-/// The template with the statements of every role written from what its function did.
+/// Returns the template with the statements of every role written from the acts of its function.
 fn with_roles(template: &str, acts: &BTreeSet<Act>) -> String {
     Endpoints::load().functions.iter().fold(template.to_owned(), |template, function| {
         let own = acts.iter().filter(|act| act.function == function.name);
@@ -239,8 +239,8 @@ fn roles() -> BTreeMap<String, Vec<Grant>> {
     grants::load(&root().join("template.yaml")).unwrap()
 }
 
-/// Those who may do one of the actions, in that partition.
-fn who_may(actions: &[&str], partition: Option<&str>) -> Vec<String> {
+/// Returns the functions that may do one of the actions in the partition.
+fn allowed_functions(actions: &[&str], partition: Option<&str>) -> Vec<String> {
     let may = |grants: &[Grant]| {
         actions.iter().any(|action| grants.iter().any(|grant| grant.allows(action, partition)))
     };
@@ -293,7 +293,7 @@ async fn no_function_may_do_more_than_it_does() {
 }
 
 #[test]
-fn what_is_granted_is_of_the_one_table_and_of_no_topic() {
+fn roles_allow_only_the_table_and_no_topics() {
     let table = Template::load(&root().join("template.yaml")).unwrap().table;
     for (function, grants) in roles() {
         for grant in grants {
@@ -311,7 +311,7 @@ fn what_is_granted_is_of_the_one_table_and_of_no_topic() {
 }
 
 #[test]
-fn who_sends_codes_may_not_write_members() {
+fn only_the_expected_functions_write_each_kind() {
     let changers = [
         "bind-phone",
         "change-password",
@@ -326,7 +326,7 @@ fn who_sends_codes_may_not_write_members() {
     let put = &["dynamodb:PutItem"][..];
     for (actions, partition, expected) in [
         (&WRITES[..], "member#1", &changers[..]),
-        // A member is updated, under a condition, and never put: none is made, or written over as a whole.
+        // Members are only updated, under a condition: no function creates or replaces one.
         (&["dynamodb:DeleteItem", "dynamodb:PutItem"], "member#1", &[]),
         (put, "audit#1", &changers),
         (&["dynamodb:GetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"], "audit#1", &[]),
@@ -345,15 +345,15 @@ fn who_sends_codes_may_not_write_members() {
         (&WRITES, "source#192.0.2.1#1", &senders),
         (&WRITES, "failures#email#li@example.com#80", &["verify-mail"]),
         (&WRITES, "failures#pay-password#1", &["reset-pay-password", "update-pay-password"]),
-        // What was guessed, and what was answered, is for nobody to read.
+        // No function only reads codes, failure counters or idempotency records.
         (&["dynamodb:GetItem"], "code#phone#+8613627140483#60", &[]),
         (&["dynamodb:GetItem"], "failures#password#1", &[]),
         (&["dynamodb:GetItem"], "idempotency#1", &[]),
     ] {
-        assert_eq!(who_may(actions, Some(partition)), expected, "{actions:?} {partition}");
+        assert_eq!(allowed_functions(actions, Some(partition)), expected, "{actions:?} {partition}");
     }
     let by_sms = ["deliver-notices", "send-change-password-message", "send-code"];
-    assert_eq!(who_may(&[PUBLISH], None), by_sms);
-    assert_eq!(who_may(&[SEND_EMAIL], None), ["deliver-notices", "send-mail"]);
-    assert_eq!(who_may(&["dynamodb:Query", "dynamodb:Scan"], Some("audit#1")), [""; 0]);
+    assert_eq!(allowed_functions(&[PUBLISH], None), by_sms);
+    assert_eq!(allowed_functions(&[SEND_EMAIL], None), ["deliver-notices", "send-mail"]);
+    assert_eq!(allowed_functions(&["dynamodb:Query", "dynamodb:Scan"], Some("audit#1")), [""; 0]);
 }

@@ -31,8 +31,8 @@ pub fn statements<'a>(function: &Function, acts: impl Iterator<Item = (&'a str, 
     text
 }
 
-/// Returns the pattern of the partition keys of a kind: `sent#phone#*` for `sent#phone#+8613627140483`. A kind has only
-/// lower-case letters and hyphens, so the identifier begins at the first part with anything else.
+/// Returns the pattern of the partition keys of a kind: `sent#phone#*` for `sent#phone#+8613627140483`. A kind has
+/// only lower-case letters and hyphens, so the identifier begins at the first part with anything else.
 fn pattern(partition: &str) -> String {
     let is_kind = |part: &&str| part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
     let kinds: Vec<_> = partition.split('#').take_while(is_kind).collect();
