@@ -7,7 +7,7 @@ pub mod roles;
 
 use crate::bundle::root;
 use endpoints::{Endpoints, Function};
-use generate::{FILES, apply, region};
+use generate::{FILES, apply, is_updating, region};
 use std::{collections::BTreeSet, fs};
 use template::Template;
 
@@ -37,7 +37,7 @@ fn template() -> Template {
 
 /// Returns the routes of the list: function, method, path.
 fn listed() -> Vec<(String, String, String)> {
-    let functions = Endpoints::load().functions;
+    let functions = endpoints().functions;
     let routes = |function: &Function| -> Vec<_> {
         let route =
             |(method, path): (&str, &str)| (function.name.clone(), method.to_owned(), path.to_owned());
@@ -46,17 +46,29 @@ fn listed() -> Vec<(String, String, String)> {
     functions.iter().flat_map(routes).collect()
 }
 
-#[test]
-fn files_repeat_the_list_of_endpoints() {
+/// Returns the list, and first writes the files that repeat it if `UPDATE` is set.
+fn endpoints() -> Endpoints {
     let endpoints = Endpoints::load();
+    if is_updating() {
+        apply_all(&endpoints);
+    }
+    endpoints
+}
+
+fn apply_all(endpoints: &Endpoints) {
     for (file, rewrite) in FILES {
-        apply(file, "wiring", |text| rewrite(&endpoints, text));
+        apply(file, "wiring", |text| rewrite(endpoints, text));
     }
 }
 
 #[test]
+fn files_repeat_the_list_of_endpoints() {
+    apply_all(&Endpoints::load());
+}
+
+#[test]
 fn missing_function_changes_every_region() {
-    let whole = Endpoints::load();
+    let whole = endpoints();
     for index in 0..whole.functions.len() {
         let mut endpoints = Endpoints::load();
         let removed = endpoints.functions.remove(index);
@@ -99,7 +111,7 @@ fn full_alarm_group_is_refused() {
 
 #[test]
 fn every_function_has_a_source_file_and_events() {
-    let functions = Endpoints::load().functions;
+    let functions = endpoints().functions;
     let mut names: Vec<_> = functions.iter().map(|function| function.name.clone()).collect();
     for name in &names {
         assert!(root().join("functions").join(format!("{name}.rs")).is_file(), "{name}");
@@ -123,7 +135,7 @@ fn readme_and_cargo_lambda_list_every_route_once() {
 
 #[test]
 fn template_agrees_with_the_list() {
-    let (functions, deployed) = (Endpoints::load().functions, template().functions);
+    let (functions, deployed) = (endpoints().functions, template().functions);
     assert_eq!(deployed.len(), functions.len());
     for function in functions {
         let name = &function.name;
