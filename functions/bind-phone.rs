@@ -11,9 +11,10 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let verification = request.optional(Parameter::Verification);
     let holder = app.code_holder(member, &phone, Purpose::BindPhone, verification)?;
 
-    let reauthenticated = match member.would_replace(&phone) {
-        true => Some(app.reauthenticate(&session, member, &request).await?),
-        false => None,
+    let reauthenticated = if member.would_replace(&phone) {
+        Some(app.reauthenticate(&session, member, &request).await?)
+    } else {
+        None
     };
     let verified = app.verify_code(&phone, Purpose::BindPhone, holder, code).await?;
 

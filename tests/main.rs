@@ -20,6 +20,7 @@ mod idempotency;
 mod imported_passwords;
 mod journey;
 mod keys;
+mod language;
 mod layers;
 mod limits;
 mod logs;
