@@ -1,84 +1,86 @@
-//! Where a member can be reached: [`Phone`] and [`Email`], parsed once, masked in `Debug`.
+//! Phone numbers and email addresses: parsed where they enter, and masked in `Debug`.
 
 use phonenumber::{Mode, country};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// The text is no phone number that may be sent to, or no mail address.
+/// The text is not an email address, or not a phone number that codes may be sent to.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid contact")]
 pub struct InvalidContact;
 
-/// A valid phone number, kept as E.164 (ITU-T E.164: `+`, calling code, national number; 15 digits at most).
+/// A valid phone number in E.164 form: `+`, calling code, national number; at most 15 digits (ITU-T E.164).
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Phone(String);
 
-/// The longest E.164 number, with its `+` (ITU-T E.164, 6.2.1).
+/// The length of the longest E.164 number, with its `+` (ITU-T E.164, 6.2.1).
 const MAX_E164_LENGTH: usize = 16;
 
-/// Which phone numbers are taken, and how a national one is read.
+/// The phone numbers that are accepted.
 #[derive(Clone, Debug)]
 pub struct PhoneRules {
-    /// The region whose national numbers are taken without a calling code.
+    /// The region of a number that is written without a calling code.
     pub default_region: country::Id,
-    /// The calling codes that may be sent to, such as 86.
+    /// The calling codes that SMS may be sent to, such as 86.
     pub allowed_calling_codes: Vec<u16>,
 }
 
 impl PhoneRules {
-    /// Reads what a person typed: a national number of the default region or an international one.
+    /// Parses a number that a person typed: a national number of the default region, or an international number.
     ///
     /// # Errors
-    /// [`InvalidContact`] for what is no valid number, or one of a calling code that is not allowed.
+    /// [`InvalidContact`] if the number is invalid or its calling code is not allowed.
     pub fn parse(&self, typed: &str) -> Result<Phone, InvalidContact> {
-        // E.164 has 15 digits; even with a separator after each and a prefix, 40 characters are plenty. A
-        // letter would be read as the digit on its key, and an O for a 0 make it somebody else's number.
+        // 40 characters hold the 15 digits of E.164 with a separator after each and a prefix. The crate reads a
+        // letter as the digit on its key, so an O typed for a 0 would give another person's number.
         if typed.len() > 40 || typed.contains(char::is_alphabetic) {
             return Err(InvalidContact);
         }
-        // With a region, the crate strips that region's trunk prefix from international numbers as well,
-        // and with it the leading zero that belongs to an Italian or Ivorian number.
+        // Given a region, the crate strips that region's trunk prefix from international numbers as well. That
+        // removes the leading zero that is a part of an Italian or Ivorian number.
         let region = (!typed.trim_start().starts_with('+')).then_some(self.default_region);
         let e164 = self.read(region, typed)?;
-        // Where it has done so after an international prefix such as 00, that shows here.
+        // After an international prefix such as 00 it still does. Such a number is then invalid or differs here.
         if self.read(None, &e164)? == e164 { Ok(Phone(e164)) } else { Err(InvalidContact) }
     }
 
-    /// The E.164 form of a number that may be sent to.
+    /// Returns the E.164 form of a number that SMS may be sent to.
     fn read(&self, region: Option<country::Id>, text: &str) -> Result<String, InvalidContact> {
         let number = phonenumber::parse(region, text).map_err(|_| InvalidContact)?;
         let e164 = number.format().mode(Mode::E164).to_string();
-        let good = phonenumber::is_valid(&number)
+        let acceptable = phonenumber::is_valid(&number)
             && number.extension().is_none()
             && self.allowed_calling_codes.contains(&number.code().value())
-            // The rules of some regions know longer ones: Germany's have up to 17 digits.
+            // The crate's rules for some regions allow more: German numbers have up to 17 digits.
             && e164.len() <= MAX_E164_LENGTH;
-        if good { Ok(e164) } else { Err(InvalidContact) }
+        if acceptable { Ok(e164) } else { Err(InvalidContact) }
     }
 }
 
 impl Phone {
-    /// The E.164 form.
+    /// Returns the E.164 form.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Calling code and national number, such as `("86", "13627140483")`.
+    /// Returns the calling code and the national number, such as `("86", "13627140483")`.
     ///
     /// # Errors
-    /// [`InvalidContact`] where the stored text is no E.164 number.
+    /// [`InvalidContact`] if the stored text is not an E.164 number.
     pub fn parts(&self) -> Result<(&str, &str), InvalidContact> {
         let digits = self.0.strip_prefix('+').ok_or(InvalidContact)?;
         digits.split_at_checked(calling_code_length(digits)).ok_or(InvalidContact)
     }
 }
 
-/// Digits of the calling code that a number begins with. Calling codes are a prefix code: in ITU-T
-/// E.164's list of assigned country codes the first two digits tell the length. Known here, because a
-/// number that is E.164 already needs none of the tables by which a typed one is read: they are a
-/// quarter of a function's size, and a third of what its start takes beyond a bare one's.
+/// Returns how many digits the calling code of a number has. Calling codes are a prefix code: in ITU-T E.164's list
+/// of assigned country codes the first two digits determine the length.
+///
+/// The lengths are written out here, so that a function that reads only E.164 numbers does not link the tables of
+/// the parser. The tables are a quarter of a function's size, and a third of its start-up time above that of a bare
+/// function.
 fn calling_code_length(digits: &str) -> usize {
     match digits.as_bytes() {
         [b'1' | b'7', ..] => 1,
@@ -94,19 +96,19 @@ fn calling_code_length(digits: &str) -> usize {
 }
 
 impl fmt::Debug for Phone {
-    /// Calling code and number are hidden but for the last two digits.
+    /// Shows only the last two digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "+…{}", self.0.get(self.0.len().saturating_sub(2)..).unwrap_or_default())
     }
 }
 
-/// A mail address, its domain in lower case. The local part keeps its spelling (RFC 5321, 2.4).
+/// An email address with its domain in lower case. The case of the local part is significant (RFC 5321, 2.4).
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Email(String);
 
 impl Email {
-    /// The address.
+    /// Returns the address.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -116,11 +118,11 @@ impl Email {
 impl FromStr for Email {
     type Err = InvalidContact;
 
-    /// Reads what a person typed. A display name, a quoted local part and an address literal are
-    /// not taken: no member has one, and each is a way to say the same address twice.
+    /// Parses an address that a person typed. Rejects a display name, a quoted local part and an address literal:
+    /// members do not use them, and each is a second spelling of the same address.
     fn from_str(typed: &str) -> Result<Self, InvalidContact> {
         let (local_part, domain) = typed.trim().rsplit_once('@').ok_or(InvalidContact)?;
-        // Before it is checked: `İ` becomes two characters, of which one is in no domain.
+        // Lower case comes before validation: `İ` becomes two characters, one of which is not allowed in a domain.
         let address = format!("{local_part}@{}", domain.to_lowercase());
         let options = email_address::Options::default()
             .with_required_tld()
@@ -132,25 +134,25 @@ impl FromStr for Email {
 }
 
 impl fmt::Debug for Email {
-    /// The first character and the top-level domain alone.
+    /// Shows only the first character and the top-level domain.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let first = self.0.chars().next().unwrap_or('?');
         write!(f, "{first}…@….{}", self.0.rsplit('.').next().unwrap_or_default())
     }
 }
 
-/// Where a code or a notice goes: the thing whose possession a code proves.
+/// A phone or an email address that a code or a notice is sent to. A code proves its possession.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Destination {
-    /// By SMS.
+    /// A phone, reached by SMS.
     Phone(Phone),
-    /// By mail.
+    /// An email address.
     Email(Email),
 }
 
 impl Destination {
-    /// The destination as one text, in which a phone and an address can never be the same.
+    /// Returns the destination as one text. A phone and an address never have the same text.
     #[must_use]
     pub fn key(&self) -> String {
         match self {
@@ -159,12 +161,12 @@ impl Destination {
         }
     }
 
-    /// A phone, as a token names it: calling code and national number.
+    /// Returns a phone from the calling code and the national number in a token.
     pub(crate) fn of_parts(calling_code: &str, national: &str) -> Self {
         Self::Phone(Phone(format!("+{calling_code}{national}")))
     }
 
-    /// An address, as a token names it.
+    /// Returns an email address from a token.
     pub(crate) fn of_address(address: &str) -> Self {
         Self::Email(Email(address.to_owned()))
     }
@@ -179,7 +181,7 @@ impl From<Destination> for String {
 impl TryFrom<String> for Destination {
     type Error = InvalidContact;
 
-    /// Reads what [`Destination::key`] wrote.
+    /// Parses the text that [`Destination::key`] returns.
     fn try_from(key: String) -> Result<Self, InvalidContact> {
         match key.split_once('#') {
             Some(("phone", e164)) => Ok(Self::Phone(Phone(e164.to_owned()))),
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phone_is_the_same_however_it_is_typed() {
+    fn phone_is_equal_in_every_spelling() {
         let expected = rules().parse("13627140483").unwrap();
         assert_eq!(expected.as_str(), "+8613627140483");
         for typed in
@@ -211,21 +213,21 @@ mod tests {
     }
 
     #[test]
-    fn a_leading_zero_of_the_national_number_stays() {
+    fn phone_retains_the_national_leading_zero() {
         let rome = rules().parse("+39 02 3661 8300").unwrap();
         assert_eq!(rome.as_str(), "+390236618300");
         assert_eq!(rome.parts(), Ok(("39", "0236618300")));
     }
 
     #[test]
-    fn a_number_of_more_than_fifteen_digits_is_no_phone() {
+    fn phone_has_at_most_fifteen_digits() {
         let rules = PhoneRules { allowed_calling_codes: vec![49], ..rules() };
         assert!(rules.parse("+495112345234567").is_ok());
         assert_eq!(rules.parse("+49511234523456789"), Err(InvalidContact));
     }
 
     #[test]
-    fn the_length_of_every_calling_code_is_known() {
+    fn calling_code_length_matches_the_phonenumber_tables() {
         let database = &phonenumber::metadata::DATABASE;
         let codes: Vec<u16> = (1..=999).filter(|code| database.by_code(code).is_some()).collect();
         assert!(codes.len() > 200, "{codes:?}");
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_to_is_no_phone() {
+    fn phone_rejects_invalid_or_disallowed_numbers() {
         for typed in [
             "",
             "1362714048",
@@ -246,8 +248,8 @@ mod tests {
             "１３",
             "+8613627140483;x=1",
             "1362714O483",
-            // Rome without its zero, which is no number there; Saransk, which the crate knows by one spelling
-            // alone.
+            // Rome without its leading zero, which is invalid, and Saransk, which the crate accepts in only one
+            // spelling.
             "0039 02 3661 8300",
             "007 834 267 8825",
         ] {
@@ -256,13 +258,13 @@ mod tests {
     }
 
     #[test]
-    fn a_contact_shows_little_of_itself() {
+    fn debug_masks_contacts() {
         assert_eq!(format!("{:?}", rules().parse("13627140483").unwrap()), "+…83");
         assert_eq!(format!("{:?}", Email::from_str("li.lei@Example.com").unwrap()), "l…@….com");
     }
 
     #[test]
-    fn an_address_is_parsed_once() {
+    fn email_lowercases_domain_and_rejects_malformed_addresses() {
         assert_eq!(Email::from_str(" Li.Lei@EXAMPLE.com ").unwrap().as_str(), "Li.Lei@example.com");
         assert_eq!(Email::from_str("li@BÜCHER.example").unwrap().as_str(), "li@bücher.example");
         for typed in [
@@ -283,7 +285,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_breaks_the_parsers(text in any::<String>()) {
+        fn parsed_contacts_parse_to_themselves(text in any::<String>()) {
             if let Ok(phone) = rules().parse(&text) {
                 prop_assert_eq!(rules().parse(phone.as_str()), Ok(phone));
             }
@@ -293,7 +295,7 @@ mod tests {
         }
 
         #[test]
-        fn every_chinese_mobile_number_is_itself_again(rest in 0u64..100_000_000) {
+        fn chinese_mobile_numbers_round_trip(rest in 0u64..100_000_000) {
             let typed = format!("138{rest:08}");
             let phone = rules().parse(&typed).unwrap();
             prop_assert_eq!(phone.parts(), Ok(("86", typed.as_str())));

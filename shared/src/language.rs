@@ -1,8 +1,8 @@
-//! The languages in which a person is spoken to.
+//! The languages of everything that a person reads: messages, notices, errors and pages.
 
 use serde::{Deserialize, Serialize};
 
-/// A language that every text exists in.
+/// A language that every text is available in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Language {
     /// Simplified Chinese.
@@ -17,8 +17,8 @@ impl Language {
     /// Every language.
     pub const ALL: [Self; 2] = [Self::Chinese, Self::English];
 
-    /// The language of a BCP 47 tag, by its primary subtag: any Chinese is answered in Simplified
-    /// Chinese, any English in English. `None` for every other.
+    /// Returns the language of a BCP 47 tag, by its primary subtag: Simplified Chinese for any Chinese, English for
+    /// any English, and `None` for any other.
     #[must_use]
     pub fn of_tag(tag: &str) -> Option<Self> {
         match tag.split('-').next()?.to_ascii_lowercase().as_str() {
@@ -28,13 +28,13 @@ impl Language {
         }
     }
 
-    /// The most wanted language of an `Accept-Language` header (RFC 9110, 12.5.4) that exists here.
+    /// Returns the supported language that an `Accept-Language` header (RFC 9110, 12.5.4) prefers most.
     #[must_use]
     pub fn of_header(accept_language: &str) -> Option<Self> {
         accept_language::parse(accept_language).iter().find_map(|tag| Self::of_tag(tag))
     }
 
-    /// The BCP 47 tag.
+    /// Returns the BCP 47 tag.
     #[must_use]
     pub fn tag(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_wanted_language_that_exists_is_taken() {
+    fn header_selects_the_most_preferred_supported_language() {
         for (header, expected) in [
             ("en", Some(Language::English)),
             ("zh-TW,en;q=0.8", Some(Language::Chinese)),
