@@ -1,4 +1,4 @@
-//! The one error of the domain, and the one table from error to symbol and status.
+//! The error of every call, with its symbol and its HTTP status.
 
 use lambda_http::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -6,117 +6,117 @@ use std::{borrow::Cow, fmt};
 
 /// Why a call was refused or failed.
 ///
-/// Every variant but [`Error::Internal`] is an expected answer, never a failed invocation.
+/// Every variant except [`Error::Internal`] is an expected response, not a failed invocation.
 ///
-/// What an operator must look at is skipped by serde: it is never kept to be answered again.
+/// The variants that serde skips are faults that an operator must investigate. They are never stored for replay.
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum Error {
     /// A required parameter is absent, blank, or neither text nor number.
     #[error("a required parameter is missing: {0:?}")]
     Missing(Field),
-    /// A parameter is there and not acceptable.
+    /// A parameter is present but not acceptable.
     #[error("a parameter is not valid: {0:?}")]
     NotValid(Field),
-    /// The code is not the one that was sent, or is no longer good.
+    /// The code is wrong, expired or consumed.
     #[error("the code is not valid")]
     CodeNotValid {
-        /// How many tries are left for the code that was sent; 0 when a new one must be asked for.
+        /// The attempts that are left for the code; at 0 the client must request a new one.
         attempts_left: u32,
     },
-    /// The session is missing, malformed, expired, or from before the last change of the credentials.
+    /// The session is missing, malformed, expired, or older than the last change of the login password.
     #[error("the session is not valid")]
     InvalidToken,
-    /// A code was sent to this destination a moment ago.
-    #[error("a message was sent moments ago")]
+    /// A rate limit is exceeded.
+    #[error("the rate limit {limit} is exceeded; retry in {retry_after} s")]
     SendFrequently {
-        /// Seconds until the next may be asked for.
+        /// Seconds until another code may be requested.
         retry_after: u64,
-        /// What is used up.
+        /// The limit.
         limit: SendLimit,
     },
-    /// Too many wrong tries.
-    #[error("too many wrong tries")]
+    /// Too many attempts failed.
+    #[error("too many attempts failed; retry in {retry_after} s")]
     TooManyAttempts {
-        /// Seconds until the next try is looked at.
+        /// Seconds until the next attempt is allowed.
         retry_after: u64,
     },
-    /// The provider did not take the message.
+    /// The provider refused the message, or its outcome is unknown.
     #[error("the message could not be sent: {0}")]
     #[serde(skip)]
     SendFailed(#[source] Cause),
-    /// The session names a member that is not in the store.
-    #[error("no such member")]
+    /// The session's member does not exist.
+    #[error("the member does not exist")]
     UserNotFound,
-    /// The phone of the token is not the member's own.
+    /// The phone is not the member's own.
     #[error("the phone is not the member's own")]
     UserPhoneNotMatch,
     /// Another member has this phone.
     #[error("the phone belongs to another member")]
     PhoneInUse,
-    /// Another member has this mail address.
-    #[error("the mail address belongs to another member")]
+    /// Another member has this email address.
+    #[error("the email address belongs to another member")]
     EmailInUse,
-    /// A pay password is set already.
-    #[error("a pay password is set already")]
+    /// A pay password is already set.
+    #[error("a pay password is already set")]
     PayPasswordAlreadySet,
     /// No pay password is set.
     #[error("no pay password is set")]
     PayPasswordNotSet,
-    /// The change asks for a recent login or the login password.
-    #[error("the member must authenticate again")]
+    /// The change requires a recent login or the login password.
+    #[error("reauthentication is required")]
     ReauthenticationRequired,
-    /// The change must wait, because the phone was replaced or the password recovered lately.
-    #[error("cooling off")]
+    /// The phone was replaced or the password recovered too recently for the change.
+    #[error("the cooling-off period has not ended; retry in {retry_after} s")]
     CoolingOff {
-        /// Seconds until the change may be made.
+        /// Seconds until the cooling-off period ends.
         retry_after: u64,
     },
-    /// The body is neither a JSON object nor a form, or the event is no HTTP request.
-    #[error("the body is not valid")]
+    /// The body is neither a JSON object nor a form, or the event is not an HTTP request.
+    #[error("the body is neither a JSON object nor a form")]
     BodyNotValid,
     /// The body is longer than [`MAX_BODY_BYTES`](crate::http::request::MAX_BODY_BYTES).
     #[error("the body is too large")]
     BodyTooLarge,
-    /// Another request was made under the same `Idempotency-Key`.
-    #[error("another request was made under this Idempotency-Key")]
+    /// The `Idempotency-Key` was already used for another request.
+    #[error("the idempotency key was already used for another request")]
     IdempotencyKeyReused,
-    /// The store throttles or does not answer in time.
+    /// The store throttles requests or does not respond in time.
     #[error("the store is busy: {0}")]
     #[serde(skip)]
     Busy(#[source] Cause),
-    /// A fault of ours. The cause goes to the log, never to the caller.
+    /// A fault of the service. The cause is logged and not returned to the caller.
     #[error("internal: {0}")]
     #[serde(skip)]
     Internal(#[source] Cause),
 }
 
-/// A parameter's meaning, after which the symbols `{…}_REQUIRED` and `{…}_NOT_VALID` are named.
+/// The meaning of a parameter, as it appears in the symbols `{…}_REQUIRED` and `{…}_NOT_VALID`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Field {
     /// The new login password.
     NewPassword,
-    /// The first document's token.
+    /// The token `phoneInfo` of the user API.
     PhoneInfo,
     /// The code.
     Code,
-    /// The password that is to be replaced.
+    /// The current password.
     OldPassword,
     /// A phone number.
     Phone,
-    /// The second document's name of a missing code.
+    /// A code, as the member API names it.
     Message,
-    /// A mail address.
+    /// An email address.
     Email,
     /// The six-digit payment PIN.
     PayPassword,
-    /// The second document's token.
+    /// The token or grant `verification` of the member API.
     Verification,
     /// The header `Idempotency-Key`.
     IdempotencyKey,
 }
 
 impl Field {
-    /// Every field, for the tables that must be whole.
+    /// Every field, so that tests can check the completeness of tables.
     pub const ALL: [Self; 10] = [
         Self::NewPassword,
         Self::PhoneInfo,
@@ -130,7 +130,7 @@ impl Field {
         Self::IdempotencyKey,
     ];
 
-    /// The word between the braces of a symbol.
+    /// Returns the word between the braces of a symbol.
     #[must_use]
     pub fn symbol(self) -> &'static str {
         match self {
@@ -148,23 +148,23 @@ impl Field {
     }
 }
 
-/// A limit of sending.
+/// A rate limit of sending codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SendLimit {
-    /// The wait between two codes to a destination.
+    /// The resend cooldown of a destination.
     Resend,
-    /// A destination's codes in an hour.
+    /// The codes to a destination in an hour.
     Hour,
-    /// A destination's codes in a day.
+    /// The codes to a destination in a day.
     Day,
-    /// A member's codes in a day.
+    /// The codes that a member requests in a day.
     Member,
-    /// A source address's codes in an hour.
+    /// The codes that a source address requests in an hour.
     Source,
-    /// A calling code's codes in an hour.
+    /// The codes to a calling code in an hour.
     Budget,
-    /// The share of a calling code's codes that must come back.
+    /// The circuit breaker, which requires a minimum share of verified codes.
     Breaker,
 }
 
@@ -174,27 +174,27 @@ impl fmt::Display for SendLimit {
     }
 }
 
-/// Why a message was not, or perhaps not, sent. Holds the provider's code alone: its message can
-/// repeat the number or the address.
+/// Why a message was not sent, or may not have been. Contains only the provider's error code, because the
+/// provider's message can repeat the phone number or the address.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The provider refused it: nothing was sent.
+    /// The provider refused the message, so nothing was sent.
     #[error("the provider refused the message: {0}")]
     Refused(String),
-    /// No answer, or half of one: it may have been sent.
-    #[error("the provider did not answer: {0}")]
+    /// The provider did not respond, or not completely, so the message may have been sent.
+    #[error("the provider did not respond: {0}")]
     Unknown(&'static str),
 }
 
-/// What lies behind an error, for the log.
+/// The cause of an error, for the log.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Seconds after which a call refused with `SERVICE_BUSY` is worth repeating: DynamoDB's on-demand
-/// tables take on more load within seconds, and the SDK has already retried for several.
+/// Seconds until a retry after `SERVICE_BUSY`. DynamoDB's on-demand tables scale within seconds, and the SDK has
+/// already retried for several.
 const BUSY_RETRY_AFTER: u64 = 5;
 
 impl Error {
-    /// The symbol that programs read, braces included.
+    /// Returns the symbol that programs read, including its braces.
     #[must_use]
     pub fn symbol(&self) -> Cow<'static, str> {
         match self {
@@ -221,7 +221,7 @@ impl Error {
         }
     }
 
-    /// Returns the HTTP status, before an envelope applies its document's exceptions.
+    /// Returns the HTTP status, to which an API family may make exceptions.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -244,7 +244,7 @@ impl Error {
         }
     }
 
-    /// Seconds to wait, for a refusal that time cures.
+    /// Returns the seconds until the same request may succeed, if waiting helps.
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
         match self {
@@ -256,7 +256,7 @@ impl Error {
         }
     }
 
-    /// Tries left, for a wrong code.
+    /// Returns the attempts that are left after a wrong code.
     #[must_use]
     pub fn attempts_left(&self) -> Option<u32> {
         match self {
@@ -265,20 +265,21 @@ impl Error {
         }
     }
 
-    /// Whether the same request would never do better: not where time, a login, or an operator cures it.
+    /// Returns whether retrying the same request is pointless: neither time, nor a login, nor an operator can make
+    /// it succeed.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
-        let curable = matches!(self, Self::InvalidToken | Self::ReauthenticationRequired);
-        !curable && !self.is_server_error() && self.retry_after().is_none()
+        let needs_login = matches!(self, Self::InvalidToken | Self::ReauthenticationRequired);
+        !needs_login && !self.is_server_error() && self.retry_after().is_none()
     }
 
-    /// Whether an operator must look at it: the caller did nothing wrong.
+    /// Returns whether the service failed, so that an operator must investigate.
     #[must_use]
     pub fn is_server_error(&self) -> bool {
         matches!(self, Self::Internal(_) | Self::SendFailed(_) | Self::Busy(_))
     }
 
-    /// A fault of ours, whatever it was.
+    /// Returns an [`Error::Internal`] with its cause.
     pub fn internal(cause: impl Into<Cause>) -> Self {
         Self::Internal(cause.into())
     }

@@ -1,9 +1,9 @@
-//! What every function of the account-security bundle shares: the domain, the documented calls, the store, the
-//! providers, the flows, and [`serve`], which turns a handler into a Lambda function.
+//! The library of the account-security functions: the domain, the documented calls, the store, the providers, the
+//! flows, and [`serve`], which turns a handler into a Lambda function.
 //!
-//! A module imports only from its own layer or one above it in this list. A test holds this.
+//! A module imports only from its own layer or one above it in this list. A test checks it.
 
-// Base: depends on nothing of ours.
+// Base: depends on no other layer.
 pub mod clock;
 pub mod contact;
 pub mod error;
@@ -11,17 +11,17 @@ pub mod language;
 pub mod random;
 pub mod settings;
 
-// The subject of the bundle, without I/O, AWS or HTTP.
+// Members and their credentials, without I/O, AWS or HTTP.
 mod domain;
 
 // The documented calls.
 mod http;
 
-// Metrics, and the clients of AWS.
+// Metrics and AWS clients.
 mod aws;
 mod metrics;
 
-// One table.
+// The DynamoDB table.
 pub mod store;
 
 // SMS and email providers.
@@ -33,7 +33,7 @@ mod app;
 // The steps of a handler, as methods of `App`.
 mod flow;
 
-// The only module that knows Lambda.
+// The only module that depends on the Lambda runtime.
 pub mod lambda;
 
 pub use app::App;
@@ -51,5 +51,5 @@ pub use http::{
 };
 pub use lambda::{serve, serve_notices};
 
-/// A text that must not be seen: redacted in `Debug`, wiped from memory when dropped.
+/// A secret text: redacted in `Debug`, and wiped from memory when it is dropped.
 pub use secrecy::{ExposeSecret, SecretString as Secret};

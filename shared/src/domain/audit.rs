@@ -1,4 +1,4 @@
-//! The audit trail's words: what was done.
+//! The actions that the audit trail records, and the origin of the request behind each.
 
 use serde::{Deserialize, Serialize};
 use std::{
@@ -6,34 +6,34 @@ use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
 };
 
-/// What was changed.
+/// A change of a member's credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// The login password was changed by the old one.
+    /// The login password was changed with the old one.
     PasswordChanged,
-    /// The login password was changed by a code sent to the member's phone.
+    /// The login password was changed with a code sent to the member's phone.
     PasswordChangedByMessage,
     /// A forgotten login password was replaced.
     PasswordRecovered,
-    /// A phone was bound where there was none, or the same once more.
+    /// A first phone was bound, or the same phone again.
     PhoneBound,
-    /// A phone was bound in the place of another.
+    /// A phone replaced another.
     PhoneReplaced,
-    /// A mail address was bound where there was none, or the same once more.
+    /// A first email address was bound, or the same address again.
     EmailBound,
-    /// A mail address was bound in the place of another.
+    /// An email address replaced another.
     EmailReplaced,
     /// The pay password was set for the first time.
     PayPasswordSet,
-    /// The pay password was changed by the old one.
+    /// The pay password was changed with the old one.
     PayPasswordChanged,
-    /// The pay password was unset or replaced by a code sent to the member's phone.
+    /// The pay password was removed or replaced with a code sent to the member's phone.
     PayPasswordReset,
 }
 
 impl Action {
-    /// Every action, for the tables that must be whole.
+    /// Every action, so that tests can check the completeness of tables.
     pub const ALL: [Self; 10] = [
         Self::PasswordChanged,
         Self::PasswordChangedByMessage,
@@ -48,27 +48,27 @@ impl Action {
     ];
 }
 
-/// What an operator did.
+/// A command of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AdminAction {
-    /// Members were brought along from another system.
+    /// Members were imported from another system.
     Imported,
-    /// A member was written over by what another system has of them.
+    /// A member was updated from another system's data.
     Updated,
-    /// A member was looked at.
+    /// A member was displayed.
     Shown,
-    /// The wrong tries of a member were forgotten.
+    /// A member's failed attempts were cleared.
     Unlocked,
-    /// A member's sessions were ended, or everybody's.
+    /// The sessions of one member, or of all members, were ended.
     Revoked,
-    /// A session of a member was signed.
+    /// A session was signed for a member.
     SessionSigned,
-    /// A trail was read.
+    /// An audit trail was read.
     AuditRead,
     /// All members were written to a file.
     Exported,
-    /// The first keys were made.
+    /// The first keys were generated.
     KeysMade,
     /// A key was added.
     KeyAdded,
@@ -76,55 +76,55 @@ pub enum AdminAction {
     KeyUsed,
     /// A key was removed.
     KeyRetired,
-    /// The hashes of each key were counted.
+    /// The password hashes under each key were counted.
     KeysCounted,
 }
 
-/// What a record tells: the change of a member's own, or what an operator did.
+/// The event of an audit record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum AuditEvent {
-    /// A change of the member's own.
+    /// A change of the member's credentials.
     Change(Action),
-    /// What an operator did.
+    /// A command of an operator.
     AdminAction(AdminAction),
 }
 
 impl fmt::Display for AuditEvent {
-    /// Its name as it is stored.
+    /// Writes the stored name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Change(action) => action.serialize(f),
-            Self::AdminAction(operation) => operation.serialize(f),
+            Self::AdminAction(action) => action.serialize(f),
         }
     }
 }
 
 impl fmt::Display for Action {
-    /// Its name as it is stored.
+    /// Writes the stored name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }
 }
 
-/// Where a request came from: what an audit record and a notice say of it.
+/// The origin of a request, for audit records and notices.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The id under which the log knows the request.
+    /// The id of the request in the log.
     pub request_id: String,
-    /// The caller's address by the gateway's own word, never by a header that the caller wrote.
+    /// The caller's address as the gateway reports it. A header could be forged.
     pub source_ip: Option<String>,
-    /// The caller's `User-Agent`, cut to [`MAX_USER_AGENT_CHARACTERS`].
+    /// The caller's `User-Agent`, truncated to [`MAX_USER_AGENT_CHARACTERS`].
     pub user_agent: Option<String>,
 }
 
 impl Origin {
-    /// The caller's address, as the limits of sending hold it to account. Of IPv6 it is the network of 64
-    /// bits, all of which one subscriber has (RFC 6177, 2); whoever has no address shares one count.
+    /// Returns the source that the rate limits count by: the IPv4 address, or the /64 network of an IPv6 address,
+    /// which belongs to one subscriber (RFC 6177, 2). Callers without an address share one count.
     #[must_use]
     pub fn source(&self) -> String {
-        let said = self.source_ip.as_deref().unwrap_or_default();
-        let address = said.parse().or_else(|_| said.parse().map(|address: SocketAddr| address.ip()));
+        let text = self.source_ip.as_deref().unwrap_or_default();
+        let address = text.parse().or_else(|_| text.parse().map(|address: SocketAddr| address.ip()));
         match address.map(|address: IpAddr| address.to_canonical()) {
             Ok(IpAddr::V4(address)) => address.to_string(),
             Ok(IpAddr::V6(address)) => {
@@ -136,7 +136,7 @@ impl Origin {
     }
 }
 
-/// How much of a `User-Agent` is kept: enough for every browser's.
+/// The longest stored `User-Agent`, in characters: enough for that of any browser.
 pub const MAX_USER_AGENT_CHARACTERS: usize = 256;
 
 #[cfg(test)]
@@ -144,15 +144,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_action_reads_as_it_is_stored() {
+    fn action_displays_as_it_is_stored() {
         for action in Action::ALL {
             assert_eq!(serde_json::to_value(action).unwrap(), action.to_string());
         }
     }
 
     #[test]
-    fn a_source_is_an_address_or_the_network_that_one_subscriber_has() {
-        for (said, source) in [
+    fn source_is_ipv4_address_or_ipv6_network() {
+        for (reported, source) in [
             (Some("203.0.113.9"), "203.0.113.9"),
             (Some("203.0.113.9:4711"), "203.0.113.9"),
             (Some("::ffff:203.0.113.9"), "203.0.113.9"),
@@ -161,7 +161,7 @@ mod tests {
             (Some("somewhere"), "unknown"),
             (None, "unknown"),
         ] {
-            let source_ip = said.map(str::to_owned);
+            let source_ip = reported.map(str::to_owned);
             let origin = Origin { request_id: String::new(), source_ip, user_agent: None };
             assert_eq!(origin.source(), source);
         }
