@@ -1,4 +1,4 @@
-//! The settings: the only reader of the environment.
+//! The settings of the functions, with their defaults and bounds. The only reader of the environment.
 
 mod reader;
 pub mod web_origin;
@@ -8,10 +8,10 @@ use phonenumber::country;
 use reader::Reader;
 use std::{fmt, ops::RangeInclusive};
 
-/// What `ARGON2_MEMORY_KIB` may be. The least is the OWASP Password Storage Cheat Sheet's.
+/// The bounds of `ARGON2_MEMORY_KIB`. The minimum is from the OWASP Password Storage Cheat Sheet.
 pub(crate) const ARGON2_MEMORY_KIB: RangeInclusive<u32> = 7_168..=262_144;
 
-/// What `ARGON2_PASSES` may be.
+/// The bounds of `ARGON2_PASSES`.
 pub(crate) const ARGON2_PASSES: RangeInclusive<u32> = 1..=10;
 
 /// The highest rate limit per destination or member. The update that records a send names the time of each send
@@ -22,108 +22,111 @@ pub(crate) const MAX_LOGGED_SENDS: u32 = 100;
 /// Every setting of the functions. Times are in seconds.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `CODE_LENGTH`: digits of a code. ASVS 5, 6.5.4 asks for 20 bits, which 6 digits are.
+    /// `CODE_LENGTH`: digits of a code. ASVS 5, 6.5.4 requires 20 bits of entropy, or 6 digits.
     pub code_length: usize,
-    /// `CODE_TTL_SECONDS`: life of a code sent by SMS. NIST SP 800-63B-4, 3.1.3.2: at most 10 minutes.
+    /// `CODE_TTL_SECONDS`: lifetime of a code sent by SMS. NIST SP 800-63B-4, 3.1.3.2: at most 10 minutes.
     pub code_ttl_seconds: u64,
-    /// `MAIL_CODE_TTL_SECONDS`: life of a code sent by mail, under the same bound.
+    /// `MAIL_CODE_TTL_SECONDS`: lifetime of a code sent by email, under the same bound.
     pub mail_code_ttl_seconds: u64,
-    /// `RESEND_AFTER_SECONDS`: wait between two codes to one destination.
+    /// `RESEND_AFTER_SECONDS`: resend cooldown, the wait between two codes to one destination.
     pub resend_after_seconds: u64,
-    /// `CODE_MAX_ATTEMPTS`: tries that a code takes.
+    /// `CODE_MAX_ATTEMPTS`: attempts per code.
     pub code_max_attempts: u32,
     /// `FAILURES_PER_DAY`: wrong codes per destination and purpose in 24 h. NIST SP 800-63B-4, 3.2.2: at most 100.
     pub failures_per_day: u32,
-    /// `GRANT_TTL_SECONDS`: life of a grant.
+    /// `GRANT_TTL_SECONDS`: lifetime of a grant.
     pub grant_ttl_seconds: u64,
     /// `SENDS_PER_HOUR`: codes per destination in an hour.
     pub sends_per_hour: u32,
     /// `SENDS_PER_DAY`: codes per destination in a day.
     pub sends_per_day: u32,
-    /// `MEMBER_SENDS_PER_DAY`: codes that one member asks for in a day.
+    /// `MEMBER_SENDS_PER_DAY`: codes that one member requests in a day.
     pub member_sends_per_day: u32,
-    /// `SOURCE_SENDS_PER_HOUR`: codes that one source address asks for in an hour.
+    /// `SOURCE_SENDS_PER_HOUR`: codes that one source address requests in an hour.
     pub source_sends_per_hour: u32,
     /// `REGION_SENDS_PER_HOUR`: codes to one calling code in an hour.
     pub region_sends_per_hour: u32,
-    /// `BREAKER_MIN_VERIFIED_PERCENT`: of the codes sent to a calling code in an hour, the share that must come
-    /// back. Vonage blocks a network below 35 % ("Verify Velocity Rules"); 0 never opens the breaker.
+    /// `BREAKER_MIN_VERIFIED_PERCENT`: minimum share of verified codes of those sent to a calling code in an hour;
+    /// below it the circuit breaker opens. Vonage blocks a network below 35 % ("Verify Velocity Rules"). 0 disables
+    /// the breaker.
     pub breaker_min_verified_percent: u32,
-    /// `BREAKER_MIN_CODES`: codes sent long enough ago to be judged by. Where two thirds come back, as usual,
-    /// fewer than 35 % of 50 do so once in a million (binomial distribution).
+    /// `BREAKER_MIN_CODES`: codes that the breaker needs before it can open. If members usually verify two thirds,
+    /// fewer than 35 % of 50 codes are verified once in a million (binomial distribution).
     pub breaker_min_codes: u32,
-    /// `BREAKER_ACTION`: what an open breaker does.
+    /// `BREAKER_ACTION`: the effect of an open breaker.
     pub breaker_action: BreakerAction,
-    /// `ALLOWED_CALLING_CODES` and `DEFAULT_REGION`: which phones are taken.
+    /// `ALLOWED_CALLING_CODES` and `DEFAULT_REGION`: the phone numbers that are accepted.
     pub phones: PhoneRules,
-    /// `DEFAULT_LANGUAGE`: for a caller who asks for none that exists here.
+    /// `DEFAULT_LANGUAGE`: language for a client that requests no supported one.
     pub default_language: Language,
-    /// `PASSWORD_MIN_LENGTH`, in code points. NIST SP 800-63B-4, 3.1.1.2: 8 beside a second factor.
+    /// `PASSWORD_MIN_LENGTH`: minimum length in code points. NIST SP 800-63B-4, 3.1.1.2: 8 with a second factor.
     pub password_min_length: usize,
-    /// `PASSWORD_MAX_FAILURES`: wrong login passwords in a row on a session.
+    /// `PASSWORD_MAX_FAILURES`: wrong login passwords in a row on a session before the lockout.
     pub password_max_failures: u32,
-    /// `PASSWORD_LOCK_SECONDS`: how long they lock the checks.
+    /// `PASSWORD_LOCK_SECONDS`: duration of that lockout.
     pub password_lock_seconds: u64,
-    /// `PAY_PASSWORD_MAX_FAILURES`: wrong pay passwords in a row.
+    /// `PAY_PASSWORD_MAX_FAILURES`: wrong pay passwords in a row before the lockout.
     pub pay_password_max_failures: u32,
-    /// `PAY_PASSWORD_LOCK_SECONDS`: how long they lock the pay password.
+    /// `PAY_PASSWORD_LOCK_SECONDS`: duration of that lockout.
     pub pay_password_lock_seconds: u64,
-    /// `REAUTHENTICATION_SECONDS`: age of a login that still counts as recent.
+    /// `REAUTHENTICATION_SECONDS`: age up to which a login counts as recent.
     pub reauthentication_seconds: u64,
-    /// `COOLING_OFF_SECONDS`: wait before the pay password can be reset after the phone was replaced.
+    /// `COOLING_OFF_SECONDS`: cooling-off period after a replaced phone or a recovery, in which the pay password
+    /// cannot be reset.
     pub cooling_off_seconds: u64,
-    /// `SESSION_TTL_SECONDS`: life of a session.
+    /// `SESSION_TTL_SECONDS`: lifetime of a session.
     pub session_ttl_seconds: u64,
-    /// `SESSION_MAX_SECONDS`: how far from the login a session can be renewed.
+    /// `SESSION_MAX_SECONDS`: how long after the login a session can be renewed.
     pub session_max_seconds: u64,
     /// `SESSION_ISSUER`: the `iss` of a session.
     pub session_issuer: String,
     /// `SESSION_AUDIENCE`: the `aud` of a session.
     pub session_audience: String,
-    /// `ARGON2_MEMORY_KIB`. OWASP Password Storage Cheat Sheet: 19 MiB with 2 passes, 7 MiB at the least.
+    /// `ARGON2_MEMORY_KIB`: memory of one password hash. OWASP Password Storage Cheat Sheet: 19 MiB with 2 passes,
+    /// at least 7 MiB.
     pub argon2_memory_kib: u32,
-    /// `ARGON2_PASSES`.
+    /// `ARGON2_PASSES`: passes of one password hash.
     pub argon2_passes: u32,
     /// `TABLE_NAME`: the DynamoDB table.
     pub table_name: String,
-    /// `METRICS_NAMESPACE`: where CloudWatch files the metrics; without one none are printed.
+    /// `METRICS_NAMESPACE`: the CloudWatch namespace; without it no metrics are printed.
     pub metrics_namespace: Option<String>,
-    /// `MAIL_FROM`: the sender of mail.
+    /// `MAIL_FROM`: sender of email; without it no email is sent.
     pub mail_from: Option<String>,
-    /// `MAIL_LINK_BASE_URL`: what the links in mail begin with.
+    /// `MAIL_LINK_BASE_URL`: start of the links in email.
     pub mail_link_base_url: Option<String>,
     /// `WEB_OTP_DOMAIN`: the domain whose page may read a code from an SMS (the `WebOTP` API's origin-bound codes).
     pub web_otp_domain: Option<String>,
-    /// `SMS_SENDER_ID`: the sender that SMS show, where the country allows one.
+    /// `SMS_SENDER_ID`: sender shown on an SMS, where the country allows one.
     pub sms_sender_id: Option<String>,
     /// `CORS_ORIGIN`: the origin whose pages may call the functions from a browser.
     pub cors_origin: Option<WebOrigin>,
-    /// Where the keys are.
+    /// The source of the keys.
     pub keys: KeysSource,
-    /// The AWS account's side of things, as the Lambda environment says it.
+    /// Region, credentials and endpoints of AWS, which Lambda sets.
     pub aws: AwsSettings,
 }
 
-/// What an open breaker does.
+/// The effect of an open circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerAction {
-    /// It refuses every other code to the calling code.
+    /// Further codes to the calling code are refused.
     Deny,
-    /// It is logged, and nothing is refused.
+    /// The breaker is only logged, and no code is refused.
     Record,
 }
 
-/// Where the keys come from.
+/// The source of the keys.
 #[derive(Clone)]
 pub enum KeysSource {
-    /// `KEYS_SECRET_ARN`: a Secrets Manager secret, read once at init.
+    /// `KEYS_SECRET_ARN`: a Secrets Manager secret, read once at start-up.
     SecretsManager(String),
-    /// `KEYS`: the secret's text itself, as the local stack hands it over.
+    /// `KEYS`: the secret's text itself, as the local stack passes it.
     Inline(crate::Secret),
 }
 
 impl KeysSource {
-    /// The setting that says so.
+    /// Returns the name of the setting.
     pub(crate) fn setting(&self) -> &'static str {
         match self {
             Self::SecretsManager(_) => "KEYS_SECRET_ARN",
@@ -141,7 +144,7 @@ impl fmt::Debug for KeysSource {
     }
 }
 
-/// Region, credentials and endpoints under the names that every AWS SDK reads.
+/// Region, credentials and endpoints, under the variable names that every AWS SDK reads.
 #[derive(Clone, Debug)]
 pub struct AwsSettings {
     /// `AWS_REGION`.
@@ -152,7 +155,7 @@ pub struct AwsSettings {
     pub secret_access_key: crate::Secret,
     /// `AWS_SESSION_TOKEN`.
     pub session_token: Option<crate::Secret>,
-    /// `AWS_ENDPOINT_URL_DYNAMODB`, else `AWS_ENDPOINT_URL`: another endpoint than AWS's own.
+    /// `AWS_ENDPOINT_URL_DYNAMODB`, else `AWS_ENDPOINT_URL`: an endpoint other than that of AWS.
     pub dynamodb_endpoint: Option<String>,
     /// `AWS_ENDPOINT_URL_SNS`, else `AWS_ENDPOINT_URL`.
     pub sns_endpoint: Option<String>,
@@ -162,7 +165,7 @@ pub struct AwsSettings {
     pub secrets_manager_endpoint: Option<String>,
 }
 
-/// Everything that is wrong with the environment, a line each. Names the settings, and shows no value.
+/// All errors in the settings, one per line. Each names its setting, and none shows a value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct SettingsError(pub Vec<String>);
@@ -171,16 +174,16 @@ impl Settings {
     /// Reads the process's environment.
     ///
     /// # Errors
-    /// All [`SettingsError`] at once.
+    /// [`SettingsError`] with all errors.
     pub fn from_environment() -> Result<Self, SettingsError> {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
         Self::read(|name| std::env::var(name).ok())
     }
 
-    /// Reads settings by name. A blank one counts as absent.
+    /// Reads the settings through `lookup`. A blank setting counts as absent.
     ///
     /// # Errors
-    /// All [`SettingsError`] at once.
+    /// [`SettingsError`] with all errors.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let mut reader = Reader::new(lookup);
         let endpoint = |reader: &Reader<_>, service: &str| {
@@ -259,21 +262,18 @@ pub(crate) mod tests {
 
     fn read(more: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         let lookup = |name: &str| {
-            more.iter()
-                .chain(&REQUIRED)
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| (*value).to_owned())
+            more.iter().chain(&REQUIRED).find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned())
         };
         Settings::read(lookup)
     }
 
-    /// The settings that nothing but what is required was set for.
+    /// Returns the defaults, with only the required settings set.
     pub(crate) fn defaults() -> Settings {
         read(&[]).unwrap()
     }
 
     #[test]
-    fn every_fault_is_told_at_once_by_name_and_bounds() {
+    fn all_errors_are_reported_with_name_and_bounds() {
         let errors = read(&[
             ("CODE_LENGTH", "5"),
             ("CODE_TTL_SECONDS", "soon"),
@@ -297,25 +297,25 @@ pub(crate) mod tests {
              DEFAULT_LANGUAGE must be zh-CN or en\n\
              TABLE_NAME must be set\n\
              SMS_SENDER_ID must be 1 to 11 letters, digits and hyphens with at least one letter\n\
-             one of KEYS_SECRET_ARN and KEYS must be set, and not both"
+             exactly one of KEYS_SECRET_ARN and KEYS must be set"
         );
     }
 
     #[test]
-    fn no_setting_goes_past_what_the_standards_allow() {
-        for (name, last, past) in [
+    fn settings_reject_values_beyond_the_standards() {
+        for (name, accepted, rejected) in [
             ("CODE_LENGTH", "6", "5"),
             ("CODE_TTL_SECONDS", "600", "601"),
             ("MAIL_CODE_TTL_SECONDS", "600", "601"),
             ("FAILURES_PER_DAY", "100", "101"),
             ("ARGON2_MEMORY_KIB", "7168", "7167"),
         ] {
-            assert!(read(&[(name, last)]).is_ok() && read(&[(name, past)]).is_err(), "{name}");
+            assert!(read(&[(name, accepted)]).is_ok() && read(&[(name, rejected)]).is_err(), "{name}");
         }
     }
 
     #[test]
-    fn a_blank_setting_is_the_default() {
+    fn blank_setting_uses_the_default() {
         let settings =
             read(&[("CODE_LENGTH", ""), ("SMS_SENDER_ID", " "), ("ALLOWED_CALLING_CODES", "+86, 852")])
                 .unwrap();
@@ -325,7 +325,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn no_origin_may_call_but_one_that_is_named() {
+    fn cors_allows_only_the_configured_origin() {
         assert_eq!(defaults().cors_origin, None);
         let origin = "https://app.example.com";
         assert_eq!(read(&[("CORS_ORIGIN", origin)]).unwrap().cors_origin, Some(origin.parse().unwrap()));
@@ -334,7 +334,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn no_key_and_no_credential_shows_in_debug() {
+    fn debug_hides_keys_and_credentials() {
         let settings = read(&[("KEYS", "the-keys"), ("AWS_SECRET_ACCESS_KEY", "the-credential")]).unwrap();
         let shown = format!("{settings:?}");
         assert!(!shown.contains("the-keys") && !shown.contains("the-credential"), "{shown}");

@@ -1,11 +1,11 @@
-//! The kinds of settings.
+//! Reads settings from text into typed values, and collects all errors.
 
 use super::{BreakerAction, KeysSource};
 use crate::{language::Language, settings::web_origin::WebOrigin};
 use phonenumber::country;
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
-/// Reads settings by name, and collects what is wrong with them.
+/// Reads settings by name, and collects an error for each invalid one.
 pub(super) struct Reader<F> {
     lookup: F,
     pub(super) errors: Vec<String>,
@@ -96,13 +96,13 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         }
     }
 
-    /// 1 to 11 letters and digits, at least one a letter: what SNS takes as `AWS.SNS.SMS.SenderID`.
+    /// Reads a sender id for the message attribute `AWS.SNS.SMS.SenderID` of SNS.
     pub(super) fn sender_id(&mut self, name: &str) -> Option<String> {
         let id = self.optional(name)?;
-        let good = id.len() <= 11
+        let valid = id.len() <= 11
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && id.bytes().any(|byte| byte.is_ascii_alphabetic());
-        if !good {
+        if !valid {
             self.error(name, "1 to 11 letters, digits and hyphens with at least one letter");
         }
         Some(id)
@@ -121,7 +121,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             (Some(keys), None) => KeysSource::Inline(keys.into()),
             (None, Some(arn)) => KeysSource::SecretsManager(arn),
             _ => {
-                self.errors.push("one of KEYS_SECRET_ARN and KEYS must be set, and not both".to_owned());
+                self.errors.push("exactly one of KEYS_SECRET_ARN and KEYS must be set".to_owned());
                 KeysSource::SecretsManager(String::new())
             }
         }

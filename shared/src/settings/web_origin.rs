@@ -1,15 +1,15 @@
-//! Whose pages may call from a browser.
+//! The origin of the web pages that may call the functions from a browser.
 
 use lambda_http::http::HeaderValue;
 use std::str::FromStr;
 
-/// The origin of a web page, as a browser names it in `Origin`: scheme, host, and port where it is not the
-/// scheme's own.
+/// The origin of a web page, as a browser sends it in `Origin`: scheme, host, and the port if it is not the
+/// scheme's default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebOrigin(HeaderValue);
 
 impl WebOrigin {
-    /// As the value of a header.
+    /// Returns the origin as the value of a header.
     #[must_use]
     pub fn header(&self) -> HeaderValue {
         self.0.clone()
@@ -19,30 +19,30 @@ impl WebOrigin {
 impl FromStr for WebOrigin {
     type Err = InvalidOrigin;
 
-    /// Without TLS none but the machine itself is taken: the answers hold sessions.
+    /// Parses an origin. Without TLS only the local machine is accepted, because responses contain sessions.
     fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
         let (scheme, rest) = text.split_once("://").ok_or(InvalidOrigin)?;
         let (host, port) = rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port)));
-        let good_host = match scheme {
+        let valid_host = match scheme {
             "https" => host.split('.').all(|label| {
-                let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+                let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
                 !label.is_empty()
-                    && label.bytes().all(inner)
+                    && label.bytes().all(allowed)
                     && !label.starts_with('-')
                     && !label.ends_with('-')
             }),
             "http" => ["localhost", "127.0.0.1"].contains(&host),
             _ => false,
         };
-        let good_port = port.is_none_or(|port| {
+        let valid_port = port.is_none_or(|port| {
             port.bytes().all(|byte| byte.is_ascii_digit())
                 && !port.starts_with('0')
                 && port.parse::<u16>().is_ok()
-                // A browser leaves the scheme's own out, and compares to the letter.
+                // A browser omits the scheme's default port, and compares origins exactly.
                 && (scheme, port) != ("https", "443")
                 && (scheme, port) != ("http", "80")
         });
-        if good_host && good_port {
+        if valid_host && valid_port {
             text.parse().map(Self).map_err(|_| InvalidOrigin)
         } else {
             Err(InvalidOrigin)
@@ -50,7 +50,7 @@ impl FromStr for WebOrigin {
     }
 }
 
-/// The text is no origin of a web page.
+/// The text is not the origin of a web page.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an origin")]
 pub struct InvalidOrigin;
@@ -60,8 +60,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_what_a_browser_says_to_the_letter() {
-        for good in [
+    fn origin_is_accepted_only_as_browsers_send_it() {
+        for valid in [
             "https://app.example.com",
             "https://app.example.com:8443",
             "https://xn--bcher-kva.example",
@@ -69,10 +69,10 @@ mod tests {
             "http://127.0.0.1:3000",
             "http://localhost",
         ] {
-            let origin = good.parse::<WebOrigin>();
-            assert_eq!(origin.map(|origin| origin.header()), Ok(HeaderValue::from_static(good)));
+            let origin = valid.parse::<WebOrigin>();
+            assert_eq!(origin.map(|origin| origin.header()), Ok(HeaderValue::from_static(valid)));
         }
-        for bad in [
+        for invalid in [
             "*",
             "null",
             "app.example.com",
@@ -95,7 +95,7 @@ mod tests {
             "http://localhost:80",
             "ftp://localhost",
         ] {
-            assert_eq!(bad.parse::<WebOrigin>(), Err(InvalidOrigin), "{bad}");
+            assert_eq!(invalid.parse::<WebOrigin>(), Err(InvalidOrigin), "{invalid}");
         }
     }
 }
