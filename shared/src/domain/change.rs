@@ -1,7 +1,8 @@
-//! The changes of a member's credentials. A change takes its proof by value, so a change without proof does not compile.
+//! The changes of a member's credentials. A change takes its proof by value, so a change without proof does not
+//! compile.
 //!
-//! [`Change::plan`] alone decides what a change writes, consumes and reports: action, attributes, cooling-off period and
-//! notices. It is repeated for the member as read again if another request wrote the member first.
+//! [`Change::plan`] alone decides what a change writes, consumes and reports: action, attributes, cooling-off
+//! period and notices. It is repeated for the member as read again if another request wrote the member first.
 
 use super::{
     audit::Action,
@@ -69,8 +70,8 @@ impl Change {
         Self::new(member, Kind::PasswordChanged { hash, proof })
     }
 
-    /// Changes the login password by a code that was sent to the member's own phone. A client may send the old password
-    /// as well. Ends every session but one that is renewed with the reply.
+    /// Changes the login password by a code that was sent to the member's own phone. A client may send the old
+    /// password as well. Ends every session but one that is renewed with the reply.
     pub fn password_changed_by_message(
         member: &Member,
         hash: PasswordHash,
@@ -95,8 +96,8 @@ impl Change {
         Self::new(member, Kind::PhoneBound { proof, reauthenticated })
     }
 
-    /// Binds the email address that the code was sent to. `send-mail` sends that code only after reauthentication if the
-    /// address replaces another.
+    /// Binds the email address that the code was sent to. `send-mail` sends that code only after reauthentication
+    /// if the address replaces another.
     pub fn email_bound(member: &Member, proof: VerifiedCode) -> Self {
         Self::new(member, Kind::EmailBound { proof })
     }

@@ -1,4 +1,4 @@
-//! The code: what it is for, how it is drawn, kept, and compared.
+//! One-time codes: their purposes, their binding to a destination and a flow, and the MAC by which they are stored.
 
 use crate::{
     Secret,
@@ -15,7 +15,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a code may be used for. A code of one purpose is worth nothing for another.
+/// What a code authorizes. A code of one purpose is invalid for every other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Purpose {
@@ -27,9 +27,9 @@ pub enum Purpose {
     ResetPayPassword,
     /// Recover a forgotten login password by SMS.
     RecoverPassword,
-    /// Bind a mail address.
+    /// Bind an email address.
     BindMail,
-    /// Recover a forgotten login password by mail.
+    /// Recover a forgotten login password by email.
     RecoverByMail,
 }
 
@@ -43,13 +43,13 @@ impl Purpose {
         Self::RecoverByMail,
     ];
 
-    /// The purpose of a token's flag.
+    /// Returns the purpose that a token's flag stands for.
     #[must_use]
     pub fn of_flag(flag: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|purpose| purpose.flag() == flag)
     }
 
-    /// The token's flag.
+    /// Returns the flag that stands for the purpose in a token.
     #[must_use]
     pub fn flag(self) -> &'static str {
         match self {
@@ -77,26 +77,26 @@ impl TryFrom<String> for Purpose {
     }
 }
 
-/// The hands that asked for a code: 128 random bits, drawn anew for each send.
+/// Identifies the client that requested a code: 128 random bits per send.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FlowId(String);
 
 impl FlowId {
-    /// The flow that a token names.
+    /// Returns the flow in a token.
     pub(crate) fn of_token(text: &str) -> Self {
         Self(text.to_owned())
     }
 
-    /// A new flow.
+    /// Generates a new flow.
     ///
     /// # Errors
-    /// [`random::RandomError`].
+    /// [`random::RandomError`] if the random source fails.
     pub fn draw() -> Result<Self, random::RandomError> {
         Ok(Self(URL_SAFE_NO_PAD.encode(random::bytes::<16>()?)))
     }
 
-    /// The flow as text.
+    /// Returns the flow as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -109,31 +109,31 @@ impl fmt::Debug for FlowId {
     }
 }
 
-/// What a code is bound to.
+/// The destination, purpose and flow of a code. The code is valid only for exactly these.
 #[derive(Clone, Debug)]
 pub struct Binding {
-    /// Where it was sent.
+    /// The phone or email address that the code is sent to.
     pub destination: Destination,
-    /// What it is for.
+    /// What the code authorizes.
     pub purpose: Purpose,
-    /// Who asked.
+    /// The client that requested the code.
     pub flow: FlowId,
 }
 
 impl Binding {
-    /// What is kept of a code: its MAC under the current key.
+    /// Returns the MAC of a code under the current key. Only the MAC is stored.
     #[must_use]
     pub fn mac(&self, keys: &Keys, code: &Secret) -> CodeMac {
         self.mac_under(keys.current(), code.expose_secret())
     }
 
-    /// Whether `guess` is the code that was kept, compared in constant time. A code kept under a
-    /// key that was retired since is none any more.
+    /// Returns whether `guess` is the code with the stored MAC, compared in constant time. A code whose key was
+    /// removed matches no guess.
     #[must_use]
-    pub fn matches(&self, keys: &Keys, kept: &CodeMac, guess: &str) -> bool {
-        kept.key_id().and_then(|id| keys.by_id(id)).map(|key| self.mac_under(key, guess)).is_some_and(|mac| {
-            constant_time::verify_slices_are_equal(mac.0.as_bytes(), kept.0.as_bytes()).is_ok()
-        })
+    pub fn matches(&self, keys: &Keys, stored: &CodeMac, guess: &str) -> bool {
+        let Some(key) = stored.key_id().and_then(|id| keys.by_id(id)) else { return false };
+        let mac = self.mac_under(key, guess);
+        constant_time::verify_slices_are_equal(mac.0.as_bytes(), stored.0.as_bytes()).is_ok()
     }
 
     fn mac_under(&self, key: &crate::domain::keys::Key, code: &str) -> CodeMac {
@@ -143,14 +143,14 @@ impl Binding {
     }
 }
 
-/// Who may use a code.
+/// The only one who may use a code.
 #[derive(Clone, Debug)]
 pub enum CodeHolder {
-    /// The member whom it was sent for, by session.
+    /// The member for whom it was sent, identified by the session.
     Member(MemberId),
-    /// The client that requested it, by the flow of its token.
+    /// The client that requested it, identified by the flow of its token.
     Flow(FlowId),
-    /// Both.
+    /// The member, and only through the client that requested it.
     MemberInFlow(MemberId, FlowId),
 }
 
@@ -170,31 +170,33 @@ impl CodeHolder {
     }
 }
 
-/// A code that is on its way.
+/// A code that is being sent.
 #[derive(Debug)]
 pub struct NewCode {
-    /// What it is bound to.
+    /// The binding of the code.
     pub binding: Binding,
-    /// For how many seconds it is good.
+    /// Seconds until the code expires.
     pub expires_in: u64,
-    /// After how many seconds another may be asked for.
+    /// Seconds until another code may be requested.
     pub resend_in: u64,
 }
 
-/// A code at rest: `<key id>.<HMAC-SHA-256 in base64url>` over code, destination, purpose and flow.
-/// Without `==`, which would stop at the first byte that differs.
+/// The stored form of a code: `<key id>.<HMAC-SHA-256 in base64url>` over code, destination, purpose and flow.
+///
+/// The type has no `==`, because that would return at the first byte that differs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CodeMac(String);
 
 impl CodeMac {
-    /// The MAC as text.
+    /// Returns the MAC as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The MAC of no code: what a guess is compared with where there is none, for the time that it takes.
+    /// Returns a MAC that matches no code. Comparing a guess with it takes the time of a real comparison, so the
+    /// time does not disclose whether a code exists.
     pub(crate) fn absent(keys: &Keys) -> Self {
         Self(format!("{}.", keys.current().id))
     }
@@ -204,10 +206,10 @@ impl CodeMac {
     }
 }
 
-/// A new code of `length` decimal digits.
+/// Generates a code of `length` decimal digits.
 ///
 /// # Errors
-/// [`random::RandomError`].
+/// [`random::RandomError`] if the random source fails.
 pub fn generate(length: usize) -> Result<Secret, random::RandomError> {
     Ok(random::digits(length)?.into())
 }
@@ -229,45 +231,48 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_good_for_what_it_is_bound_to_alone() {
-        let (keys, bound, code) = (two_keys(), binding(), Secret::from("123454"));
-        let kept = bound.mac(&keys, &code);
-        assert!(bound.matches(&keys, &kept, "123454"));
-        assert!(!bound.matches(&keys, &kept, "123455"));
-        assert!(!bound.matches(&keys, &kept, ""));
+    fn code_matches_only_its_own_binding() {
+        let (keys, binding, code) = (two_keys(), binding(), Secret::from("123454"));
+        let stored = binding.mac(&keys, &code);
+        assert!(binding.matches(&keys, &stored, "123454"));
+        assert!(!binding.matches(&keys, &stored, "123455"));
+        assert!(!binding.matches(&keys, &stored, ""));
         for other in [
-            Binding { destination: Destination::Email("lei@example.com".parse().unwrap()), ..bound.clone() },
-            Binding { purpose: Purpose::RecoverByMail, ..bound.clone() },
-            Binding { flow: FlowId::draw().unwrap(), ..bound.clone() },
+            Binding {
+                destination: Destination::Email("lei@example.com".parse().unwrap()),
+                ..binding.clone()
+            },
+            Binding { purpose: Purpose::RecoverByMail, ..binding.clone() },
+            Binding { flow: FlowId::draw().unwrap(), ..binding.clone() },
         ] {
-            assert!(!other.matches(&keys, &kept, "123454"), "{other:?}");
+            assert!(!other.matches(&keys, &stored, "123454"), "{other:?}");
         }
     }
 
     #[test]
-    fn a_code_outlives_a_rotation_of_the_key_but_not_its_retirement() {
-        let (bound, code) = (binding(), Secret::from("123454"));
-        let kept = bound.mac(&Keys::parse(&secret("old")).unwrap(), &code);
-        assert!(bound.matches(&two_keys(), &kept, "123454"));
-        let retired = Keys::parse(&format!(r#"{{"current":"new","new":"{}"}}"#, "n".repeat(64))).unwrap();
-        assert!(!bound.matches(&retired, &kept, "123454"));
+    fn code_survives_key_rotation_but_not_removal() {
+        let (binding, code) = (binding(), Secret::from("123454"));
+        let stored = binding.mac(&Keys::parse(&secret("old")).unwrap(), &code);
+        assert!(binding.matches(&two_keys(), &stored, "123454"));
+        let removed = Keys::parse(&format!(r#"{{"current":"new","new":"{}"}}"#, "n".repeat(64))).unwrap();
+        assert!(!binding.matches(&removed, &stored, "123454"));
     }
 
     #[test]
-    fn a_kept_code_is_compared_in_constant_time_or_not_at_all() {
-        // Where `T` has `==` both implementations fit, and the last line does not compile.
+    fn code_mac_allows_only_constant_time_comparison() {
+        // If `T` has `==`, both implementations apply, and the last line does not compile.
         trait NoEquality<Which> {
-            fn holds() {}
+            fn check() {}
         }
         struct Equality;
         impl<T> NoEquality<()> for T {}
         impl<T: PartialEq> NoEquality<Equality> for T {}
-        <CodeMac as NoEquality<_>>::holds();
+        <CodeMac as NoEquality<_>>::check();
     }
 
     #[test]
-    fn a_kept_code_does_not_hold_the_code() {
-        let kept = binding().mac(&two_keys(), &Secret::from("123454"));
-        assert!(!kept.as_str().contains("123454"));
+    fn code_mac_does_not_contain_the_code() {
+        let stored = binding().mac(&two_keys(), &Secret::from("123454"));
+        assert!(!stored.as_str().contains("123454"));
     }
 }

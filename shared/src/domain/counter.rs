@@ -1,4 +1,5 @@
-//! Counters of failed attempts: a limit within a window of time, or a lockout after so many in a row.
+//! Counters of failed attempts. A counter either limits the failures in a window of time, or locks out after too
+//! many in a row.
 
 use crate::{
     contact::Destination,
@@ -8,12 +9,12 @@ use crate::{
     },
 };
 
-/// Counts attempts up to a limit. An attempt is counted before it is compared.
+/// A counter of failed attempts up to a limit. An attempt is counted before it is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counter {
     /// The attempts that are counted, such as the passwords of one member.
     pub(crate) subject: String,
-    /// A part of the subject that has a count of its own, such as one session.
+    /// A part of the subject with its own count, such as one session.
     pub(crate) part: Option<String>,
     pub(crate) limit: u32,
     pub(crate) window_seconds: u64,
@@ -32,20 +33,22 @@ pub(crate) enum Window {
 const SECONDS_PER_DAY: u64 = 86_400;
 
 impl Counter {
-    /// The wrong codes that were tried for a destination and purpose in 24 hours, whichever codes were sent.
+    /// Returns the counter of wrong codes for a destination and purpose in 24 hours, across all codes sent.
     #[must_use]
     pub fn of_codes(destination: &Destination, purpose: Purpose, limit: u32) -> Self {
         Self::new(codes(destination, purpose), limit, SECONDS_PER_DAY, Window::Fixed)
     }
 
-    /// The wrong login passwords in a row on one login, which lock its password checks for `lock_seconds`.
+    /// Returns the counter of wrong login passwords in a row on one login. At `limit` they lock the password checks
+    /// of that login for `lock_seconds`.
     #[must_use]
     pub fn of_passwords(member: MemberId, login: &str, limit: u32, lock_seconds: u64) -> Self {
         let part = Some(login.to_owned());
         Self { part, ..Self::new(passwords(member), limit, lock_seconds, Window::Lockout) }
     }
 
-    /// The wrong pay passwords in a row, which lock the pay password for `lock_seconds`.
+    /// Returns the counter of wrong pay passwords in a row. At `limit` they lock the pay password for
+    /// `lock_seconds`.
     #[must_use]
     pub fn of_pay_passwords(member: MemberId, limit: u32, lock_seconds: u64) -> Self {
         Self::new(pay_passwords(member), limit, lock_seconds, Window::Lockout)
@@ -56,11 +59,11 @@ impl Counter {
     }
 }
 
-/// Returns the subjects of every counter that can lock a member out.
+/// Returns the subject of every counter that can lock a member out.
 pub(crate) fn subjects(member: &Member) -> Vec<String> {
-    let of_codes = |destination: Destination| Purpose::ALL.map(|purpose| codes(&destination, purpose));
-    let of_codes = member.destinations().into_iter().flat_map(of_codes);
-    [passwords(member.id), pay_passwords(member.id)].into_iter().chain(of_codes).collect()
+    let codes_to = |destination: Destination| Purpose::ALL.map(|purpose| codes(&destination, purpose));
+    let all_codes = member.destinations().into_iter().flat_map(codes_to);
+    [passwords(member.id), pay_passwords(member.id)].into_iter().chain(all_codes).collect()
 }
 
 fn passwords(member: MemberId) -> String {

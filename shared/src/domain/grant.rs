@@ -1,40 +1,40 @@
-//! The grant: what a right code becomes, for the one call that comes after it.
+//! Grants. A verified code is exchanged for a grant if the change follows in a later call.
 
 use crate::{Secret, random};
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::ExposeSecret;
 
-/// 256 random bits, of which the store has only the hash.
+/// 256 random bits, of which only the hash is stored.
 #[derive(Debug)]
 pub struct Grant(Secret);
 
-/// Characters of 32 bytes in base64url without padding.
+/// The length of 32 bytes in base64url without padding.
 const CHARACTERS: usize = 43;
 
 impl Grant {
-    /// A new grant.
+    /// Generates a new grant.
     ///
     /// # Errors
-    /// [`random::RandomError`].
+    /// [`random::RandomError`] if the random source fails.
     pub fn draw() -> Result<Self, random::RandomError> {
         Ok(Self(URL_SAFE_NO_PAD.encode(random::bytes::<32>()?).into()))
     }
 
-    /// What could be a grant. A `verification` that is none is a token.
+    /// Parses a text in the form of a grant. Returns `None` for any other `verification`, which is then a token.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let well_formed = text.len() == CHARACTERS && URL_SAFE_NO_PAD.decode(text).is_ok();
         well_formed.then(|| Self(text.into()))
     }
 
-    /// The grant's text, for whoever it is given to.
+    /// Returns the grant's text, for the client that receives it.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
-    /// SHA-256 of the text, in base64url: 256 random bits need no key to be safe at rest.
+    /// Returns the SHA-256 of the text in base64url. No key is needed, because 256 random bits cannot be guessed.
     #[must_use]
     pub fn hash(&self) -> String {
         URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, self.expose().as_bytes()))
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_grant_is_itself_again_and_its_hash_is_another_text() {
+    fn grant_round_trips_and_its_hash_differs() {
         let grant = Grant::draw().unwrap();
         let parsed = Grant::parse(grant.expose()).unwrap();
         assert_eq!(parsed.hash(), grant.hash());
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_grant() {
+    fn malformed_grants_do_not_parse() {
         let grant = Grant::draw().unwrap();
         for text in ["", &grant.expose()[1..], &format!("{}A", grant.expose()), &"!".repeat(43)] {
             assert!(Grant::parse(text).is_none(), "{text}");

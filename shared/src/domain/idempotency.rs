@@ -1,7 +1,7 @@
 //! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a client that lost a response repeats its request
-//! under the same key. It receives the stored response, and the request has no second effect.
+//! with the same key. It receives the stored response, and the request has no second effect.
 //!
-//! Responses contain sessions and grants, so they are stored under AES-256-GCM.
+//! Responses contain sessions and grants, so they are encrypted with AES-256-GCM.
 
 use crate::{
     ExposeSecret, Secret,
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The longest key, in bytes: seven times a UUID, which the draft recommends (2.2).
 pub const MAX_KEY_BYTES: usize = 255;
 
-/// Reads the value of the header. The draft's syntax is a quoted string; most clients omit the quotes.
+/// Parses the value of the header. The draft's syntax is a quoted string; most clients omit the quotes.
 ///
 /// # Errors
 /// [`Error::NotValid`] unless the key is 1 to [`MAX_KEY_BYTES`] printable ASCII characters.
@@ -40,7 +40,7 @@ pub struct IdempotentRequest {
     pub(crate) id: String,
     /// Identifies this process among those that receive the same request.
     pub(crate) holder: String,
-    /// The end of this process's invocation, after which another process may claim the request.
+    /// The end of this invocation. Afterwards another process may claim the request.
     pub(crate) until: Timestamp,
     /// The function and its parameters.
     content: Secret,
@@ -49,10 +49,10 @@ pub struct IdempotentRequest {
 }
 
 impl IdempotentRequest {
-    /// Identifies a request by its caller and key. `content` is everything that must be equal in a repetition.
+    /// Identifies a request by its caller and key. A repetition must have the same `content`.
     ///
     /// # Errors
-    /// [`random::RandomError`].
+    /// [`random::RandomError`] if the random source fails.
     pub(crate) fn new(
         caller: &str,
         key: &str,
@@ -72,16 +72,16 @@ impl IdempotentRequest {
         })
     }
 
-    /// Returns a MAC of the content under the current key, with that key's id. The content includes passwords and
-    /// codes.
+    /// Returns a MAC of the content under the current key, with that key's id. A plain hash would disclose the
+    /// content, which includes passwords and codes.
     pub(crate) fn fingerprint(&self, keys: &Keys) -> String {
         self.fingerprint_under(keys.current())
     }
 
-    /// Whether a stored fingerprint is of this request's content.
+    /// Returns whether a stored fingerprint matches this request's content.
     pub(crate) fn matches(&self, keys: &Keys, fingerprint: &str) -> bool {
-        let under = fingerprint.split_once('.').and_then(|(id, _)| keys.by_id(id));
-        under.is_some_and(|key| {
+        let key = fingerprint.split_once('.').and_then(|(id, _)| keys.by_id(id));
+        key.is_some_and(|key| {
             let own = self.fingerprint_under(key);
             constant_time::verify_slices_are_equal(own.as_bytes(), fingerprint.as_bytes()).is_ok()
         })
@@ -101,12 +101,11 @@ impl IdempotentRequest {
         let nonce = cipher(key)?
             .seal_in_place_append_tag(Aad::from(&self.id), &mut response)
             .map_err(|_| Error::internal("a response could not be encrypted"))?;
-        let whole = [nonce.as_ref().as_slice(), &response].concat();
-        Ok(SealedResponse { request: self, text: format!("{}.{}", key.id, URL_SAFE_NO_PAD.encode(whole)) })
+        let sealed = [nonce.as_ref().as_slice(), &response].concat();
+        Ok(SealedResponse { request: self, text: format!("{}.{}", key.id, URL_SAFE_NO_PAD.encode(sealed)) })
     }
 
-    /// Decrypts a response that was sealed for the same request. Returns `None` if it is malformed or its key was
-    /// removed.
+    /// Decrypts the response to the same request. Returns `None` if it is malformed or its key was removed.
     pub(crate) fn open(&self, keys: &Keys, sealed: &str) -> Option<Vec<u8>> {
         let (id, sealed) = sealed.split_once('.')?;
         let cipher = cipher(keys.by_id(id)?).ok()?;
@@ -116,7 +115,7 @@ impl IdempotentRequest {
         cipher.open_in_place(nonce, Aad::from(&self.id), sealed).ok().map(|response| response.to_vec())
     }
 
-    /// Whether the response is stored.
+    /// Returns whether the response is stored.
     pub(crate) fn is_completed(&self) -> bool {
         self.completed.load(Ordering::Relaxed)
     }
@@ -124,7 +123,7 @@ impl IdempotentRequest {
 
 /// The encrypted response to a request, as stored.
 pub(crate) struct SealedResponse<'a> {
-    /// The request.
+    /// The request that the response belongs to.
     pub(crate) request: &'a IdempotentRequest,
     /// `<key id>.<nonce, ciphertext and tag in base64url>`.
     pub(crate) text: String,
@@ -138,7 +137,7 @@ impl SealedResponse<'_> {
 }
 
 fn cipher(key: &Key) -> Result<RandomizedNonceKey, Error> {
-    // Nonces are random: NIST SP 800-38D, 8.3 allows 2^32 of them under one key.
+    // The nonces are random, so one key may encrypt 2^32 responses (NIST SP 800-38D, 8.3).
     RandomizedNonceKey::new(&AES_256_GCM, key.bytes(KeyPurpose::Response))
         .map_err(|_| Error::internal("a key cannot encrypt responses"))
 }

@@ -1,4 +1,4 @@
-//! The member.
+//! The member: a person with an account, as stored.
 
 use crate::{
     clock::Timestamp,
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
 
-/// A member's id.
+/// The id of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MemberId(pub Uuid);
@@ -22,32 +22,33 @@ impl fmt::Display for MemberId {
     }
 }
 
-/// A member. Item `member#<id>` / `member`.
+/// A person with an account. Stored as item `member#<id>` / `member`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Member {
-    /// The id.
+    /// The member's id.
     pub id: MemberId,
-    /// Raised by each change of the login password: a session with another one is over.
+    /// A number that every change of the login password raises. Sessions with another one are invalid.
     pub credential_version: u64,
-    /// Raised by every write: the condition under which a change made from a read still holds.
+    /// A number that every write raises, for the optimistic lock: a change requires the revision it was planned
+    /// from.
     pub revision: u64,
     /// The bound phone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone: Option<Phone>,
-    /// The verified mail address.
+    /// The verified email address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<Email>,
-    /// The login password.
+    /// The hash of the login password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<PasswordHash>,
-    /// The pay password.
+    /// The hash of the pay password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pay_password: Option<PasswordHash>,
-    /// When the phone was replaced or the password recovered: for a while after it the pay password
-    /// cannot be reset.
+    /// When the phone was replaced or the password recovered. A cooling-off period follows, in which the pay
+    /// password cannot be reset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cooling_since: Option<Timestamp>,
-    /// The language in which the member is told of changes, where the request that makes them asks for none.
+    /// The language of notices, if the request that makes a change requests none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
     /// When the member was created.
@@ -55,20 +56,20 @@ pub struct Member {
 }
 
 impl Member {
-    /// Where the member can be reached: each was verified when it was bound.
+    /// Returns the phone and the email address that are bound. Each was verified when it was bound.
     #[must_use]
     pub fn destinations(&self) -> Vec<Destination> {
         let phone = self.phone.clone().map(Destination::Phone);
         phone.into_iter().chain(self.email.clone().map(Destination::Email)).collect()
     }
 
-    /// Whether a phone or email address is the member's own.
+    /// Returns whether a phone or email address is the member's own.
     #[must_use]
     pub fn owns(&self, destination: &Destination) -> bool {
         self.destinations().contains(destination)
     }
 
-    /// The other destination of that kind that is bound.
+    /// Returns the bound destination of the same kind that `destination` would replace.
     #[must_use]
     pub fn replaced_by(&self, destination: &Destination) -> Option<Destination> {
         let bound = match destination {
@@ -78,13 +79,14 @@ impl Member {
         bound.filter(|bound| bound != destination)
     }
 
-    /// Whether another destination of that kind is bound.
+    /// Returns whether binding `destination` would replace another of the same kind.
     #[must_use]
     pub fn would_replace(&self, destination: &Destination) -> bool {
         self.replaced_by(destination).is_some()
     }
 
-    /// The texts that no password of this member may be: phone and mail, in the spellings a person uses.
+    /// Returns the texts that the member's password must not equal: phone and email address, as a person types
+    /// them.
     #[must_use]
     pub fn contacts(&self) -> Vec<String> {
         let mut contacts = Vec::new();
@@ -99,7 +101,7 @@ impl Member {
     /// Fails unless a phone is the member's own.
     ///
     /// # Errors
-    /// [`Error::UserPhoneNotMatch`].
+    /// [`Error::UserPhoneNotMatch`] if it is not.
     pub fn require_own(&self, phone: &Destination) -> Result<(), Error> {
         if self.owns(phone) { Ok(()) } else { Err(Error::UserPhoneNotMatch) }
     }
@@ -107,16 +109,16 @@ impl Member {
     /// Fails if a pay password is set.
     ///
     /// # Errors
-    /// [`Error::PayPasswordAlreadySet`].
+    /// [`Error::PayPasswordAlreadySet`] if it is.
     pub fn require_no_pay_password(&self) -> Result<(), Error> {
         if self.pay_password.is_some() { Err(Error::PayPasswordAlreadySet) } else { Ok(()) }
     }
 
-    /// Fails within `seconds` of a replaced phone or a recovered password: an attacker who took either over must not
-    /// empty the account on the same day.
+    /// Fails during the cooling-off period of `seconds` after a replaced phone or a recovered password. An attacker
+    /// who took over the phone or the account then has no immediate access to payments.
     ///
     /// # Errors
-    /// [`Error::CoolingOff`].
+    /// [`Error::CoolingOff`] with the seconds that remain.
     pub fn require_cooled_off(&self, seconds: u64) -> Result<(), Error> {
         let until = self.cooling_since.map(|since| since.plus(seconds));
         match until.map(|until| Timestamp::now().until(until)) {

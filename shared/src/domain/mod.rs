@@ -1,6 +1,5 @@
-//! The subject of the bundle: members, their credentials, and the codes, tokens and grants that prove who they are.
-//!
-//! No I/O, no AWS, no HTTP.
+//! Members, their credentials, and the codes, tokens and grants that authorize a change of them. Nothing here
+//! performs I/O, or depends on AWS or HTTP.
 
 pub mod audit;
 pub mod change;

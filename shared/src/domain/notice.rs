@@ -1,8 +1,9 @@
-//! The notice queue: what a member is told after a change, at every address that was theirs before it
-//! or is after it, and the codes of those who are not logged in.
+//! Notices: the messages in the outbox. A notice either reports a change to the member, or requests a code for a
+//! client without a session.
 //!
-//! A notice is queued with the change itself, and is for one destination, so that a send that fails
-//! is retried without sending the others again.
+//! A change stores its notices in the same transaction, one for each phone and email address that the member had
+//! before the change or has after it. Each notice has one destination, so a failed send is retried without
+//! repeating the others.
 
 use crate::{
     clock::Timestamp,
@@ -16,50 +17,50 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A notice that waits to be delivered.
+/// A notice that waits for delivery.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Notice {
-    /// Something of the member was changed.
+    /// A member's credentials were changed.
     Changed(Changed),
-    /// Somebody who is not logged in asked for a code.
+    /// A client without a session requested a code.
     Code(CodeRequested),
 }
 
-/// What was changed, for whoever has the destination.
+/// The notice of a change, for one destination.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Changed {
-    /// Whom it concerns.
+    /// The member whose credentials were changed.
     pub member: MemberId,
-    /// What was changed.
+    /// The change.
     pub action: Action,
-    /// When.
+    /// When the change was made.
     pub at: Timestamp,
-    /// From where.
+    /// The origin of the request that made the change.
     pub origin: Origin,
-    /// The language that the request asked for, or else the member's, or else the default.
+    /// The language of the notice: that of the request, else the member's, else the default.
     pub language: Language,
-    /// Where the notice goes.
+    /// The phone or email address that receives the notice.
     pub destination: Destination,
 }
 
-/// A code that is yet to be drawn, and is if the destination has a member.
+/// A request for a code, which is generated at delivery, if the destination belongs to a member.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CodeRequested {
-    /// Where the code is to go.
+    /// The phone or email address for the code.
     pub destination: Destination,
-    /// What it is for.
+    /// What the code authorizes.
     pub purpose: Purpose,
-    /// Who asked.
+    /// The client that requested the code.
     pub flow: FlowId,
-    /// The language of the request.
+    /// The language of the message.
     pub language: Language,
-    /// When the code ends: later it is not worth sending.
+    /// When the code expires. It is not sent afterwards.
     pub valid_until: Timestamp,
 }
 
 impl CodeRequested {
-    /// What the code is bound to.
+    /// Returns the binding of the code.
     #[must_use]
     pub fn binding(&self) -> Binding {
         Binding { destination: self.destination.clone(), purpose: self.purpose, flow: self.flow.clone() }
@@ -67,7 +68,7 @@ impl CodeRequested {
 }
 
 impl Notice {
-    /// The notice of a change that happens now.
+    /// Returns the notice of a change that is made now.
     #[must_use]
     pub fn changed(
         member: MemberId,

@@ -2,11 +2,11 @@
 
 use crate::{contact::Phone, domain::password::Password};
 
-/// Digits of a pay password.
+/// The length of a pay password.
 const DIGITS: usize = 6;
 
-/// Takes a new pay password if it is acceptable: exactly 6 digits, not one digit repeated, not a run
-/// up or down, not a part of the member's phone number.
+/// Accepts a new pay password, or returns `None` if it can be guessed. A pay password has exactly 6 digits. They
+/// are not one digit repeated, not a run up or down, and not a part of the member's phone number.
 #[must_use]
 pub fn accept(typed: &str, phone: Option<&Phone>) -> Option<Password> {
     let six_digits = typed.len() == DIGITS && typed.bytes().all(|byte| byte.is_ascii_digit());
@@ -18,9 +18,10 @@ pub fn accept(typed: &str, phone: Option<&Phone>) -> Option<Password> {
     acceptable.then(|| Password::existing(typed))
 }
 
-/// Whether each digit differs from the one before it by `step`.
+/// Returns whether each digit differs from the one before it by `step`.
 fn has_step(digits: &str, step: i16) -> bool {
-    digits.bytes().zip(digits.bytes().skip(1)).all(|(one, next)| i16::from(next) - i16::from(one) == step)
+    let pairs = digits.bytes().zip(digits.bytes().skip(1));
+    pairs.map(|(digit, next)| i16::from(next) - i16::from(digit)).all(|difference| difference == step)
 }
 
 #[cfg(test)]
@@ -30,7 +31,7 @@ mod tests {
     use phonenumber::country;
 
     #[test]
-    fn what_can_be_guessed_is_refused() {
+    fn guessable_or_malformed_pay_password_is_refused() {
         let rules = PhoneRules { default_region: country::CN, allowed_calling_codes: vec![86] };
         let phone = rules.parse("13627140483").unwrap();
         for typed in [

@@ -1,5 +1,5 @@
-//! Proofs: values that show that a caller may make a change. Only the flows create them, after counting and comparing
-//! an attempt, and a [`Change`](super::change::Change) takes them by value.
+//! Proofs: values that show that a caller may make a change. Only the flows create them, after they counted and
+//! compared an attempt. A [`Change`](super::change::Change) takes its proof by value.
 
 use super::{
     code::{Binding, CodeMac, Purpose},
@@ -14,23 +14,23 @@ use crate::{clock::Timestamp, contact::Destination};
 pub struct VerifiedCode {
     /// The destination, purpose and flow that the code is bound to.
     pub binding: Binding,
-    /// The member whom the code was sent for.
+    /// The member for whom the code was sent.
     pub member: MemberId,
     /// When the code was sent.
     pub sent_at: Timestamp,
     pub(crate) mac: CodeMac,
-    /// The day's wrong codes, from which the right one is taken back.
+    /// The counter of the day's wrong codes. Consuming this code gives its attempt back.
     pub(crate) failures: Counter,
 }
 
 /// A grant that is valid for a member. It authorizes nothing until a change consumes it.
 #[derive(Debug)]
 pub struct ValidGrant {
-    /// The member whom the grant was issued to.
+    /// The member to whom the grant was issued.
     pub member: MemberId,
     /// The phone or address that the grant's code was sent to.
     pub destination: Destination,
-    /// The only purpose of the grant.
+    /// What the grant authorizes.
     pub purpose: Purpose,
     pub(crate) hash: String,
 }
@@ -38,9 +38,9 @@ pub struct ValidGrant {
 /// A login password that matched.
 #[derive(Debug)]
 pub struct VerifiedPassword {
-    /// The member's credential version when it matched.
+    /// The member's credential version when the password matched.
     pub(crate) credential_version: u64,
-    /// The row of failures that it ends.
+    /// The counter of failures, which the change resets.
     pub(crate) failures: Counter,
     /// A hash of the same password under the current settings, if the stored one is outdated.
     pub(crate) rehashed: Option<PasswordHash>,
@@ -51,30 +51,30 @@ pub struct VerifiedPassword {
 pub struct VerifiedPayPassword {
     /// The stored hash that it matched.
     pub(crate) hash: PasswordHash,
-    /// The row of failures that it ends.
+    /// The counter of failures, which the change resets.
     pub(crate) failures: Counter,
 }
 
-/// A recent login, or the login password instead.
+/// A reauthentication: a recent login or, instead, the login password.
 #[derive(Debug)]
 pub enum Reauthenticated {
     /// The session's login is recent.
     ByLogin,
-    /// The request had the login password.
+    /// The request contained the login password.
     ByPassword(VerifiedPassword),
 }
 
-/// The possession of a phone, shown by a code in the same call or by the grant for an earlier one.
+/// A proof of possession of a phone: a code in the same call, or a grant for a code in an earlier call.
 #[derive(Debug)]
 pub enum Possession {
-    /// By a code.
+    /// A code in the same call.
     ByCode(VerifiedCode),
-    /// By a grant.
+    /// A grant from an earlier call.
     ByGrant(ValidGrant),
 }
 
 impl Possession {
-    /// Returns the phone or address.
+    /// Returns the phone or email address.
     #[must_use]
     pub fn destination(&self) -> &Destination {
         match self {

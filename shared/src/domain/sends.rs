@@ -2,7 +2,7 @@
 
 use crate::settings::Settings;
 
-/// How often codes may be sent, counted in the store.
+/// The limits on codes per destination, member and source address.
 #[derive(Clone, Copy, Debug)]
 pub struct SendLimits {
     /// The resend cooldown of a destination, in seconds.
