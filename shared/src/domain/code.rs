@@ -15,7 +15,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a code authorizes. A code of one purpose is invalid for every other.
+/// The purpose of a code. A code of one purpose is invalid for every other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Purpose {
@@ -114,7 +114,7 @@ impl fmt::Debug for FlowId {
 pub struct Binding {
     /// The phone or email address that the code is sent to.
     pub destination: Destination,
-    /// What the code authorizes.
+    /// The purpose of the code.
     pub purpose: Purpose,
     /// The client that requested the code.
     pub flow: FlowId,

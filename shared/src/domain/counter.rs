@@ -21,12 +21,12 @@ pub struct Counter {
     pub(crate) window: Window,
 }
 
-/// When a counter's window begins.
+/// The attempt that a counter's window begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Window {
-    /// With the first attempt.
+    /// The first attempt.
     Fixed,
-    /// With the last attempt.
+    /// The last attempt.
     Lockout,
 }
 

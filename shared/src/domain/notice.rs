@@ -49,7 +49,7 @@ pub struct Changed {
 pub struct CodeRequested {
     /// The phone or email address for the code.
     pub destination: Destination,
-    /// What the code authorizes.
+    /// The purpose of the code.
     pub purpose: Purpose,
     /// The client that requested the code.
     pub flow: FlowId,

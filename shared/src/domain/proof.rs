@@ -30,7 +30,7 @@ pub struct ValidGrant {
     pub member: MemberId,
     /// The phone or address that the grant's code was sent to.
     pub destination: Destination,
-    /// What the grant authorizes.
+    /// The purpose of the grant.
     pub purpose: Purpose,
     pub(crate) hash: String,
 }

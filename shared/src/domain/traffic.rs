@@ -25,7 +25,7 @@ pub struct Slot {
     pub number: u64,
     /// The codes that were sent in the slot.
     pub sent: u64,
-    /// How many of these codes were verified.
+    /// The codes among these that were verified.
     pub verified: u64,
 }
 
