@@ -303,7 +303,8 @@ pub(crate) struct Plan<'a> {
 pub(crate) struct Writes<'a> {
     pub(crate) credential_version: Option<u64>,
     pub(crate) password: Option<&'a PasswordHash>,
-    /// A pay password to set, or `Some(None)` to remove it.
+    /// The pay password: `None` to leave it, `Some(None)` to remove it, `Some(Some(hash))` to set it.
+    #[expect(clippy::option_option, reason = "the attribute is left, removed or set")]
     pub(crate) pay_password: Option<Option<&'a PasswordHash>>,
     pub(crate) cooling_since: Option<Timestamp>,
 }
