@@ -302,9 +302,9 @@ fn roles_allow_only_the_table_and_no_topics() {
             };
             let does =
                 |actions: &[&str]| grant.actions.iter().any(|action| actions.contains(&action.as_str()));
-            let is_of_table = of(&[&table.arn()]) && !grant.is_of_others;
+            let is_of_table = of(&[&table.arn()]) && !grant.excludes_resources;
             assert!(is_of_table || !does(&["dynamodb:GetItem"]) && !does(&WRITES), "{function}: {grant:?}");
-            let is_of_no_topic = of(&["arn:aws:sns:*:*:*"]) && grant.is_of_others;
+            let is_of_no_topic = of(&["arn:aws:sns:*:*:*"]) && grant.excludes_resources;
             assert!(is_of_no_topic || !does(&[PUBLISH]), "{function}: {grant:?}");
         }
     }

@@ -169,7 +169,7 @@ impl Reader {
     }
 
     fn takes(&self, record: &Record) -> bool {
-        self.subscription.takes(&record.event_name, |name| match record.dynamodb.keys.get(name) {
+        self.subscription.matches(&record.event_name, |name| match record.dynamodb.keys.get(name) {
             Some(AttributeValue::S(text)) => Some(text.as_str()),
             _ => None,
         })

@@ -1,4 +1,4 @@
-//! The template as it is written, before defaults and functions are applied.
+//! The sections of the template, before intrinsic functions are resolved and defaults applied.
 
 use std::collections::BTreeMap;
 
@@ -116,7 +116,7 @@ pub(super) struct TimeToLive {
     pub(super) attribute_name: String,
 }
 
-/// A number, which is text when it comes from a parameter.
+/// Reads a number, which is text if it comes from a parameter.
 pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     match text_of(&value) {

@@ -1,5 +1,5 @@
-//! What the functions' roles allow. The stack serves whoever asks; this is for tests, which hold it against
-//! what the functions do. What cannot be read is an error, so that no grant is overlooked.
+//! The permissions in the roles of the functions. The stack itself does not enforce them: tests compare them with the
+//! requests that the functions make. An unsupported statement is an error, so that no permission is overlooked.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -10,30 +10,30 @@ use serde::{
 use serde_json::{Map, Value};
 
 use super::{
-    Error, FUNCTION,
+    Error, FUNCTION, deserialize,
     document::{Document, Metadata, Resource},
     intrinsics::{Names, function_call, text_of},
-    of_type, read, shape,
+    read, resources_of_type,
 };
 
 const ROLE: &str = "AWS::IAM::Role";
 const MANAGED_POLICY: &str = "AWS::IAM::ManagedPolicy";
 
-/// A statement of a role: what a function may do, and with what.
+/// A statement of a role, which allows actions on resources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// As `dynamodb:GetItem`.
+    /// The actions, such as `dynamodb:GetItem`.
     pub actions: Vec<String>,
-    /// ARNs, in which `*` is any text; `None` where only AWS knows one.
+    /// The patterns of ARNs, in which `*` matches any text. `None` stands for an ARN that only AWS can determine.
     pub resources: Vec<Option<String>>,
-    /// Whether it is of every resource but those.
-    pub is_of_others: bool,
-    /// The table's partition keys, in which `*` is any text. None where the statement does not speak of them.
+    /// Whether the statement applies to all resources except `resources`.
+    pub excludes_resources: bool,
+    /// The patterns of partition keys, in which `*` matches any text. Empty if the statement does not restrict keys.
     pub leading_keys: Vec<String>,
 }
 
 impl Grant {
-    /// Whether it allows `action`, in that partition of the table if it is done in one.
+    /// Whether the statement allows `action`, in `partition` if the action accesses an item.
     #[must_use]
     pub fn allows(&self, action: &str, partition: Option<&str>) -> bool {
         let keys = &self.leading_keys;
@@ -43,7 +43,7 @@ impl Grant {
     }
 }
 
-/// Whether `text` is as `pattern` says, in which `*` is any text: IAM's `StringLike`.
+/// Whether `text` matches `pattern`, in which `*` matches any text, as in IAM's `StringLike`.
 #[must_use]
 pub fn is_like(text: &str, pattern: &str) -> bool {
     match pattern.split_once('*') {
@@ -54,7 +54,7 @@ pub fn is_like(text: &str, pattern: &str) -> bool {
     }
 }
 
-/// What each function of the template at `path` may do, by the function's binary.
+/// Returns the statements of each function's role in the template at `path`, by the function's binary.
 ///
 /// # Errors
 /// See [`Error`].
@@ -64,34 +64,39 @@ pub fn load(path: &Path) -> Result<BTreeMap<String, Vec<Grant>>, Error> {
 
 fn parse(text: &str) -> Result<BTreeMap<String, Vec<Grant>>, Error> {
     let (document, _, names) = read(text)?;
-    of_type(&document.resources, FUNCTION)
+    resources_of_type(&document.resources, FUNCTION)
         .map(|(logical_id, function)| {
-            let metadata: Metadata = shape(logical_id, names.resolve_entries(&function.metadata))?;
-            let role = function.properties.get("Role").and_then(|role| referred(role, &document, ROLE));
-            let (place, role) = role.ok_or_else(|| Error::Role { place: logical_id.clone() })?;
-            Ok((metadata.build_properties.binary, of_role(place, role, &document, &names)?))
+            let metadata: Metadata = deserialize(logical_id, names.resolve_entries(&function.metadata))?;
+            let role = function.properties.get("Role").and_then(|role| referent(role, &document, ROLE));
+            let (role_id, role) = role.ok_or_else(|| Error::Role { location: logical_id.clone() })?;
+            Ok((metadata.build_properties.binary, role_grants(role_id, role, &document, &names)?))
         })
         .collect()
 }
 
-fn of_role(place: &str, role: &Resource, document: &Document, names: &Names) -> Result<Vec<Grant>, Error> {
-    let own: RoleProperties = properties(place, role, names)?;
-    let mut grants = of_documents(place, own.policies)?;
+fn role_grants(
+    role_id: &str,
+    role: &Resource,
+    document: &Document,
+    names: &Names,
+) -> Result<Vec<Grant>, Error> {
+    let inline: RoleProperties = properties(role_id, role, names)?;
+    let mut grants = policy_grants(role_id, inline.policies)?;
     let managed = role.properties.get("ManagedPolicyArns").and_then(Value::as_array);
     for policy in managed.into_iter().flatten() {
-        let (place, policy) = referred(policy, document, MANAGED_POLICY)
-            .ok_or_else(|| Error::Policy { place: place.to_owned() })?;
-        grants.extend(of_documents(place, [properties(place, policy, names)?])?);
+        let (policy_id, policy) = referent(policy, document, MANAGED_POLICY)
+            .ok_or_else(|| Error::Policy { location: role_id.to_owned() })?;
+        grants.extend(policy_grants(policy_id, [properties(policy_id, policy, names)?])?);
     }
     Ok(grants)
 }
 
-fn properties<T: DeserializeOwned>(place: &str, resource: &Resource, names: &Names) -> Result<T, Error> {
-    shape(place, names.resolve_entries(&resource.properties))
+fn properties<T: DeserializeOwned>(logical_id: &str, resource: &Resource, names: &Names) -> Result<T, Error> {
+    deserialize(logical_id, names.resolve_entries(&resource.properties))
 }
 
-/// The resource that `!Ref X` or `!GetAtt X.Arn` refers to.
-fn referred<'a>(value: &Value, document: &'a Document, kind: &str) -> Option<(&'a str, &'a Resource)> {
+/// Returns the resource of the type `kind` to which `!Ref X` or `!GetAtt X.Arn` refers, with its logical id.
+fn referent<'a>(value: &Value, document: &'a Document, kind: &str) -> Option<(&'a str, &'a Resource)> {
     let name = match function_call(value.as_object()?)? {
         ("Ref", name) => name.as_str()?,
         ("Fn::GetAtt", attribute) => attribute.as_str()?.strip_suffix(".Arn")?,
@@ -101,9 +106,9 @@ fn referred<'a>(value: &Value, document: &'a Document, kind: &str) -> Option<(&'
     (resource.kind == kind).then_some((name, resource))
 }
 
-fn of_documents(place: &str, policies: impl IntoIterator<Item = Policy>) -> Result<Vec<Grant>, Error> {
+fn policy_grants(logical_id: &str, policies: impl IntoIterator<Item = Policy>) -> Result<Vec<Grant>, Error> {
     let statements = policies.into_iter().flat_map(|policy| policy.policy_document.statement);
-    statements.map(|statement| statement.grant(place)).collect()
+    statements.map(|statement| statement.grant(logical_id)).collect()
 }
 
 #[derive(Deserialize)]
@@ -135,7 +140,7 @@ struct Statement {
     action: Value,
     #[serde(default)]
     resource: Value,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "some")]
     not_resource: Option<Value>,
     #[serde(default)]
     condition: Map<String, Value>,
@@ -146,7 +151,7 @@ enum Effect {
     Allow,
 }
 
-/// The one condition that a statement on items may have.
+/// The only supported condition of a statement on items.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Condition {
@@ -162,27 +167,27 @@ struct Partitions {
 }
 
 impl Statement {
-    fn grant(self, place: &str) -> Result<Grant, Error> {
-        let actions: Vec<String> = shape(place, Value::Array(list(self.action)))?;
-        let of_store = actions.iter().any(|action| action.starts_with("dynamodb:"));
-        let leading_keys = if of_store && !self.condition.is_empty() {
-            shape::<Condition>(place, Value::Object(self.condition))?.like.leading_keys
+    fn grant(self, logical_id: &str) -> Result<Grant, Error> {
+        let actions: Vec<String> = deserialize(logical_id, Value::Array(list(self.action)))?;
+        let is_for_table = actions.iter().any(|action| action.starts_with("dynamodb:"));
+        let leading_keys = if is_for_table && !self.condition.is_empty() {
+            deserialize::<Condition>(logical_id, Value::Object(self.condition))?.like.leading_keys
         } else {
             Vec::new()
         };
-        // An action with a wildcard, a key with another wildcard than `*` or with a variable of IAM's.
-        let unread = actions.iter().filter(|action| action.contains(['*', '?']));
-        if let Some(pattern) = unread.chain(leading_keys.iter().filter(|key| key.contains(['?', '$']))).next()
-        {
-            return Err(Error::Pattern { place: place.to_owned(), pattern: pattern.clone() });
+        // Wildcards in actions, and wildcards other than `*` or policy variables in keys.
+        let actions_with_wildcard = actions.iter().filter(|action| action.contains(['*', '?']));
+        let unsupported_keys = leading_keys.iter().filter(|key| key.contains(['?', '$']));
+        if let Some(pattern) = actions_with_wildcard.chain(unsupported_keys).next() {
+            return Err(Error::Pattern { location: logical_id.to_owned(), pattern: pattern.clone() });
         }
-        let is_of_others = self.not_resource.is_some();
+        let excludes_resources = self.not_resource.is_some();
         let resources = list(self.not_resource.unwrap_or(self.resource)).iter().map(text_of).collect();
-        Ok(Grant { actions, resources, is_of_others, leading_keys })
+        Ok(Grant { actions, resources, excludes_resources, leading_keys })
     }
 }
 
-/// One is written as itself.
+/// Returns the items of a list. IAM allows a single item without a list.
 fn list(value: Value) -> Vec<Value> {
     match value {
         Value::Array(values) => values,
@@ -190,8 +195,8 @@ fn list(value: Value) -> Vec<Value> {
     }
 }
 
-/// What is written, also where it is not known here.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+/// Reads a value as `Some`, even if it is null because only AWS can determine it.
+fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
@@ -242,26 +247,26 @@ Resources:
     }
 
     #[test]
-    fn a_function_may_do_what_its_role_and_the_roles_policies_allow() {
+    fn grants_include_inline_and_managed_policies() {
         let functions = parse(TEMPLATE).unwrap();
-        let of_topics = Some("arn:aws:sns:*:*:*".to_owned());
+        let topics = Some("arn:aws:sns:*:*:*".to_owned());
         let expected = [
             Grant {
                 actions: texts(&["dynamodb:DeleteItem", "dynamodb:PutItem"]),
                 resources: vec![Some("arn:aws:dynamodb:us-east-1:000000000000:table/accounts".to_owned())],
-                is_of_others: false,
+                excludes_resources: false,
                 leading_keys: texts(&["code#phone#*", "connection"]),
             },
             Grant {
                 actions: texts(&["sns:Publish"]),
-                resources: vec![of_topics],
-                is_of_others: true,
+                resources: vec![topics],
+                excludes_resources: true,
                 leading_keys: Vec::new(),
             },
             Grant {
                 actions: texts(&["secretsmanager:GetSecretValue"]),
                 resources: vec![None],
-                is_of_others: false,
+                excludes_resources: false,
                 leading_keys: Vec::new(),
             },
         ];
@@ -269,7 +274,7 @@ Resources:
     }
 
     #[test]
-    fn a_grant_is_of_its_actions_and_partitions_alone() {
+    fn grant_allows_only_its_actions_and_partitions() {
         let functions = parse(TEMPLATE).unwrap();
         let allowed = |action, pk| functions["send-code"].iter().any(|grant| grant.allows(action, pk));
         assert!(allowed("dynamodb:PutItem", Some("code#phone#+8613627140483#40")));
@@ -287,7 +292,7 @@ Resources:
     }
 
     #[test]
-    fn a_star_is_any_text() {
+    fn star_matches_any_text() {
         for (text, pattern, expected) in [
             ("code#phone#1#30", "code#*#30", true),
             ("code#phone#1#40", "code#*#30", false),
@@ -303,7 +308,7 @@ Resources:
     }
 
     #[test]
-    fn what_cannot_be_read_is_told() {
+    fn unsupported_statements_are_errors() {
         let with = |from: &str, to: &str| {
             assert!(TEMPLATE.contains(from), "{from}");
             parse(&TEMPLATE.replace(from, to)).unwrap_err().to_string()
@@ -311,25 +316,25 @@ Resources:
         for (error, expected) in [
             (
                 with("!GetAtt SendCodeRole.Arn", "arn:aws:iam::1:role/elsewhere"),
-                "SendCodeFunction: its Role is no AWS::IAM::Role of the template",
+                "SendCodeFunction: Role must refer to an AWS::IAM::Role of the template",
             ),
             (
                 with("{ Role: !GetAtt SendCodeRole.Arn }", "{}"),
-                "SendCodeFunction: its Role is no AWS::IAM::Role of the template",
+                "SendCodeFunction: Role must refer to an AWS::IAM::Role of the template",
             ),
             (
                 with("[!Ref FunctionPolicy]", "[arn:aws:iam::aws:policy/AmazonDynamoDBFullAccess]"),
-                "SendCodeRole: a managed policy of it is no AWS::IAM::ManagedPolicy of the template",
+                "SendCodeRole: ManagedPolicyArns must refer to an AWS::IAM::ManagedPolicy of the template",
             ),
             (
                 with("[dynamodb:DeleteItem, dynamodb:PutItem]", "dynamodb:*"),
-                "SendCodeRole: `dynamodb:*` could mean more than it says",
+                "SendCodeRole: unsupported wildcard or variable in `dynamodb:*`",
             ),
             (
                 with("Action: secretsmanager:GetSecretValue", "Action: '*'"),
-                "FunctionPolicy: `*` could mean more than it says",
+                "FunctionPolicy: unsupported wildcard or variable in `*`",
             ),
-            (with("connection]", "code#?]"), "SendCodeRole: `code#?` could mean more than it says"),
+            (with("connection]", "code#?]"), "SendCodeRole: unsupported wildcard or variable in `code#?`"),
             (
                 with("Action: sns:Publish", "NotAction: sns:Publish"),
                 "SendCodeRole: unknown field `NotAction`",

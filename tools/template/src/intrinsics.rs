@@ -1,4 +1,4 @@
-//! CloudFormation's intrinsic functions, as far as they have an answer without AWS.
+//! CloudFormation's intrinsic functions, as far as they can be evaluated without AWS.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 
 use crate::account::{ACCOUNT_ID, REGION};
 
-/// The names that a template may refer to, with their values; a resource's attribute is named `Resource.Attribute`.
+/// The values of the names to which a template may refer. The name of a resource's attribute is `Resource.Attribute`.
 pub(super) struct Names(BTreeMap<String, Value>);
 
 impl Names {
-    /// `values` are parameters and resources; the pseudo parameters are added.
+    /// Combines `values`, which are parameters and resources, with the pseudo parameters.
     pub(super) fn new(values: impl IntoIterator<Item = (String, Value)>) -> Self {
         let pseudo = [
             ("AWS::AccountId", ACCOUNT_ID),
@@ -28,9 +28,9 @@ impl Names {
         )
     }
 
-    /// `value` with its functions replaced by their results.
+    /// Replaces the intrinsic functions in `value` with their results.
     ///
-    /// What only AWS can answer (an ARN, a condition) becomes null.
+    /// A result that depends on AWS, such as an ARN or a condition, becomes null.
     fn resolve(&self, value: &Value) -> Value {
         match value {
             Value::Object(entries) => match function_call(entries) {
@@ -42,7 +42,7 @@ impl Names {
         }
     }
 
-    /// The map of `entries`, each one [resolved](Self::resolve).
+    /// [Resolves](Self::resolve) each value of `entries`.
     pub(super) fn resolve_entries(&self, entries: &Map<String, Value>) -> Value {
         entries.iter().map(|(key, value)| (key.clone(), self.resolve(value))).collect()
     }
@@ -65,7 +65,7 @@ impl Names {
         }
     }
 
-    /// The attribute that `Resource.Attribute`, or the list of the two, names.
+    /// Returns the value of an attribute, given as `Resource.Attribute` or as a list of the two.
     fn attribute(&self, named: &Value) -> Option<Value> {
         match named {
             Value::String(name) => self.0.get(name).cloned(),
@@ -77,7 +77,7 @@ impl Names {
         }
     }
 
-    /// `text` with each `${Name}` replaced, or `None` when one of them has no value here.
+    /// Replaces each `${Name}` in `text`. Returns `None` if one of the names has no value.
     fn substitute(&self, text: &str, own: &Map<String, Value>) -> Option<String> {
         let mut result = String::new();
         let mut rest = text;
@@ -95,7 +95,7 @@ impl Names {
     }
 }
 
-/// A scalar as CloudFormation writes it into text.
+/// Formats a scalar as CloudFormation inserts it into text.
 pub(super) fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_aws_knows_is_null() {
+    fn values_that_depend_on_aws_are_null() {
         let names = names();
         assert_eq!(
             names.resolve(&json!({

@@ -1,4 +1,4 @@
-//! What `template.yaml` says about functions, routes and the table, so that the laptop runs what deploys.
+//! Reads the functions, routes and table from `template.yaml`, so that the local stack runs what is deployed.
 
 mod account;
 mod document;
@@ -41,28 +41,28 @@ pub struct Template {
 /// One function of the template.
 #[derive(Debug)]
 pub struct Function {
-    /// The resource's name in the template, as `SendCodeFunction`.
+    /// The resource's name in the template, such as `SendCodeFunction`.
     pub logical_id: String,
-    /// The binary that cargo builds for it, as `send-code`; its name in the stack.
+    /// The binary of the function, such as `send-code`, which is also its name in the local stack.
     pub binary: String,
-    /// The requests it answers.
+    /// The routes that lead to the function.
     pub routes: Vec<Route>,
-    /// The events its schedules send it.
+    /// The events that schedules send to the function.
     pub schedules: Vec<Value>,
-    /// What hands it the records of the table's stream.
+    /// The subscriptions of the function to the table's stream.
     pub subscriptions: Vec<Subscription>,
-    /// Its environment; `None` where only AWS knows the value.
+    /// The environment variables. `None` stands for a value that only AWS can determine.
     pub variables: BTreeMap<String, Option<String>>,
-    /// Its memory, in MiB.
+    /// The memory in MiB.
     pub memory_mib: u32,
-    /// The longest an invocation may take.
+    /// The longest duration of an invocation.
     pub timeout: Duration,
 }
 
 /// A path and method that lead to a function.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
-    /// The path, as `/member/userservice/security`.
+    /// The path, such as `/member/userservice/security`.
     pub path: String,
     /// The method in capitals, or `ANY`.
     pub method: String,
@@ -73,73 +73,73 @@ pub struct Route {
 pub struct Table {
     /// The resource's name in the template.
     pub logical_id: String,
-    /// Its `TableName`, or else its logical id.
+    /// The `TableName`, or the logical id if the template does not set one.
     pub name: String,
-    /// Its schema, as DynamoDB's `CreateTable` takes it, but for the name.
+    /// The parameters of DynamoDB's `CreateTable`, without the name.
     pub schema: Map<String, Value>,
-    /// The attribute that says when an item expires.
+    /// The attribute that contains the expiry time of an item.
     pub ttl_attribute: Option<String>,
 }
 
-/// Why a template cannot be served; one line each.
+/// Why a template cannot be used. Each message is one line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The file cannot be read.
-    #[error("it cannot be read: {0}")]
+    #[error("cannot read the template: {0}")]
     Unopened(#[from] io::Error),
-    /// It is not YAML.
+    /// The file is not valid YAML.
     #[error("line {line}, column {column}: {reason}")]
     Syntax {
-        /// Line, from 1.
+        /// The line, starting at 1.
         line: usize,
-        /// Column, from 1.
+        /// The column, starting at 1.
         column: usize,
-        /// The parser's words.
+        /// The message of the parser.
         reason: String,
     },
-    /// It is YAML, but not of the kind that templates are written in.
-    #[error("it has a key or value that is neither text, number, list nor map")]
+    /// The file is valid YAML, but uses features that are not supported in templates.
+    #[error("a key or value is not text, a number, a list or a map")]
     Unreadable,
-    /// A resource lacks something or has it in the wrong form.
-    #[error("{place}: {reason}")]
-    Shape {
+    /// A property is missing or has the wrong type.
+    #[error("{location}: {reason}")]
+    Invalid {
         /// The resource's logical id, or the template's section.
-        place: String,
-        /// What is wrong.
+        location: String,
+        /// The cause.
         reason: serde_json::Error,
     },
-    /// A function is to be handed the records of a stream that is not there.
-    #[error("{place}: an event of type DynamoDB reads another stream than the table's")]
+    /// A function subscribes to a stream other than the table's.
+    #[error("{location}: an event of type DynamoDB must use the stream of the template's table")]
     Stream {
         /// The function's logical id.
-        place: String,
+        location: String,
     },
-    /// It is not known what a function may do.
-    #[error("{place}: its Role is no AWS::IAM::Role of the template")]
+    /// The role of a function is not in the template, so its permissions cannot be determined.
+    #[error("{location}: Role must refer to an AWS::IAM::Role of the template")]
     Role {
         /// The function's logical id.
-        place: String,
+        location: String,
     },
-    /// It is not known what a role allows.
-    #[error("{place}: a managed policy of it is no AWS::IAM::ManagedPolicy of the template")]
+    /// A managed policy of a role is not in the template, so its permissions cannot be determined.
+    #[error("{location}: ManagedPolicyArns must refer to an AWS::IAM::ManagedPolicy of the template")]
     Policy {
         /// The role's logical id.
-        place: String,
+        location: String,
     },
-    /// A role's statement has a pattern where none can be told apart.
-    #[error("{place}: `{pattern}` could mean more than it says")]
+    /// A statement of a role contains a wildcard or variable that cannot be evaluated.
+    #[error("{location}: unsupported wildcard or variable in `{pattern}`")]
     Pattern {
         /// The logical id of the role or policy.
-        place: String,
+        location: String,
         /// The action or key.
         pattern: String,
     },
-    /// There is no function.
-    #[error("it has no AWS::Serverless::Function")]
+    /// The template has no function.
+    #[error("expected at least one AWS::Serverless::Function, found 0")]
     NoFunction,
-    /// There is no table, or more than one.
-    #[error("it has {0} resources of type AWS::DynamoDB::Table, and the stack serves exactly one")]
+    /// The template does not have exactly one table.
+    #[error("expected one AWS::DynamoDB::Table, found {0}")]
     Tables(usize),
 }
 
@@ -159,9 +159,9 @@ impl Template {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let (document, table, names) = read(text)?;
         let globals: FunctionProperties =
-            shape("Globals", names.resolve_entries(&document.globals.function))?;
-        let functions = of_type(&document.resources, FUNCTION)
-            .map(|(logical_id, resource)| Function::of(logical_id, resource, &globals, &names, &table))
+            deserialize("Globals", names.resolve_entries(&document.globals.function))?;
+        let functions = resources_of_type(&document.resources, FUNCTION)
+            .map(|(logical_id, resource)| Function::new(logical_id, resource, &globals, &names, &table))
             .collect::<Result<Vec<_>, _>>()?;
         if functions.is_empty() {
             return Err(Error::NoFunction);
@@ -169,7 +169,7 @@ impl Template {
         Ok(Self { functions, table })
     }
 
-    /// The name of every environment variable that some function declares.
+    /// Returns the names of all environment variables that the functions declare.
     #[must_use]
     pub fn variable_names(&self) -> BTreeSet<&str> {
         self.functions.iter().flat_map(|function| function.variables.keys().map(String::as_str)).collect()
@@ -177,32 +177,32 @@ impl Template {
 }
 
 impl Function {
-    fn of(
+    fn new(
         logical_id: &str,
         resource: &Resource,
         globals: &FunctionProperties,
         names: &Names,
         table: &Table,
     ) -> Result<Self, Error> {
-        let metadata: Metadata = shape(logical_id, names.resolve_entries(&resource.metadata))?;
-        let own: FunctionProperties = shape(logical_id, names.resolve_entries(&resource.properties))?;
+        let metadata: Metadata = deserialize(logical_id, names.resolve_entries(&resource.metadata))?;
+        let own: FunctionProperties = deserialize(logical_id, names.resolve_entries(&resource.properties))?;
         let mut routes = Vec::new();
         let mut schedules = Vec::new();
         let mut subscriptions = Vec::new();
         for event in own.events.into_values() {
             match event.kind.as_str() {
                 "Api" | "HttpApi" => {
-                    let route: RouteProperties = shape(logical_id, event.properties)?;
+                    let route: RouteProperties = deserialize(logical_id, event.properties)?;
                     routes.push(route.into());
                 }
                 "Schedule" | "ScheduleV2" => {
-                    let schedule: ScheduleProperties = shape(logical_id, event.properties)?;
+                    let schedule: ScheduleProperties = deserialize(logical_id, event.properties)?;
                     schedules.push(schedule.input);
                 }
                 "DynamoDB" => {
-                    let properties: StreamProperties = shape(logical_id, event.properties)?;
+                    let properties: StreamProperties = deserialize(logical_id, event.properties)?;
                     if table.stream_arn().is_none_or(|arn| properties.stream != arn.as_str()) {
-                        return Err(Error::Stream { place: logical_id.to_owned() });
+                        return Err(Error::Stream { location: logical_id.to_owned() });
                     }
                     subscriptions.push(properties.into());
                 }
@@ -217,50 +217,51 @@ impl Function {
             schedules,
             subscriptions,
             variables: variables.map(|(name, value)| (name.clone(), text_of(value))).collect(),
-            // Lambda's own defaults.
+            // The defaults of Lambda.
             memory_mib: own.memory_size.or(globals.memory_size).unwrap_or(128),
             timeout: Duration::from_secs(own.timeout.or(globals.timeout).unwrap_or(3).into()),
         })
     }
 }
 
-/// What is written in `text`, with the names that it may refer to.
+/// Parses `text`. Returns the document, its table, and the names to which it may refer.
 fn read(text: &str) -> Result<(Document, Table, Names), Error> {
-    let document: Document = shape("the template", yaml::parse(text)?)?;
+    let document: Document = deserialize("the template", yaml::parse(text)?)?;
     let defaults = document.parameters.iter();
     let parameters: Vec<_> =
         defaults.filter_map(|(name, parameter)| Some((name.clone(), parameter.default.clone()?))).collect();
-    let table = Table::of(&document.resources, &Names::new(parameters.clone()))?;
-    let of_table = [
+    let table = Table::new(&document.resources, &Names::new(parameters.clone()))?;
+    let table_names = [
         (table.logical_id.clone(), Value::from(table.name.as_str())),
         (format!("{}.Arn", table.logical_id), Value::from(table.arn())),
         (format!("{}.StreamArn", table.logical_id), Value::from(table.stream_arn())),
     ];
-    let names = Names::new(parameters.into_iter().chain(of_table));
+    let names = Names::new(parameters.into_iter().chain(table_names));
     Ok((document, table, names))
 }
 
 impl Table {
-    /// Its ARN.
+    /// Returns the ARN of the table.
     #[must_use]
     pub fn arn(&self) -> String {
         account::table_arn(&self.name)
     }
 
-    /// The ARN of its stream, if it has one.
+    /// Returns the ARN of the table's stream, if it has one.
     fn stream_arn(&self) -> Option<String> {
         self.schema.contains_key("StreamSpecification").then(|| stream_arn(&self.name))
     }
 
-    fn of(resources: &BTreeMap<String, Resource>, names: &Names) -> Result<Self, Error> {
-        let tables: Vec<_> = of_type(resources, TABLE).collect();
+    fn new(resources: &BTreeMap<String, Resource>, names: &Names) -> Result<Self, Error> {
+        let tables: Vec<_> = resources_of_type(resources, TABLE).collect();
         let [(logical_id, resource)] = tables.as_slice() else {
             return Err(Error::Tables(tables.len()));
         };
-        let properties: TableProperties = shape(logical_id, names.resolve_entries(&resource.properties))?;
+        let properties: TableProperties =
+            deserialize(logical_id, names.resolve_entries(&resource.properties))?;
         let mut schema = properties.schema;
         schema.retain(|name, value| SCHEMA.contains(&name.as_str()) && !value.is_null());
-        // CloudFormation leaves out what CreateTable wants to be told.
+        // CreateTable requires this field, which CloudFormation does not have.
         if let Some(Value::Object(stream)) = schema.get_mut("StreamSpecification") {
             stream.insert("StreamEnabled".to_owned(), Value::Bool(true));
         }
@@ -273,19 +274,19 @@ impl Table {
     }
 }
 
-/// The properties of a table that shape what it stores; the others are about operating it.
+/// The properties of a table that `CreateTable` needs. The others concern its operation in AWS.
 const SCHEMA: [&str; 5] =
     ["AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema", "StreamSpecification"];
 
-fn of_type<'a>(
+fn resources_of_type<'a>(
     resources: &'a BTreeMap<String, Resource>,
     kind: &'a str,
 ) -> impl Iterator<Item = (&'a String, &'a Resource)> {
     resources.iter().filter(move |(_, resource)| resource.kind == kind)
 }
 
-fn shape<T: DeserializeOwned>(place: &str, value: Value) -> Result<T, Error> {
-    serde_json::from_value(value).map_err(|reason| Error::Shape { place: place.to_owned(), reason })
+fn deserialize<T: DeserializeOwned>(location: &str, value: Value) -> Result<T, Error> {
+    serde_json::from_value(value).map_err(|reason| Error::Invalid { location: location.to_owned(), reason })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Events of type `DynamoDB`: which records of the table's stream a function is handed, and how.
+//! Events of type `DynamoDB`, which subscribe a function to the table's stream.
 
 use std::collections::BTreeMap;
 
@@ -7,66 +7,63 @@ use serde_json::Value;
 
 use super::document::number;
 
-/// What hands the records of the table's stream to a function.
+/// The subscription of a function to the table's stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
-    /// The most records of one event.
+    /// The most records in one event.
     pub batch_size: u32,
-    /// How often an event that failed is handed over again; `None` is for ever.
+    /// How often a failed event is retried. `None` means without limit.
     pub maximum_retry_attempts: Option<u32>,
-    /// Whether the function's answer names the records that failed.
+    /// Whether the function's response names the records that failed.
     pub reports_item_failures: bool,
-    /// A record is handed over where one of them matches, or where there is none.
+    /// The filters, one of which a record must match. Without filters, all records match.
     pub filters: Vec<Filter>,
 }
 
 impl Subscription {
-    /// Whether a record is handed over: one of this event name, with these keys that are text.
-    pub fn takes<'a>(&self, event_name: &str, key: impl Fn(&str) -> Option<&'a str>) -> bool {
+    /// Whether a record matches the filters. `key` returns the record's key attribute of a name, if it is text.
+    pub fn matches<'a>(&self, event_name: &str, key: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches(event_name, &key))
     }
 }
 
-/// A filter pattern, as far as the stack serves them: event names, and how keys begin.
+/// A filter pattern. Only event names and prefixes of keys are supported.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Filter {
     event_name: Option<Vec<String>>,
     #[serde(default)]
-    dynamodb: Change,
+    dynamodb: KeysFilter,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Change {
-    keys: BTreeMap<String, Key>,
+struct KeysFilter {
+    keys: BTreeMap<String, KeyFilter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Key {
-    s: Vec<Beginning>,
+struct KeyFilter {
+    s: Vec<Prefix>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Beginning {
+struct Prefix {
     prefix: String,
 }
 
 impl Filter {
     fn matches<'a>(&self, event_name: &str, key: impl Fn(&str) -> Option<&'a str>) -> bool {
-        let named = self.event_name.as_ref().is_none_or(|names| names.iter().any(|name| name == event_name));
-        named
-            && self.dynamodb.keys.iter().all(|(name, beginnings)| {
-                key(name).is_some_and(|key| {
-                    beginnings.s.iter().any(|beginning| key.starts_with(&beginning.prefix))
-                })
+        self.event_name.as_ref().is_none_or(|names| names.iter().any(|name| name == event_name))
+            && self.dynamodb.keys.iter().all(|(name, filter)| {
+                key(name).is_some_and(|key| filter.s.iter().any(|start| key.starts_with(&start.prefix)))
             })
     }
 }
 
-/// A subscription as it is written.
+/// The properties of a subscription in the template.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct StreamProperties {
@@ -86,35 +83,35 @@ pub(super) struct StreamProperties {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct FilterCriteria {
-    filters: Vec<WrittenFilter>,
+    filters: Vec<FilterProperties>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct WrittenFilter {
+struct FilterProperties {
     /// The pattern, as JSON text.
     #[serde(deserialize_with = "pattern")]
     pattern: Filter,
 }
 
 impl From<StreamProperties> for Subscription {
-    fn from(written: StreamProperties) -> Self {
+    fn from(properties: StreamProperties) -> Self {
         Self {
-            // Lambda's own default.
-            batch_size: written.batch_size.unwrap_or(100).max(1),
-            maximum_retry_attempts: written.maximum_retry_attempts,
-            reports_item_failures: written
+            // The default of Lambda.
+            batch_size: properties.batch_size.unwrap_or(100).max(1),
+            maximum_retry_attempts: properties.maximum_retry_attempts,
+            reports_item_failures: properties
                 .function_response_types
                 .iter()
                 .any(|kind| kind == "ReportBatchItemFailures"),
-            filters: written.filter_criteria.filters.into_iter().map(|filter| filter.pattern).collect(),
+            filters: properties.filter_criteria.filters.into_iter().map(|filter| filter.pattern).collect(),
         }
     }
 }
 
 fn pattern<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Filter, D::Error> {
     serde_json::from_str(&String::deserialize(deserializer)?)
-        .map_err(|error| de::Error::custom(format_args!("the stack does not serve this Pattern: {error}")))
+        .map_err(|error| de::Error::custom(format_args!("unsupported Pattern: {error}")))
 }
 
 #[cfg(test)]
@@ -130,39 +127,39 @@ mod tests {
         subscription(json!({"FilterCriteria": {"Filters": [{"Pattern": pattern}]}}))
     }
 
-    fn takes(subscription: &Subscription, event_name: &str, pk: Option<&str>) -> bool {
-        subscription.takes(event_name, |name| pk.filter(|_| name == "pk"))
+    fn matches(subscription: &Subscription, event_name: &str, pk: Option<&str>) -> bool {
+        subscription.matches(event_name, |name| pk.filter(|_| name == "pk"))
     }
 
     #[test]
-    fn a_subscription_has_lambdas_defaults() {
+    fn subscription_has_defaults_of_lambda() {
         let default = subscription(json!({"StartingPosition": "LATEST"})).unwrap();
         assert_eq!((default.batch_size, default.maximum_retry_attempts), (100, None));
         assert!(!default.reports_item_failures);
-        assert!(takes(&default, "REMOVE", None));
-        let written = subscription(json!({
+        assert!(matches(&default, "REMOVE", None));
+        let explicit = subscription(json!({
             "BatchSize": 10, "MaximumRetryAttempts": "5", "FunctionResponseTypes": ["ReportBatchItemFailures"],
         }));
-        let written = written.unwrap();
-        assert_eq!((written.batch_size, written.maximum_retry_attempts), (10, Some(5)));
-        assert!(written.reports_item_failures);
+        let explicit = explicit.unwrap();
+        assert_eq!((explicit.batch_size, explicit.maximum_retry_attempts), (10, Some(5)));
+        assert!(explicit.reports_item_failures);
     }
 
     #[test]
-    fn a_filter_looks_at_the_event_name_and_at_how_keys_begin() {
+    fn filter_matches_event_names_and_key_prefixes() {
         let both =
             filtered(r#"{"eventName":["INSERT"],"dynamodb":{"Keys":{"pk":{"S":[{"prefix":"notice#"}]}}}}"#)
                 .unwrap();
-        assert!(takes(&both, "INSERT", Some("notice#1")));
-        assert!(!takes(&both, "MODIFY", Some("notice#1")));
-        assert!(!takes(&both, "INSERT", Some("member#1")));
-        assert!(!takes(&both, "INSERT", None));
+        assert!(matches(&both, "INSERT", Some("notice#1")));
+        assert!(!matches(&both, "MODIFY", Some("notice#1")));
+        assert!(!matches(&both, "INSERT", Some("member#1")));
+        assert!(!matches(&both, "INSERT", None));
         let either = filtered(r#"{"dynamodb":{"Keys":{"pk":{"S":[{"prefix":"a"},{"prefix":"b"}]}}}}"#);
-        assert!(takes(&either.unwrap(), "REMOVE", Some("b")));
+        assert!(matches(&either.unwrap(), "REMOVE", Some("b")));
     }
 
     #[test]
-    fn a_pattern_of_another_kind_is_told() {
+    fn unsupported_patterns_are_errors() {
         for (pattern, expected) in [
             (r#"{"eventID":["1"]}"#, "unknown field `eventID`"),
             (r#"{"eventName":[{"prefix":"IN"}]}"#, "invalid type: map"),
@@ -173,7 +170,7 @@ mod tests {
             ("eventName", "expected value"),
         ] {
             let error = filtered(pattern).unwrap_err().to_string();
-            let expected = format!("the stack does not serve this Pattern: {expected}");
+            let expected = format!("unsupported Pattern: {expected}");
             assert!(error.starts_with(&expected), "{error}");
         }
     }

@@ -44,7 +44,7 @@ Resources:
 "#;
 
 #[test]
-fn a_function_has_its_own_properties_before_the_global_ones() {
+fn own_properties_override_global_ones() {
     let template = Template::parse(TEMPLATE).unwrap();
     let [function] = template.functions.as_slice() else { panic!("{template:?}") };
     assert_eq!((function.logical_id.as_str(), function.binary.as_str()), ("SendCodeFunction", "send-code"));
@@ -69,7 +69,7 @@ fn a_function_has_its_own_properties_before_the_global_ones() {
 }
 
 #[test]
-fn the_table_keeps_what_shapes_it() {
+fn table_has_the_properties_for_create_table() {
     let table = Template::parse(TEMPLATE).unwrap().table;
     assert_eq!(table.ttl_attribute.as_deref(), Some("expires"));
     assert_eq!(
@@ -84,7 +84,7 @@ fn the_table_keeps_what_shapes_it() {
 }
 
 #[test]
-fn a_broken_template_is_told_in_one_line() {
+fn errors_of_a_template_are_one_line() {
     let without = |line: &str| Template::parse(&TEMPLATE.replace(line, "")).unwrap_err().to_string();
     for (error, expected) in [
         (
@@ -94,13 +94,13 @@ fn a_broken_template_is_told_in_one_line() {
         (without("Path: /any, "), "SendCodeFunction: missing field `Path`"),
         (
             without("StreamSpecification: { StreamViewType: NEW_IMAGE }"),
-            "SendCodeFunction: an event of type DynamoDB reads another stream than the table's",
+            "SendCodeFunction: an event of type DynamoDB must use the stream of the template's table",
         ),
         (
             Template::parse(&TEMPLATE.replace("Accounts.StreamArn", "Others.StreamArn"))
                 .unwrap_err()
                 .to_string(),
-            "SendCodeFunction: an event of type DynamoDB reads another stream than the table's",
+            "SendCodeFunction: an event of type DynamoDB must use the stream of the template's table",
         ),
         (without("Type: AWS::Serverless::Function"), "the template: missing field `Type`"),
         (
@@ -109,7 +109,7 @@ fn a_broken_template_is_told_in_one_line() {
         ),
         (
             Template::parse(&TEMPLATE.replace("DynamoDB::Table", "S3::Bucket")).unwrap_err().to_string(),
-            "it has 0 resources of type AWS::DynamoDB::Table, and the stack serves exactly one",
+            "expected one AWS::DynamoDB::Table, found 0",
         ),
         (Template::parse("Resources: {").unwrap_err().to_string(), "line "),
         (Template::parse("").unwrap_err().to_string(), "the template: "),

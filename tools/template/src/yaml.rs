@@ -1,4 +1,4 @@
-//! YAML as JSON, with CloudFormation's short tags in their long form.
+//! Converts YAML to JSON, with CloudFormation's short tags in their long form.
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value};
@@ -79,7 +79,7 @@ e: { Fn::If: [Prod, 1, '01'] }
     }
 
     #[test]
-    fn a_syntax_error_names_line_and_column() {
+    fn syntax_error_names_line_and_column() {
         let error = parse("a: 1\nb: [1, 2\nc: 3\n").unwrap_err();
         assert!(error.to_string().starts_with("line "), "{error}");
     }

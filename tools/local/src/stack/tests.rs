@@ -130,5 +130,5 @@ async fn what_hinders_the_start_is_told_in_one_line() {
     assert_eq!(taken, format!("port {port} is taken by another program; --port chooses another"));
 
     let broken = start("Resources: {}", 0).await.err().unwrap().to_string();
-    assert!(broken.contains(".yaml: it has 0 resources of type AWS::DynamoDB::Table"), "{broken}");
+    assert!(broken.contains(".yaml: expected one AWS::DynamoDB::Table, found 0"), "{broken}");
 }
