@@ -1,4 +1,4 @@
-//! DynamoDB, embedded, with the template's table.
+//! The embedded DynamoDB with the template's table.
 
 use std::{path::Path, pin::pin, time::Duration};
 
@@ -18,38 +18,39 @@ use tokio::{net::TcpListener, task::spawn_blocking, time::interval};
 
 use crate::{aws::random_id, stream};
 
-/// How often expired items are removed; AWS takes up to days.
+/// How often expired items are removed. AWS removes them within days.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Without it each write reads the whole stream for its last sequence number, and each read of the stream sorts it.
+/// An index over the stream's records. Without it each write scans the stream for the last sequence number, and each
+/// read sorts the stream.
 const STREAM_INDEX: &str = "CREATE INDEX IF NOT EXISTS stream_sequence
     ON _stream_records (table_name, CAST(sequence_number AS INTEGER))";
 
-/// Why there is no database.
+/// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The path is not UTF-8.
-    #[error("its path is not UTF-8")]
+    #[error("the path is not UTF-8")]
     Path,
-    /// The file cannot be opened, or does not hold a database.
-    #[error("it cannot be opened: {0}")]
+    /// The file cannot be opened, or is not a database.
+    #[error("cannot open it: {0}")]
     Open(#[source] DynoxideError),
-    /// The template's table is not one that DynamoDB would create.
-    #[error("the template's table is refused: {0}")]
+    /// The properties of the template's table are not a valid `CreateTable` request.
+    #[error("the template's table is invalid: {0}")]
     Schema(#[from] serde_json::Error),
-    /// The table cannot be created.
-    #[error("the template's table is refused: {0}")]
+    /// The table cannot be created or inspected.
+    #[error("cannot create the template's table: {0}")]
     Create(#[from] DynoxideError),
     /// The stream's records cannot be indexed.
-    #[error("its stream cannot be indexed: {0}")]
+    #[error("cannot index the table's stream: {0}")]
     Index(#[from] rusqlite::Error),
-    /// The table's stream cannot be followed.
+    /// The table's stream cannot be read.
     #[error(transparent)]
     Stream(#[from] stream::Error),
 }
 
-/// Opens the database in the file `data`, or in memory, and creates `table` as `name` where it is not there yet.
+/// Opens the database in the file `data`, or in memory, and creates `table` as `name` if it does not exist.
 pub(crate) fn open(data: Option<&Path>, table: &Table, name: &str) -> Result<Database, Error> {
     let path = match data {
         Some(path) => path.to_str().ok_or(Error::Path)?.to_owned(),
@@ -77,17 +78,17 @@ fn create(database: &Database, table: &Table, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Serves the database until `closed`.
+/// Serves the database until `closed` completes.
 pub(crate) async fn serve(
     listener: TcpListener,
     database: Database,
     closed: impl Future<Output = ()> + Send + 'static,
 ) {
-    // It ends without error, as axum's servers do.
+    // Like axum's servers, it never returns an error.
     let _ = serve_with_shutdown(listener, database, closed).await;
 }
 
-/// Removes expired items every now and then until `closed`.
+/// Removes expired items periodically until `closed` completes.
 pub(crate) async fn sweep(database: Database, closed: impl Future<Output = ()>) {
     let mut interval = interval(SWEEP_INTERVAL);
     let mut closed = pin!(closed);
@@ -97,7 +98,7 @@ pub(crate) async fn sweep(database: Database, closed: impl Future<Output = ()>) 
             _ = interval.tick() => {}
         }
         let database = database.clone();
-        // A sweep that fails is made up for by the next.
+        // The next sweep makes up for one that failed.
         let _ = spawn_blocking(move || database.sweep_ttl()).await;
     }
 }
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_keeps_the_table() {
+    fn reopened_file_contains_the_items() {
         let path = std::env::temp_dir().join(crate::aws::random_id());
         let database = open(Some(&path), &table(), "accounts").unwrap();
         put(&database, "a", 4_000_000_000);
@@ -143,20 +144,20 @@ mod tests {
     }
 
     #[test]
-    fn expired_items_are_swept() {
+    fn sweep_removes_only_expired_items() {
         let database = open(None, &table(), "accounts").unwrap();
-        put(&database, "gone", 1_700_000_000);
-        put(&database, "here", 4_000_000_000);
+        put(&database, "expired", 1_700_000_000);
+        put(&database, "valid", 4_000_000_000);
         assert_eq!(database.sweep_ttl().unwrap(), 1);
         assert_eq!(count(&database), 1);
     }
 
     #[test]
-    fn a_file_that_is_no_database_is_an_error() {
+    fn opening_a_file_without_a_database_fails() {
         let path = std::env::temp_dir().join(crate::aws::random_id());
         std::fs::write(&path, "text ".repeat(1_000)).unwrap();
         let error = open(Some(&path), &table(), "accounts").err().unwrap().to_string();
-        assert!(error.starts_with("it cannot be opened: ") && !error.contains('\n'), "{error}");
+        assert!(error.starts_with("cannot open it: ") && !error.contains('\n'), "{error}");
         std::fs::remove_file(path).unwrap();
     }
 }

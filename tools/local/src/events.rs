@@ -1,44 +1,44 @@
-//! What the stack tells its owner while it runs.
+//! The events that the stack reports while it runs.
 
 use serde::Serialize;
 
-/// Something that the owner may want to see.
+/// An event that the stack passes to its [`Observer`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// An SMS or mail was caught.
+    /// The stack caught an SMS or email.
     Message(&'a Message),
-    /// A function's process wrote a line.
+    /// A function's process wrote a log line.
     Log(&'a LogLine),
 }
 
-/// Is called with every event, on whatever task it happens; must not block.
+/// Called with every event, on the task in which it occurs. It must not block.
 pub type Observer = fn(Event<'_>);
 
-/// A line that a function's process wrote to its output.
+/// A line that a function's process wrote to stdout or stderr.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
     /// The function's binary.
     pub function: String,
-    /// The line, without its end.
+    /// The line, without its line break.
     pub text: String,
 }
 
 impl LogLine {
-    /// Whether it is a document of CloudWatch's embedded metric format, which is for no reader of a log.
+    /// Whether the line is in CloudWatch's embedded metric format, which is not meant for people to read.
     #[must_use]
     pub fn is_metrics(&self) -> bool {
         self.text.starts_with(r#"{"_aws":"#)
     }
 }
 
-/// The way that a message takes.
+/// How a message is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Channel {
-    /// To a phone.
+    /// By SMS.
     Sms,
-    /// To a mailbox.
+    /// By email.
     Mail,
 }
 
@@ -46,18 +46,18 @@ pub enum Channel {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
-    /// The id that the sender got as answer.
+    /// The message id in the response to the sender.
     pub id: String,
-    /// SMS or mail.
+    /// SMS or email.
     pub channel: Channel,
-    /// The phone number or mail address.
+    /// The phone number or email address.
     pub to: String,
-    /// The text; of a mail, its plain text.
+    /// The text of an SMS, or the plain text of an email.
     pub text: String,
     /// The first number of 6 to 10 digits in the text.
     pub code: Option<String>,
     /// The first link in the text.
     pub link: Option<String>,
-    /// When it was sent: RFC 3339, UTC.
+    /// The time of sending, in UTC as RFC 3339.
     pub sent_at: String,
 }

@@ -1,4 +1,4 @@
-//! Lambda's `Invoke`, so that the AWS CLI can call a function with any event.
+//! Lambda's `Invoke` call, with which the AWS CLI can invoke a function with any event.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ async fn invoke(
     let event = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
     if let Err(error) = serde_json::from_slice::<IgnoredAny>(&event) {
         let reason = format!("Could not parse request body into json: {error}");
-        return refused(StatusCode::BAD_REQUEST, "InvalidRequestContentException", &reason);
+        return error_response(StatusCode::BAD_REQUEST, "InvalidRequestContentException", &reason);
     }
     if headers.get("x-amz-invocation-type").is_some_and(|kind| kind == "Event") {
         tokio::spawn(async move { runtime.invoke(&function, event).await });
@@ -58,9 +58,9 @@ async fn invoke(
 
 fn unknown(function: &str) -> Response {
     let reason = format!("Function not found: {}", aws::function_arn(function));
-    refused(StatusCode::NOT_FOUND, "ResourceNotFoundException", &reason)
+    error_response(StatusCode::NOT_FOUND, "ResourceNotFoundException", &reason)
 }
 
-fn refused(status: StatusCode, code: &str, reason: &str) -> Response {
+fn error_response(status: StatusCode, code: &str, reason: &str) -> Response {
     (status, [("x-amzn-errortype", code)], Json(json!({ "Type": "User", "Message": reason }))).into_response()
 }

@@ -1,4 +1,4 @@
-//! What the functions' processes write.
+//! The log lines of the functions' processes.
 
 use std::{
     collections::VecDeque,
@@ -7,10 +7,10 @@ use std::{
 
 use crate::events::{Event, LogLine, Observer};
 
-/// How many lines are kept; older ones are forgotten.
-const KEPT: usize = 50_000;
+/// How many lines are stored. Older ones are dropped.
+const CAPACITY: usize = 50_000;
 
-/// The latest lines of all functions.
+/// Stores the latest log lines of all functions.
 pub(crate) struct Logs {
     lines: Mutex<VecDeque<LogLine>>,
     observer: Observer,
@@ -24,13 +24,13 @@ impl Logs {
     pub(crate) fn push(&self, line: LogLine) {
         (self.observer)(Event::Log(&line));
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == KEPT {
+        if lines.len() == CAPACITY {
             lines.pop_front();
         }
         lines.push_back(line);
     }
 
-    /// The kept lines, oldest first.
+    /// Returns the stored lines, oldest first.
     pub(crate) fn lines(&self) -> Vec<LogLine> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }

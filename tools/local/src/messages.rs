@@ -1,4 +1,4 @@
-//! SMS and mail, caught instead of sent.
+//! Catches SMS and email instead of sending them.
 
 mod ses;
 mod sns;
@@ -15,12 +15,12 @@ use crate::{
     events::{Channel, Event, Message, Observer},
 };
 
-/// How many messages are kept; older ones are forgotten.
-const KEPT: usize = 1_000;
+/// How many messages are stored. Older ones are dropped.
+const CAPACITY: usize = 1_000;
 
-/// The caught messages.
+/// Stores the caught messages.
 pub(crate) struct Inbox {
-    /// The newest first.
+    /// Newest first.
     messages: Mutex<VecDeque<Message>>,
     observer: Observer,
 }
@@ -30,12 +30,12 @@ impl Inbox {
         Self { messages: Mutex::default(), observer }
     }
 
-    /// The kept messages, newest first.
+    /// Returns the stored messages, newest first.
     pub(crate) fn messages(&self) -> Vec<Message> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    /// Keeps a message and returns its id.
+    /// Stores a message and returns its id.
     fn catch(&self, channel: Channel, to: String, text: String) -> String {
         let id = aws::random_id();
         let (code, link) = (code(&text), link(&text));
@@ -44,17 +44,17 @@ impl Inbox {
         (self.observer)(Event::Message(&message));
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         messages.push_front(message);
-        messages.truncate(KEPT);
+        messages.truncate(CAPACITY);
         id
     }
 }
 
-/// The endpoints of SNS and SES, as their clients call them.
+/// Returns the endpoints of SNS and SES that the SDK calls.
 pub(crate) fn routes(inbox: Arc<Inbox>) -> Router {
     sns::routes().merge(ses::routes()).layer(DefaultBodyLimit::disable()).with_state(inbox)
 }
 
-/// The first run of 6 to 10 digits that is no part of a longer word of ASCII letters and digits.
+/// Returns the first run of 6 to 10 digits that is not part of a longer word of ASCII letters and digits.
 #[must_use]
 pub fn code(text: &str) -> Option<String> {
     text.split(|c: char| !c.is_ascii_alphanumeric())
@@ -62,7 +62,7 @@ pub fn code(text: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// The first http or https link, without the punctuation of the sentence around it.
+/// Returns the first http or https link, without the punctuation of the sentence around it.
 #[must_use]
 pub fn link(text: &str) -> Option<String> {
     let start = ["http://", "https://"].into_iter().filter_map(|scheme| text.find(scheme)).min()?;
@@ -76,14 +76,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_found_where_it_stands_alone() {
+    fn code_is_a_whole_word_of_digits() {
         assert_eq!(code("您的验证码是012345，5分钟内有效"), Some("012345".to_owned()));
         assert_eq!(code("call 13627140483, then 12345678."), Some("12345678".to_owned()));
         assert_eq!(code("12345 or x123456 or 12345678901"), None);
     }
 
     #[test]
-    fn a_link_ends_before_the_sentence_does() {
+    fn link_excludes_punctuation_of_the_sentence() {
         assert_eq!(
             link("Open https://example.com/verify?code=1&v=a.b. Thank you"),
             Some("https://example.com/verify?code=1&v=a.b".to_owned())
@@ -93,13 +93,13 @@ mod tests {
     }
 
     #[test]
-    fn the_inbox_forgets_the_oldest() {
+    fn inbox_drops_the_oldest_message() {
         let inbox = Inbox::new(|_| {});
-        for number in 0..=KEPT {
+        for number in 0..=CAPACITY {
             inbox.catch(Channel::Sms, "+8613627140483".to_owned(), number.to_string());
         }
         let messages = inbox.messages();
-        assert_eq!(messages.len(), KEPT);
-        assert_eq!((messages[0].text.as_str(), messages[KEPT - 1].text.as_str()), ("1000", "1"));
+        assert_eq!(messages.len(), CAPACITY);
+        assert_eq!((messages[0].text.as_str(), messages[CAPACITY - 1].text.as_str()), ("1000", "1"));
     }
 }

@@ -1,4 +1,4 @@
-//! A request as the event of a REST API's proxy integration (payload format 1.0).
+//! The event of a REST API's proxy integration (payload format 1.0).
 
 use std::net::IpAddr;
 
@@ -9,10 +9,10 @@ use time::OffsetDateTime;
 
 use crate::{aws, clock};
 
-/// The stage that the stack stands for.
+/// The name of the API's stage.
 const STAGE: &str = "local";
 
-/// The event for a request from `source`; its path is also its resource, since no route has a parameter.
+/// Converts a request from `source` into an event. The path is also the resource, because no route has a parameter.
 pub(super) fn rest(
     request: &Parts,
     body: &[u8],
@@ -77,7 +77,7 @@ pub(super) fn rest(
     })
 }
 
-/// The request's headers, with those that API Gateway adds.
+/// Returns the request's headers with those that API Gateway adds.
 fn headers(sent: &HeaderMap, source: IpAddr, time: OffsetDateTime) -> Pairs {
     let mut headers = sent.clone();
     let forwarded_for = headers
@@ -102,7 +102,7 @@ fn headers(sent: &HeaderMap, source: IpAddr, time: OffsetDateTime) -> Pairs {
         .collect()
 }
 
-/// Names with values, in the order they came; a name may come more than once.
+/// Pairs of a name and a value, in their order in the request. A name may occur more than once.
 struct Pairs(Vec<(String, String)>);
 
 impl FromIterator<(String, String)> for Pairs {
@@ -112,14 +112,14 @@ impl FromIterator<(String, String)> for Pairs {
 }
 
 impl Pairs {
-    /// Each name with its last value, or null where there is none.
+    /// Maps each name to its last value. Returns null if there are no pairs.
     fn single(&self) -> Value {
         self.non_empty(
             self.0.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect(),
         )
     }
 
-    /// Each name with all its values, or null where there is none.
+    /// Maps each name to all its values. Returns null if there are no pairs.
     fn multiple(&self) -> Value {
         let mut all = Map::new();
         for (name, value) in &self.0 {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_becomes_the_event_that_api_gateway_sends() {
+    fn event_matches_that_of_api_gateway() {
         let request = Request::put("/web/security?phone=%2B86+1&a=1&a=2")
             .header("host", "127.0.0.1:3000")
             .header("user-agent", "curl/8")
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_is_null_and_what_is_no_text_is_base64() {
+    fn absent_parts_are_null_and_binary_bodies_base64() {
         let empty = event(Request::get("/x"), b"");
         for field in ["body", "queryStringParameters", "multiValueQueryStringParameters", "pathParameters"] {
             assert_eq!(empty[field], Value::Null, "{field}");

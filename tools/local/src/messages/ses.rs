@@ -1,4 +1,4 @@
-//! SES, as far as a simple mail takes it: `SendEmail` of version 2.
+//! The part of SES that simple emails need: `SendEmail` of version 2.
 
 use std::sync::Arc;
 
@@ -59,29 +59,31 @@ pub(super) fn routes() -> Router<Arc<Inbox>> {
 }
 
 async fn send_email(State(inbox): State<Arc<Inbox>>, body: Bytes) -> Response {
-    let mail: SendEmail = match serde_json::from_slice(&body) {
-        Ok(mail) => mail,
-        Err(error) => return refused(StatusCode::BAD_REQUEST, "BadRequestException", &error.to_string()),
+    let email: SendEmail = match serde_json::from_slice(&body) {
+        Ok(email) => email,
+        Err(error) => {
+            return error_response(StatusCode::BAD_REQUEST, "BadRequestException", &error.to_string());
+        }
     };
-    let body = mail.content.simple.body;
+    let body = email.content.simple.body;
     match body.text.or(body.html) {
         Some(text) => {
-            let id = inbox.catch(Channel::Mail, mail.destination.to_addresses.join(", "), text.data);
+            let id = inbox.catch(Channel::Mail, email.destination.to_addresses.join(", "), text.data);
             Json(json!({ "MessageId": id })).into_response()
         }
-        None => refused(StatusCode::BAD_REQUEST, "BadRequestException", "Missing body"),
+        None => error_response(StatusCode::BAD_REQUEST, "BadRequestException", "Missing body"),
     }
 }
 
 async fn unknown() -> Response {
-    refused(
+    error_response(
         StatusCode::NOT_FOUND,
         "UnknownOperationException",
-        "The operation is not served by the local stack",
+        "The local stack does not support this operation",
     )
 }
 
-fn refused(status: StatusCode, code: &str, reason: &str) -> Response {
+fn error_response(status: StatusCode, code: &str, reason: &str) -> Response {
     (status, [("x-amzn-errortype", code)], Json(json!({ "message": reason }))).into_response()
 }
 
@@ -94,9 +96,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_simple_mail_is_caught() {
+    async fn simple_email_is_caught() {
         let inbox = Arc::new(Inbox::new(|_| {}));
-        let mail = json!({
+        let email = json!({
             "FromEmailAddress": "no-reply@example.com",
             "Destination": {"ToAddresses": ["a@example.com"]},
             "Content": {"Simple": {
@@ -107,7 +109,7 @@ mod tests {
                 },
             }},
         });
-        assert_eq!(status(&inbox, mail).await, StatusCode::OK);
+        assert_eq!(status(&inbox, email).await, StatusCode::OK);
         let messages = inbox.messages();
         assert_eq!((messages[0].channel, messages[0].to.as_str()), (Channel::Mail, "a@example.com"));
         assert_eq!(messages[0].code.as_deref(), Some("026129"));
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_mail_of_another_kind_is_refused() {
+    async fn raw_and_empty_emails_are_rejected() {
         let inbox = Arc::new(Inbox::new(|_| {}));
         let raw = json!({"Destination": {"ToAddresses": []}, "Content": {"Raw": {"Data": "eA=="}}});
         assert_eq!(status(&inbox, raw).await, StatusCode::BAD_REQUEST);

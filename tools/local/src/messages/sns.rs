@@ -1,4 +1,4 @@
-//! SNS, as far as a direct SMS takes it: `Publish` of the AWS Query protocol.
+//! The part of SNS that direct SMS needs: `Publish` of the AWS Query protocol.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -24,11 +24,11 @@ async fn call(State(inbox): State<Arc<Inbox>>, body: Bytes) -> Response {
         Some("Publish") => match (fields.remove("PhoneNumber"), fields.remove("Message")) {
             (Some(phone), Some(text)) => published(&inbox.catch(Channel::Sms, phone, text)),
             (None, _) => {
-                error("InvalidParameter", "Invalid parameter: PhoneNumber: only direct SMS is served")
+                error("InvalidParameter", "Invalid parameter: PhoneNumber: only direct SMS is supported")
             }
             (_, None) => error("InvalidParameter", "Invalid parameter: Empty message"),
         },
-        _ => error("InvalidAction", "The action is not served by the local stack"),
+        _ => error("InvalidAction", "The local stack does not support this action"),
     }
 }
 
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use axum::body::to_bytes;
 
-    async fn answer(inbox: &Arc<Inbox>, body: &'static str) -> (StatusCode, String) {
+    async fn respond(inbox: &Arc<Inbox>, body: &'static str) -> (StatusCode, String) {
         let response = call(State(Arc::clone(inbox)), Bytes::from_static(body.as_bytes())).await;
         let status = response.status();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -73,14 +73,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_published_sms_is_caught() {
+    async fn published_sms_is_caught() {
         let inbox = Arc::new(Inbox::new(|_| {}));
         let body = "Action=Publish&Version=2010-03-31&PhoneNumber=%2B8613627140483&Message=code+026129%21\
                     &MessageAttributes.entry.1.Name=AWS.SNS.SMS.SMSType";
-        let (status, answer) = answer(&inbox, body).await;
+        let (status, response) = respond(&inbox, body).await;
         let messages = inbox.messages();
         assert_eq!(status, StatusCode::OK);
-        assert!(answer.contains(&format!("<MessageId>{}</MessageId>", messages[0].id)), "{answer}");
+        assert!(response.contains(&format!("<MessageId>{}</MessageId>", messages[0].id)), "{response}");
         assert_eq!(
             (messages[0].to.as_str(), messages[0].text.as_str(), messages[0].code.as_deref()),
             ("+8613627140483", "code 026129!", Some("026129"))
@@ -88,16 +88,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn anything_else_is_refused_as_sns_refuses() {
+    async fn other_requests_return_errors_of_sns() {
         let inbox = Arc::new(Inbox::new(|_| {}));
         for (body, code) in [
             ("Action=CreateTopic&Name=x", "<Code>InvalidAction</Code>"),
             ("Action=Publish&TopicArn=arn&Message=x", "<Code>InvalidParameter</Code>"),
             ("Action=Publish&PhoneNumber=1", "<Code>InvalidParameter</Code>"),
         ] {
-            let (status, answer) = answer(&inbox, body).await;
+            let (status, response) = respond(&inbox, body).await;
             assert_eq!(status, StatusCode::BAD_REQUEST);
-            assert!(answer.contains(code), "{answer}");
+            assert!(response.contains(code), "{response}");
         }
         assert!(inbox.messages().is_empty());
     }
