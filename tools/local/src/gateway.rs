@@ -1,7 +1,7 @@
-//! API Gateway: the template's routes, each request as an event to its function.
+//! API Gateway: passes each request on a route of the template to its function, as an event.
 
-mod answer;
 mod event;
+mod response;
 
 use std::{
     collections::BTreeMap,
@@ -24,20 +24,20 @@ use tokio::time::timeout;
 
 use crate::{aws, clock, runtime::Runtime};
 
-/// The largest body that API Gateway takes, in bytes.
+/// The largest request body that API Gateway accepts, in bytes.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
 
 /// How long API Gateway waits for a function.
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
 
-/// The headers of a request that mean something to the functions.
+/// The request headers that the functions read.
 const ALLOWED_HEADERS: &str = "Accept-Language,Authorization,Content-Type,Idempotency-Key,token";
 
 struct Gateway {
     runtime: Arc<Runtime>,
     /// The functions' names.
     functions: BTreeMap<Route, String>,
-    /// Whose pages may call them from a browser.
+    /// The origin whose pages may call the functions from a browser.
     cors_origin: Option<WebOrigin>,
 }
 
@@ -48,8 +48,8 @@ impl Gateway {
         function.map(String::as_str)
     }
 
-    /// The answer to a browser that asks, before a page of another origin calls, whether it may. The template's
-    /// API answers the same.
+    /// Returns the response to a CORS preflight request, or `None` if `request` is not one. The template's API
+    /// responds the same.
     fn preflight(&self, request: &Parts) -> Option<Response> {
         let origin = self.cors_origin.as_ref().filter(|_| request.method == Method::OPTIONS)?;
         let routes = self.functions.keys().filter(|route| route.path == request.uri.path());
@@ -69,7 +69,7 @@ impl Gateway {
     }
 }
 
-/// Answers every request that no other route of the stack takes.
+/// Returns a router that handles every request that does not match another route of the stack.
 pub(crate) fn routes(runtime: Arc<Runtime>, template: &Template, cors_origin: Option<WebOrigin>) -> Router {
     let functions = template
         .functions
@@ -85,8 +85,8 @@ async fn handle(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    if let Some(answer) = gateway.preflight(&parts) {
-        return answer;
+    if let Some(response) = gateway.preflight(&parts) {
+        return response;
     }
     let Some(function) = gateway.function(parts.uri.path(), parts.method.as_str()) else {
         return message(StatusCode::FORBIDDEN, "Missing Authentication Token");
@@ -104,7 +104,7 @@ async fn forward(runtime: &Runtime, function: &str, parts: &Parts, body: &Bytes,
     let mut response = match timeout(INTEGRATION_TIMEOUT, invoked).await {
         Err(_) => message(StatusCode::GATEWAY_TIMEOUT, "Endpoint request timed out"),
         Ok(Ok(invocation)) if !invocation.function_error => {
-            answer::response(&invocation.payload).unwrap_or_else(failed)
+            response::from_payload(&invocation.payload).unwrap_or_else(failed)
         }
         Ok(_) => failed(),
     };

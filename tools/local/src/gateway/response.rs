@@ -1,4 +1,4 @@
-//! A function's answer to a proxy event as an HTTP response.
+//! The HTTP response that a function returns for a proxy event.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct ProxyResponse {
     status_code: u16,
     headers: Option<BTreeMap<String, Value>>,
     multi_value_headers: Option<BTreeMap<String, Vec<Value>>>,
@@ -24,33 +24,34 @@ struct Answer {
     is_base64_encoded: Option<bool>,
 }
 
-/// The response that `payload` stands for; `None` when it is malformed.
-pub(super) fn response(payload: &[u8]) -> Option<Response> {
-    let answer: Answer = serde_json::from_slice(payload).ok()?;
-    let status = StatusCode::from_u16(answer.status_code).ok().filter(|status| !status.is_informational())?;
-    let text = answer.body.unwrap_or_default();
-    let body = match answer.is_base64_encoded {
+/// Converts the response of a function into an HTTP response. Returns `None` if `payload` is malformed.
+pub(super) fn from_payload(payload: &[u8]) -> Option<Response> {
+    let proxied: ProxyResponse = serde_json::from_slice(payload).ok()?;
+    let status =
+        StatusCode::from_u16(proxied.status_code).ok().filter(|status| !status.is_informational())?;
+    let text = proxied.body.unwrap_or_default();
+    let body = match proxied.is_base64_encoded {
         Some(true) => Body::from(BASE64_STANDARD.decode(text).ok()?),
         _ => Body::from(text),
     };
     let mut headers = HeaderMap::new();
-    for (name, values) in answer.multi_value_headers.unwrap_or_default() {
+    for (name, values) in proxied.multi_value_headers.unwrap_or_default() {
         for value in values {
             add(&mut headers, &name, &value)?;
         }
     }
-    for (name, value) in answer.headers.unwrap_or_default() {
+    for (name, value) in proxied.headers.unwrap_or_default() {
         add(&mut headers, &name, &value)?;
     }
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-    // These belong to the connection, which is the stack's own.
+    // These describe the connection between client and stack, which the server sets itself.
     for name in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
         headers.remove(name);
     }
     Some((status, headers, body).into_response())
 }
 
-/// Adds a header, once where the answer's two maps both have it.
+/// Adds a header, unless the other map of the response has added the same value.
 fn add(headers: &mut HeaderMap, name: &str, value: &Value) -> Option<()> {
     let name: HeaderName = name.parse().ok()?;
     let value: HeaderValue = match value {
@@ -72,14 +73,14 @@ mod tests {
 
     #[tokio::test]
     async fn headers_of_both_maps_are_merged() {
-        let answer = json!({
+        let payload = json!({
             "statusCode": 201,
             "headers": {"Set-Cookie": "b=2", "Retry-After": 5, "Content-Length": "999"},
             "multiValueHeaders": {"set-cookie": ["a=1", "b=2"]},
             "body": "/wA=",
             "isBase64Encoded": true,
         });
-        let response = response(answer.to_string().as_bytes()).unwrap();
+        let response = from_payload(payload.to_string().as_bytes()).unwrap();
         assert_eq!(response.status(), StatusCode::CREATED);
         let cookies: Vec<_> = response.headers().get_all("set-cookie").iter().collect();
         assert_eq!(cookies, ["a=1", "b=2"]);
@@ -90,16 +91,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_is_passed_on_as_it_is() {
+    async fn page_is_returned_unchanged() {
         let page = "<!doctype html><title>验证</title>";
-        let answer = json!({
+        let payload = json!({
             "statusCode": 400,
             "headers": {"content-type": "text/html; charset=utf-8", "content-security-policy": "default-src 'none'"},
             "multiValueHeaders": {"content-type": ["text/html; charset=utf-8"]},
             "body": page,
             "isBase64Encoded": false,
         });
-        let response = response(answer.to_string().as_bytes()).unwrap();
+        let response = from_payload(payload.to_string().as_bytes()).unwrap();
         let kinds: Vec<_> = response.headers().get_all("content-type").iter().collect();
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);
         assert_eq!(kinds, ["text/html; charset=utf-8"]);
@@ -108,8 +109,8 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_answer_is_no_response() {
-        for answer in [
+    fn malformed_payload_is_rejected() {
+        for payload in [
             json!(null),
             json!("text"),
             json!({"body": "no status"}),
@@ -119,7 +120,7 @@ mod tests {
             json!({"statusCode": 200, "headers": {"a": "b\n"}}),
             json!({"statusCode": 200, "body": "?", "isBase64Encoded": true}),
         ] {
-            assert!(response(answer.to_string().as_bytes()).is_none(), "{answer}");
+            assert!(from_payload(payload.to_string().as_bytes()).is_none(), "{payload}");
         }
     }
 }
