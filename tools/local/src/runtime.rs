@@ -1,4 +1,5 @@
-//! The functions' processes: one a concurrent invocation, reused, stopped at its timeout, replaced when it dies.
+//! Runs the functions as processes. Each concurrent invocation has its own process. A process is reused, killed when
+//! an invocation times out, and replaced when it exits.
 
 mod api;
 mod mailbox;
@@ -20,15 +21,15 @@ use crate::{aws, events::LogLine, logs::Logs};
 use mailbox::Mailboxes;
 use process::{Outcome, Process};
 
-/// How many processes a function may have; further invocations wait for one of them.
+/// The most processes of one function. Further invocations wait for one of them.
 const PROCESSES: u32 = 32;
 
-/// What a function answered to an event.
+/// The result of an invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
-    /// The answer, as JSON text.
+    /// The response, as JSON text.
     pub payload: Bytes,
-    /// Whether the answer is `{"errorType", "errorMessage"}` of a function that failed, ran out of time or died.
+    /// Whether the function failed, timed out or exited. The response is then `{"errorType", "errorMessage"}`.
     pub function_error: bool,
 }
 
@@ -40,34 +41,34 @@ impl Invocation {
     }
 }
 
-/// There is no function of this name.
+/// The template does not have a function of this name.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no function `{0}`")]
+#[error("unknown function `{0}`")]
 pub struct UnknownFunction(pub String);
 
-/// What it takes to run a function.
+/// The executable of a function, with its environment and timeout.
 pub(crate) struct Program {
     pub(crate) path: PathBuf,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) timeout: Duration,
 }
 
-/// All functions.
+/// Invokes the functions.
 pub(crate) struct Runtime {
-    functions: BTreeMap<String, Arc<Function>>,
+    functions: BTreeMap<String, Arc<ProcessPool>>,
     mailboxes: Arc<Mailboxes>,
     stopping: watch::Sender<bool>,
 }
 
 impl Runtime {
-    /// `programs` are the functions by name; `runtime_api` is the URL where [`Self::routes`] will be served.
+    /// Creates a runtime for the functions `programs`, by name. `runtime_api` is the URL of [`Self::routes`].
     pub(crate) fn new(programs: BTreeMap<String, Program>, runtime_api: &str, logs: &Arc<Logs>) -> Self {
         let mailboxes = Arc::new(Mailboxes::default());
         let stopping = watch::Sender::new(false);
         let functions = programs
             .into_iter()
             .map(|(name, program)| {
-                let function = Function {
+                let function = ProcessPool {
                     name: name.clone(),
                     program: program.path,
                     environment: program.environment,
@@ -86,26 +87,26 @@ impl Runtime {
         Self { functions, mailboxes, stopping }
     }
 
-    /// The Lambda Runtime API for the processes.
+    /// Returns the routes of the Lambda Runtime API, which the processes call.
     pub(crate) fn routes(&self) -> Router {
         api::routes(Arc::clone(&self.mailboxes))
     }
 
-    /// The functions' names.
+    /// Returns the names of the functions.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.functions.keys().map(String::as_str)
     }
 
-    /// Hands `payload`, an event as JSON text, to the function `name`.
+    /// Invokes the function `name` with the event `payload`, which is JSON text.
     pub(crate) async fn invoke(&self, name: &str, payload: Bytes) -> Result<Invocation, UnknownFunction> {
         let function = self.functions.get(name).ok_or_else(|| UnknownFunction(name.to_owned()))?;
         let request_id = aws::random_id();
-        // In a task of its own, since an invocation goes on when its caller hangs up.
+        // In a separate task, because an invocation continues after its client disconnects.
         let invocation = tokio::spawn(Arc::clone(function).invoke(request_id.clone(), payload)).await;
         Ok(invocation.unwrap_or_else(|_| stopped(&request_id)))
     }
 
-    /// Kills the processes of the function `name`; invocations under way fail.
+    /// Kills the processes of the function `name`. Running invocations fail.
     pub(crate) fn kill(&self, name: &str) -> Result<(), UnknownFunction> {
         let function = self.functions.get(name).ok_or_else(|| UnknownFunction(name.to_owned()))?;
         function.idle().clear();
@@ -113,7 +114,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// Kills every process; invocations under way fail.
+    /// Kills every process. Running invocations fail.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
         for function in self.functions.values() {
@@ -121,7 +122,7 @@ impl Runtime {
         }
     }
 
-    /// Does the same as [`Self::stop`], and waits until every process has ended.
+    /// Kills every process, and waits until all of them have exited.
     pub(crate) async fn shutdown(&self) {
         self.stopping.send_replace(true);
         for function in self.functions.values() {
@@ -129,14 +130,14 @@ impl Runtime {
             for process in idle {
                 process.stop().await;
             }
-            // All permits together: no invocation is left that could own a process.
+            // Each invocation has a permit while it owns a process. Acquiring all of them waits for all invocations.
             let _ = function.permits.acquire_many(PROCESSES).await;
         }
     }
 }
 
-/// One function and its processes.
-struct Function {
+/// The processes of one function.
+struct ProcessPool {
     name: String,
     program: PathBuf,
     environment: BTreeMap<String, String>,
@@ -147,11 +148,11 @@ struct Function {
     stopping: watch::Receiver<bool>,
     killed: Notify,
     permits: Semaphore,
-    /// The processes without an event, the latest used last.
+    /// The idle processes, most recently used last.
     idle: Mutex<Vec<Process>>,
 }
 
-impl Function {
+impl ProcessPool {
     async fn invoke(self: Arc<Self>, request_id: String, payload: Bytes) -> Invocation {
         let Ok(_permit) = self.permits.acquire().await else {
             return stopped(&request_id);
@@ -175,8 +176,8 @@ impl Function {
                 () = self.killed.notified() => Ok(Outcome::Killed),
             };
             return match outcome {
-                Ok(Outcome::Answered(invocation)) => {
-                    self.keep(process);
+                Ok(Outcome::Completed(invocation)) => {
+                    self.add_idle(process);
                     invocation
                 }
                 Ok(Outcome::Stopped) => {
@@ -193,7 +194,7 @@ impl Function {
                     let reason = format!("Task timed out after {:.2} seconds", limit.as_secs_f64());
                     self.failed("Sandbox.Timedout", &request_id, &reason)
                 }
-                // It died between two events, which is not this event's fault.
+                // The process exited before it took the event, so another process may handle the event.
                 Ok(Outcome::Exited { started: false, .. }) if is_reused => continue,
                 Ok(Outcome::Exited { status, .. }) => {
                     self.failed("Runtime.ExitError", &request_id, &exit_reason(status))
@@ -213,9 +214,9 @@ impl Function {
         std::iter::from_fn(|| idle.pop()).find_map(|mut process| process.is_alive().then_some(process))
     }
 
-    fn keep(&self, process: Process) {
+    fn add_idle(&self, process: Process) {
         let mut idle = self.idle();
-        // Looked at under the lock, so that none comes in after `stop` has emptied it.
+        // Checked under the lock, so that no process is added after `stop` has cleared the list.
         if !*self.stopping.borrow() {
             idle.push(process);
         }

@@ -1,4 +1,4 @@
-//! The Lambda Runtime API, version 2018-06-01, by which the processes fetch events and answer them.
+//! The Lambda Runtime API, version 2018-06-01, from which the processes fetch events and to which they respond.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use super::{Invocation, mailbox::Mailboxes};
 use crate::{aws, clock};
 
-/// Each process has its own base path, `/{function}/{process}`, so that its answers are known as its own.
+/// Returns the routes of all processes. Each process has its own base path, `/{function}/{process}`, which identifies
+/// its responses.
 pub(super) fn routes(mailboxes: Arc<Mailboxes>) -> Router {
     let runtime = Router::new()
         .route("/invocation/next", get(next))
@@ -54,7 +55,7 @@ async fn response(
     Path((_, process, request_id)): Path<(String, String, String)>,
     payload: Bytes,
 ) -> Response {
-    answer(&mailboxes, &process, &request_id, Invocation { payload, function_error: false })
+    complete(&mailboxes, &process, &request_id, Invocation { payload, function_error: false })
 }
 
 async fn error(
@@ -62,7 +63,7 @@ async fn error(
     Path((_, process, request_id)): Path<(String, String, String)>,
     payload: Bytes,
 ) -> Response {
-    answer(&mailboxes, &process, &request_id, Invocation { payload, function_error: true })
+    complete(&mailboxes, &process, &request_id, Invocation { payload, function_error: true })
 }
 
 async fn init_error(
@@ -77,13 +78,13 @@ async fn init_error(
     accepted()
 }
 
-fn answer(mailboxes: &Mailboxes, process: &str, request_id: &str, invocation: Invocation) -> Response {
-    let awaited = mailboxes.get(process).is_some_and(|mailbox| mailbox.answer(request_id, invocation));
-    if awaited {
+fn complete(mailboxes: &Mailboxes, process: &str, request_id: &str, invocation: Invocation) -> Response {
+    let is_pending = mailboxes.get(process).is_some_and(|mailbox| mailbox.complete(request_id, invocation));
+    if is_pending {
         accepted()
     } else {
         let body = json!({ "errorType": "InvalidRequestID", "errorMessage": "Invalid request ID" });
-        refused(StatusCode::BAD_REQUEST, body)
+        error_response(StatusCode::BAD_REQUEST, body)
     }
 }
 
@@ -91,13 +92,13 @@ fn accepted() -> Response {
     (StatusCode::ACCEPTED, Json(json!({ "status": "OK" }))).into_response()
 }
 
-/// For a process that the stack has given up.
+/// Returns the response to a process that the stack no longer uses.
 fn gone() -> Response {
     let body =
-        json!({ "errorType": "InvalidProcess", "errorMessage": "The stack does not know this process" });
-    refused(StatusCode::GONE, body)
+        json!({ "errorType": "InvalidProcess", "errorMessage": "The stack no longer uses this process" });
+    error_response(StatusCode::GONE, body)
 }
 
-fn refused(status: StatusCode, body: Value) -> Response {
+fn error_response(status: StatusCode, body: Value) -> Response {
     (status, Json(body)).into_response()
 }

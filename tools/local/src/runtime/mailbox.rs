@@ -1,4 +1,4 @@
-//! How an invocation reaches a process and its answer comes back.
+//! Passes an event to a process and its response back to the invocation.
 
 use std::{
     collections::HashMap,
@@ -15,64 +15,66 @@ use super::Invocation;
 pub(super) struct Delivery {
     pub(super) request_id: String,
     pub(super) payload: Bytes,
-    /// Counts from the moment the process takes the event.
+    /// Begins when the process takes the event.
     pub(super) timeout: Duration,
-    /// Is told when the process takes the event.
+    /// Signals that the process has taken the event.
     pub(super) taken: oneshot::Sender<()>,
-    /// Is told the answer.
-    pub(super) answer: oneshot::Sender<Invocation>,
+    /// Receives the response of the process.
+    pub(super) response: oneshot::Sender<Invocation>,
 }
 
-/// An event as a process takes it.
-pub(super) struct Taken {
+/// An event that a process has taken.
+pub(super) struct TakenEvent {
     pub(super) request_id: String,
     pub(super) payload: Bytes,
     pub(super) timeout: Duration,
 }
 
-/// The place where one process fetches its events and leaves its answers.
+/// The queue from which one process fetches its events, with the invocation that awaits its response.
 pub(super) struct Mailbox {
-    /// The function's ARN, which goes with every event.
+    /// The function's ARN, which is part of every event.
     pub(super) arn: String,
     deliveries: AsyncMutex<mpsc::UnboundedReceiver<Delivery>>,
-    awaited: Mutex<Option<Awaited>>,
+    pending: Mutex<Option<PendingResponse>>,
 }
 
-struct Awaited {
+struct PendingResponse {
     request_id: String,
-    answer: oneshot::Sender<Invocation>,
+    response: oneshot::Sender<Invocation>,
 }
 
 impl Mailbox {
-    /// Waits for the next event; `None` when there will be no more.
-    pub(super) async fn take(&self) -> Option<Taken> {
+    /// Waits for the next event. Returns `None` if the stack no longer uses the process.
+    pub(super) async fn take(&self) -> Option<TakenEvent> {
         let delivery = self.deliveries.lock().await.recv().await?;
-        let awaited = Awaited { request_id: delivery.request_id.clone(), answer: delivery.answer };
-        *self.awaited.lock().unwrap_or_else(PoisonError::into_inner) = Some(awaited);
-        // Nobody hears it when the invocation was given up in this moment, and nobody needs to.
+        let pending =
+            PendingResponse { request_id: delivery.request_id.clone(), response: delivery.response };
+        *self.pending.lock().unwrap_or_else(PoisonError::into_inner) = Some(pending);
+        // Fails only if the invocation has just been cancelled.
         let _ = delivery.taken.send(());
-        Some(Taken { request_id: delivery.request_id, payload: delivery.payload, timeout: delivery.timeout })
+        let Delivery { request_id, payload, timeout, .. } = delivery;
+        Some(TakenEvent { request_id, payload, timeout })
     }
 
-    /// Leaves the answer to the event `request_id`; false when that is not the one awaited.
-    pub(super) fn answer(&self, request_id: &str, invocation: Invocation) -> bool {
-        let awaited = self
-            .awaited
+    /// Completes the invocation `request_id`. Returns false if it is not the pending one.
+    pub(super) fn complete(&self, request_id: &str, invocation: Invocation) -> bool {
+        let pending = self
+            .pending
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .take_if(|awaited| awaited.request_id == request_id);
-        awaited.is_some_and(|awaited| awaited.answer.send(invocation).is_ok())
+            .take_if(|pending| pending.request_id == request_id);
+        pending.is_some_and(|pending| pending.response.send(invocation).is_ok())
     }
 
-    /// Answers the event that waits for a process which could not start.
+    /// Completes the invocation that waits for a process that cannot start.
     pub(super) async fn fail_start(&self, invocation: Invocation) {
         if let Ok(delivery) = self.deliveries.lock().await.try_recv() {
-            let _ = delivery.answer.send(invocation);
+            let _ = delivery.response.send(invocation);
         }
     }
 }
 
-/// The mailboxes of all living processes, by process.
+/// The mailboxes of all running processes, by process id.
 #[derive(Default)]
 pub(super) struct Mailboxes(Mutex<HashMap<String, Arc<Mailbox>>>);
 
@@ -81,16 +83,16 @@ impl Mailboxes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(process).cloned()
     }
 
-    /// Opens a mailbox for `process`, which lasts as long as the returned end of it.
+    /// Opens a mailbox for `process`. It closes when the returned sender is dropped.
     pub(super) fn open(self: &Arc<Self>, process: String, arn: String) -> Sender {
         let (deliveries, received) = mpsc::unbounded_channel();
-        let mailbox = Mailbox { arn, deliveries: AsyncMutex::new(received), awaited: Mutex::default() };
+        let mailbox = Mailbox { arn, deliveries: AsyncMutex::new(received), pending: Mutex::default() };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(process.clone(), Arc::new(mailbox));
         Sender { process, deliveries, mailboxes: Arc::clone(self) }
     }
 }
 
-/// The stack's end of a mailbox.
+/// The sending half of a mailbox.
 pub(super) struct Sender {
     process: String,
     deliveries: mpsc::UnboundedSender<Delivery>,
@@ -99,7 +101,7 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn send(&self, delivery: Delivery) {
-        // A mailbox that is gone drops the delivery, and the dropped `answer` says so.
+        // A closed mailbox drops the delivery, which closes the channel of the response.
         let _ = self.deliveries.send(delivery);
     }
 }

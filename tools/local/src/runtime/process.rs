@@ -16,27 +16,27 @@ use tokio::{
 };
 
 use super::{
-    Function, Invocation,
+    Invocation, ProcessPool,
     mailbox::{Delivery, Sender},
 };
 use crate::{aws, events::LogLine, logs::Logs};
 
-/// How long a process may take from its start to its first request for an event, as in Lambda.
+/// The time from the start of a process to its first request for an event. Lambda has the same limit.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
 
-/// A running process; dropping it kills it.
+/// A running process. It is killed when dropped.
 pub(super) struct Process {
     child: Child,
     mailbox: Sender,
 }
 
-/// How an invocation went.
+/// How an invocation ended.
 pub(super) enum Outcome {
-    Answered(Invocation),
+    Completed(Invocation),
     TimedOut(Duration),
-    /// The stack stopped first.
+    /// The stack was stopped.
     Stopped,
-    /// The process was to be killed.
+    /// A caller requested to kill the process.
     Killed,
     Exited {
         status: ExitStatus,
@@ -47,9 +47,9 @@ pub(super) enum Outcome {
 
 impl Process {
     /// Starts a process of `function`.
-    pub(super) fn start(function: &Function) -> io::Result<Self> {
+    pub(super) fn start(function: &ProcessPool) -> io::Result<Self> {
         let id = aws::random_id();
-        // Before the process, which may ask for its first event sooner than this thread goes on.
+        // Opened before the process starts, because the process requests its first event at once.
         let mailbox = function.mailboxes.open(id.clone(), aws::function_arn(&function.name));
         let mut child = Command::new(&function.program)
             .env_clear()
@@ -74,7 +74,7 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Hands the process an event and waits for the answer, its exit, or the end of its time.
+    /// Passes an event to the process and waits until it responds, exits or times out.
     pub(super) async fn run(
         &mut self,
         request_id: &str,
@@ -82,12 +82,12 @@ impl Process {
         limit: Duration,
     ) -> io::Result<Outcome> {
         let (taken, is_taken) = oneshot::channel();
-        let (answer, answered) = oneshot::channel();
+        let (response, responded) = oneshot::channel();
         let request_id = request_id.to_owned();
-        self.mailbox.send(Delivery { request_id, payload, timeout: limit, taken, answer });
+        self.mailbox.send(Delivery { request_id, payload, timeout: limit, taken, response });
 
         let mut started = false;
-        let time_is_up = async {
+        let timed_out = async {
             if timeout(INIT_LIMIT, is_taken).await.is_err() {
                 return INIT_LIMIT;
             }
@@ -95,19 +95,19 @@ impl Process {
             sleep(limit).await;
             limit
         };
-        // In this order: an answer counts even from a process that ends right after it, and `started` is up to
-        // date when the exit is looked at.
+        // The order matters. A response counts even if the process exits right after it, and `started` must be up to
+        // date when the exit is handled.
         tokio::select! {
             biased;
-            Ok(invocation) = answered => Ok(Outcome::Answered(invocation)),
-            limit = time_is_up => Ok(Outcome::TimedOut(limit)),
+            Ok(invocation) = responded => Ok(Outcome::Completed(invocation)),
+            limit = timed_out => Ok(Outcome::TimedOut(limit)),
             status = self.child.wait() => Ok(Outcome::Exited { status: status?, started }),
         }
     }
 
-    /// Kills the process and waits for its end.
+    /// Kills the process and waits for its exit.
     pub(super) async fn stop(mut self) {
-        // It fails only for a process that has ended already.
+        // Fails only for a process that has already exited.
         let _ = self.child.kill().await;
     }
 }

@@ -1,4 +1,4 @@
-//! The processes here are played by the tests; the product's own suite runs real ones.
+//! Tests with fake processes. The tests of the workspace run the real ones.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::{
     *,
 };
 
-/// A process without a program, its end of the Runtime API, and the stack's end of its mailbox.
+/// A client that acts as a process of the Runtime API, with the sender of its mailbox.
 struct FakeProcess {
     api: String,
     client: reqwest::Client,
@@ -27,17 +27,17 @@ impl FakeProcess {
         Self { api, client: reqwest::Client::new(), sender }
     }
 
-    /// Sends the event `{"n":1}` under the id `the-id`, and returns where its answer will be.
+    /// Sends the event `{"n":1}` with the id `the-id`, and returns the receiver of its response.
     fn send(&self) -> oneshot::Receiver<Invocation> {
-        let (answer, answered) = oneshot::channel();
+        let (response, responded) = oneshot::channel();
         self.sender.send(Delivery {
             request_id: "the-id".to_owned(),
             payload: Bytes::from_static(b"{\"n\":1}"),
             timeout: Duration::from_secs(10),
             taken: oneshot::channel().0,
-            answer,
+            response,
         });
-        answered
+        responded
     }
 
     async fn get(&self, path: &str) -> reqwest::Response {
@@ -50,9 +50,9 @@ impl FakeProcess {
 }
 
 #[tokio::test]
-async fn a_process_takes_an_event_and_answers_it() {
+async fn process_responds_once_to_its_event() {
     let process = FakeProcess::start().await;
-    let answered = process.send();
+    let responded = process.send();
     let event = process.get("invocation/next").await;
     assert_eq!(event.headers()["lambda-runtime-aws-request-id"], "the-id");
     assert_eq!(event.headers()["lambda-runtime-invoked-function-arn"], "the-arn");
@@ -64,33 +64,33 @@ async fn a_process_takes_an_event_and_answers_it() {
 
     assert_eq!(process.post("invocation/another-id/response", "0").await, StatusCode::BAD_REQUEST);
     assert_eq!(process.post("invocation/the-id/response", "2").await, StatusCode::ACCEPTED);
-    assert_eq!(answered.await.unwrap(), Invocation { payload: "2".into(), function_error: false });
+    assert_eq!(responded.await.unwrap(), Invocation { payload: "2".into(), function_error: false });
     assert_eq!(process.post("invocation/the-id/response", "3").await, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
-async fn an_error_is_a_function_error() {
+async fn reported_error_is_a_function_error() {
     let process = FakeProcess::start().await;
-    let answered = process.send();
+    let responded = process.send();
     process.get("invocation/next").await;
     assert_eq!(process.post("invocation/the-id/error", "{}").await, StatusCode::ACCEPTED);
-    assert_eq!(answered.await.unwrap(), Invocation { payload: "{}".into(), function_error: true });
+    assert_eq!(responded.await.unwrap(), Invocation { payload: "{}".into(), function_error: true });
 }
 
 #[tokio::test]
-async fn a_process_that_cannot_start_fails_the_event_it_was_started_for() {
+async fn failed_start_fails_the_pending_event() {
     let process = FakeProcess::start().await;
-    let answered = process.send();
+    let responded = process.send();
     assert_eq!(process.post("init/error", "{}").await, StatusCode::ACCEPTED);
-    assert_eq!(answered.await.unwrap(), Invocation { payload: "{}".into(), function_error: true });
+    assert_eq!(responded.await.unwrap(), Invocation { payload: "{}".into(), function_error: true });
 }
 
 #[tokio::test]
-async fn a_process_that_was_given_up_gets_no_event() {
+async fn unused_process_gets_no_event() {
     let FakeProcess { api, client, sender } = FakeProcess::start().await;
     drop(sender);
-    let answer = client.get(format!("{api}/invocation/next")).send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::GONE);
+    let response = client.get(format!("{api}/invocation/next")).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::GONE);
 }
 
 fn runtime(program: &str) -> (Runtime, Arc<Logs>) {
@@ -103,7 +103,7 @@ fn runtime(program: &str) -> (Runtime, Arc<Logs>) {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_process_that_exits_is_a_function_error_and_in_the_log() {
+async fn exit_is_a_logged_function_error() {
     let (runtime, logs) = runtime("/bin/false");
     let invocation = runtime.invoke("send-code", Bytes::from_static(b"{}")).await.unwrap();
     let error: Value = serde_json::from_slice(&invocation.payload).unwrap();
@@ -115,7 +115,7 @@ async fn a_process_that_exits_is_a_function_error_and_in_the_log() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_process_that_is_killed_fails_the_event_that_it_had() {
+async fn killed_process_fails_its_event() {
     use std::{fs, os::unix::fs::PermissionsExt};
 
     let program = std::env::temp_dir().join(crate::aws::random_id());
@@ -142,7 +142,7 @@ async fn a_process_that_is_killed_fails_the_event_that_it_had() {
 }
 
 #[tokio::test]
-async fn a_function_that_was_not_built_is_a_function_error() {
+async fn missing_binary_is_a_function_error() {
     let (runtime, _) = runtime("/nowhere/send-code");
     let invocation = runtime.invoke("send-code", Bytes::from_static(b"{}")).await.unwrap();
     let error: Value = serde_json::from_slice(&invocation.payload).unwrap();
@@ -151,14 +151,14 @@ async fn a_function_that_was_not_built_is_a_function_error() {
 }
 
 #[tokio::test]
-async fn an_unknown_function_is_told_apart_from_a_failing_one() {
+async fn invoking_an_unknown_function_fails() {
     let (runtime, _) = runtime("/bin/false");
     let error = runtime.invoke("another", Bytes::from_static(b"{}")).await.unwrap_err();
-    assert_eq!(error.to_string(), "there is no function `another`");
+    assert_eq!(error.to_string(), "unknown function `another`");
 }
 
 #[tokio::test]
-async fn a_stopped_runtime_starts_nothing() {
+async fn stopped_runtime_starts_no_process() {
     let (runtime, _) = runtime("/bin/false");
     runtime.shutdown().await;
     let invocation = runtime.invoke("send-code", Bytes::from_static(b"{}")).await.unwrap();
