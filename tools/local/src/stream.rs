@@ -1,5 +1,5 @@
-//! The table's stream: its records go to the functions that the template subscribes to it, as by Lambda's event
-//! source for DynamoDB.
+//! Reads the table's stream and invokes the functions that subscribe to it, as Lambda's event source mapping for
+//! DynamoDB does.
 
 mod shard;
 
@@ -22,106 +22,106 @@ use crate::{
     logs::Logs,
     runtime::{Invocation, Runtime},
 };
-use shard::{Place, Shard};
+use shard::{SequenceNumber, Shard};
 
-/// How often a reader looks for new records.
-const INTERVAL: Duration = Duration::from_millis(50);
+/// How often a reader polls for new records.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The wait before an event is handed over again; it doubles each time.
-const FIRST_WAIT: Duration = Duration::from_millis(25);
+/// The backoff before the first retry. It doubles with each retry.
+const FIRST_BACKOFF: Duration = Duration::from_millis(25);
 
-/// The longest of these waits.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// The longest backoff.
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
-/// Why the stream cannot be followed.
+/// Why the stream cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The table was created without one.
-    #[error("its table has no stream")]
+    /// The table was created without a stream.
+    #[error("the table has no stream; use a new database file")]
     Missing,
-    /// The database refuses it.
-    #[error("its stream cannot be read: {0}")]
+    /// The database cannot read the stream.
+    #[error("cannot read the table's stream: {0}")]
     Unreadable(#[from] DynoxideError),
 }
 
-/// What the stack knows of those who read the stream.
+/// The progress of all readers of the stream.
 pub(crate) struct Stream {
-    /// Nobody reads it where this is empty.
-    followed: Vec<Followed>,
+    progress: Vec<ReaderProgress>,
 }
 
-/// A reader from outside.
-struct Followed {
+/// The progress of one reader.
+struct ReaderProgress {
     shard: Shard,
     wake: Arc<Notify>,
-    handled: watch::Receiver<Place>,
+    handled: watch::Receiver<SequenceNumber>,
 }
 
 impl Stream {
-    /// A reader for each of the template's subscriptions. It begins with what is written from now on.
+    /// Returns the stream with a reader for each subscription of the template. The readers begin with the records
+    /// that are written after this call.
     pub(crate) fn open(
         database: &Database,
         table: &str,
         template: &Template,
-    ) -> Result<(Self, Vec<Reader>), Error> {
-        let mut followed = Vec::new();
+    ) -> Result<(Self, Vec<StreamReader>), Error> {
+        let mut progress = Vec::new();
         let mut readers = Vec::new();
         for function in &template.functions {
             for subscription in &function.subscriptions {
                 let shard = Shard::open(database, table)?;
-                let handled = watch::Sender::new(shard.end()?);
+                let handled = watch::Sender::new(shard.last_sequence_number()?);
                 let wake = Arc::new(Notify::new());
-                followed.push(Followed {
+                progress.push(ReaderProgress {
                     shard: shard.clone(),
                     wake: Arc::clone(&wake),
                     handled: handled.subscribe(),
                 });
-                readers.push(Reader {
+                readers.push(StreamReader {
                     function: function.binary.clone(),
                     subscription: subscription.clone(),
                     source_arn: aws::stream_arn(table),
-                    position: shard.iterator_at_end()?,
+                    iterator: shard.iterator_at_end()?,
                     shard,
                     wake,
                     handled,
                 });
             }
         }
-        Ok((Self { followed }, readers))
+        Ok((Self { progress }, readers))
     }
 
-    /// Waits until every reader is past the record that is the last one now.
+    /// Waits until every reader has handled the record that is now the last one.
     pub(crate) async fn settled(&self) {
-        for Followed { shard, wake, handled } in &self.followed {
+        for ReaderProgress { shard, wake, handled } in &self.progress {
             let shard = shard.clone();
-            // A stream that cannot be read brings nothing to wait for.
-            let Ok(Ok(end)) = spawn_blocking(move || shard.end()).await else {
+            // Readers cannot progress while the stream cannot be read.
+            let Ok(Ok(last)) = spawn_blocking(move || shard.last_sequence_number()).await else {
                 continue;
             };
             wake.notify_one();
-            // It fails for a reader that has ended with the stack.
-            let _ = handled.clone().wait_for(|handled| *handled >= end).await;
+            // Fails only if the reader has ended with the stack.
+            let _ = handled.clone().wait_for(|handled| *handled >= last).await;
         }
     }
 }
 
-/// Hands the records to one function, in order.
-pub(crate) struct Reader {
+/// Reads the stream for one function, and invokes it with the records in order.
+pub(crate) struct StreamReader {
     function: String,
     subscription: Subscription,
     source_arn: String,
     shard: Shard,
     /// The iterator of the next read.
-    position: String,
-    /// Spares the wait for new records.
+    iterator: String,
+    /// Ends the wait for new records early.
     wake: Arc<Notify>,
-    /// The place of the last record that needs nothing more.
-    handled: watch::Sender<Place>,
+    /// The sequence number of the last record that was delivered, filtered out or discarded.
+    handled: watch::Sender<SequenceNumber>,
 }
 
-impl Reader {
-    /// Reads on until `closed`.
+impl StreamReader {
+    /// Reads until `closed` completes.
     pub(crate) async fn run(
         mut self,
         runtime: Arc<Runtime>,
@@ -130,89 +130,88 @@ impl Reader {
     ) {
         tokio::select! {
             () = closed => {}
-            () = self.follow(&runtime, &logs) => {}
+            () = self.poll(&runtime, &logs) => {}
         }
     }
 
-    async fn follow(&mut self, runtime: &Arc<Runtime>, logs: &Logs) {
+    async fn poll(&mut self, runtime: &Arc<Runtime>, logs: &Logs) {
         loop {
             let records = self.read().await;
             let Some(last) = records.last().map(|record| record.dynamodb.sequence_number.clone()) else {
                 tokio::select! {
-                    () = sleep(INTERVAL) => {}
+                    () = sleep(POLL_INTERVAL) => {}
                     () = self.wake.notified() => {}
                 }
                 continue;
             };
-            let wanted: Vec<_> = records.iter().filter(|record| self.takes(record)).collect();
-            for batch in wanted.chunks(self.subscription.batch_size as usize) {
+            let matching: Vec<_> = records.iter().filter(|record| self.matches(record)).collect();
+            for batch in matching.chunks(self.subscription.batch_size as usize) {
                 let invoke = |event| {
                     let (runtime, function) = (Arc::clone(runtime), self.function.clone());
                     async move { runtime.invoke(&function, event).await.ok() }
                 };
-                self.hand_over(batch, logs, invoke).await;
+                self.deliver(batch, logs, invoke).await;
             }
             self.handled.send_replace(Some(last));
         }
     }
 
     async fn read(&mut self) -> Vec<Record> {
-        let (shard, position) = (self.shard.clone(), self.position.clone());
-        // A read that fails is made up for by the next.
-        let Ok(Ok(page)) = spawn_blocking(move || shard.read(position)).await else {
+        let (shard, iterator) = (self.shard.clone(), self.iterator.clone());
+        // The next read makes up for one that failed.
+        let Ok(Ok(page)) = spawn_blocking(move || shard.read(iterator)).await else {
             return Vec::new();
         };
         if let Some(next) = page.next_shard_iterator {
-            self.position = next;
+            self.iterator = next;
         }
         page.records
     }
 
-    fn takes(&self, record: &Record) -> bool {
+    fn matches(&self, record: &Record) -> bool {
         self.subscription.matches(&record.event_name, |name| match record.dynamodb.keys.get(name) {
             Some(AttributeValue::S(text)) => Some(text.as_str()),
             _ => None,
         })
     }
 
-    /// Hands `records` over as one event, and again from the first that failed, until none fails or they are
-    /// given up. `invoke` calls the function, and answers `None` where there is none to call.
-    async fn hand_over<F, A>(&self, records: &[&Record], logs: &Logs, invoke: F)
+    /// Invokes the function with `records`, and retries from the first failed record until all succeed or the retries
+    /// are exhausted. `invoke` returns `None` if the runtime does not have the function.
+    async fn deliver<F, I>(&self, records: &[&Record], logs: &Logs, invoke: F)
     where
-        F: Fn(Bytes) -> A,
-        A: Future<Output = Option<Invocation>>,
+        F: Fn(Bytes) -> I,
+        I: Future<Output = Option<Invocation>>,
     {
-        let mut left = records;
+        let mut remaining = records;
         let mut retries = 0;
-        let mut wait = FIRST_WAIT;
-        while let Some(invocation) = invoke(self.event(left)).await {
-            let failed = self.failed(left, &invocation);
+        let mut backoff = FIRST_BACKOFF;
+        while let Some(invocation) = invoke(self.event(remaining)).await {
+            let failed = self.failed(remaining, &invocation);
             let Some(first) = failed.first() else {
                 return;
             };
-            if failed.len() < left.len() {
-                (retries, wait) = (0, FIRST_WAIT);
+            if failed.len() < remaining.len() {
+                (retries, backoff) = (0, FIRST_BACKOFF);
             }
             if self.subscription.maximum_retry_attempts.is_some_and(|most| retries >= most) {
-                let (count, place) = (failed.len(), &first.dynamodb.sequence_number);
-                let text = format!(
-                    "records of the table's stream given up: {count}, from sequence number {place} on"
-                );
+                let (count, number) = (failed.len(), &first.dynamodb.sequence_number);
+                let text =
+                    format!("discarded stream records: {count}, starting with sequence number {number}");
                 return logs.push(LogLine { function: self.function.clone(), text });
             }
-            sleep(wait).await;
-            (retries, wait) = (retries + 1, (wait * 2).min(LONGEST_WAIT));
-            left = failed;
+            sleep(backoff).await;
+            (retries, backoff) = (retries + 1, (backoff * 2).min(MAX_BACKOFF));
+            remaining = failed;
         }
     }
 
-    /// The event of these records.
+    /// Returns the event with these records.
     fn event(&self, records: &[&Record]) -> Bytes {
         let records: Vec<_> = records.iter().map(|record| event_record(record, &self.source_arn)).collect();
         json!({ "Records": records }).to_string().into()
     }
 
-    /// Those of `records` that have to be handed over again: the first that failed and all behind it.
+    /// Returns the records to deliver again: the first that failed and all after it.
     fn failed<'a>(&self, records: &'a [&'a Record], invocation: &Invocation) -> &'a [&'a Record] {
         if invocation.function_error {
             return records;
@@ -220,37 +219,37 @@ impl Reader {
         if !self.subscription.reports_item_failures {
             return &[];
         }
-        // As Lambda has it: an answer without a list is a success, and one that is unreadable or names none of
-        // the records is a failure of all.
-        let Ok(answer) = serde_json::from_slice::<Option<Answer>>(&invocation.payload) else {
+        // As in Lambda, a response without a list is a success. If the response is malformed or names an unknown
+        // record, all records have failed.
+        let Ok(response) = serde_json::from_slice::<Option<BatchResponse>>(&invocation.payload) else {
             return records;
         };
-        let failures = answer.and_then(|answer| answer.batch_item_failures).unwrap_or_default();
-        let place = |failure: Failure| {
+        let failures = response.and_then(|response| response.batch_item_failures).unwrap_or_default();
+        let index = |failure: ItemFailure| {
             let id = failure.item_identifier?;
             records.iter().position(|record| record.dynamodb.sequence_number == id)
         };
-        let first = failures.into_iter().map(|failure| place(failure).unwrap_or_default()).min();
+        let first = failures.into_iter().map(|failure| index(failure).unwrap_or_default()).min();
         first.and_then(|first| records.get(first..)).unwrap_or_default()
     }
 }
 
-/// What a function answers that reports failures of single records.
+/// The response of a function that reports failures of single records.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
-    batch_item_failures: Option<Vec<Failure>>,
+struct BatchResponse {
+    batch_item_failures: Option<Vec<ItemFailure>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Failure {
+struct ItemFailure {
     item_identifier: Option<String>,
 }
 
-/// A record as Lambda hands it over: the database's own names of region and stream are replaced.
+/// Converts a record into the form of Lambda's event, with the region and stream ARN of the stack.
 fn event_record(record: &Record, source_arn: &str) -> Value {
-    // It fails for maps whose keys are no text alone.
+    // Fails only for maps whose keys are not text.
     let mut event = serde_json::to_value(record).unwrap_or_default();
     if let Value::Object(fields) = &mut event {
         fields.insert("awsRegion".to_owned(), Value::from(aws::REGION));

@@ -117,7 +117,7 @@ async fn what_is_written_to_the_table_is_handed_to_the_function_of_its_stream() 
     let lines = stack.log_lines();
     let [first, second, given_up] = lines.as_slice() else { panic!("{lines:?}") };
     assert!(first.text.starts_with("Runtime.ExitError: ") && second.text == first.text, "{lines:?}");
-    assert!(given_up.text.starts_with("records of the table's stream given up: 1, "), "{lines:?}");
+    assert!(given_up.text.starts_with("discarded stream records: 1, "), "{lines:?}");
     assert!(!given_up.text.contains("the-item"));
     stack.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! The table's stream as the database keeps it.
+//! The stored records of the table's stream.
 
 use dynoxide::{
     Database,
@@ -13,10 +13,11 @@ use dynoxide::{
 
 use super::Error;
 
-/// A record's place in the stream. All have one width, so their order as text is that of the stream.
-pub(super) type Place = Option<String>;
+/// The sequence number of a record, or `None` before the first one. All have the same width, so their order as text
+/// is that of the stream.
+pub(super) type SequenceNumber = Option<String>;
 
-/// The one shard of the table's stream.
+/// The only shard of the table's stream.
 #[derive(Clone)]
 pub(super) struct Shard {
     database: Database,
@@ -34,8 +35,8 @@ impl Shard {
         Ok(Self { database: database.clone(), stream_arn: stream.stream_arn, id })
     }
 
-    /// The place of the last record.
-    pub(super) fn end(&self) -> Result<Place, DynoxideError> {
+    /// Returns the sequence number of the last record.
+    pub(super) fn last_sequence_number(&self) -> Result<SequenceNumber, DynoxideError> {
         let shards = describe(&self.database, &self.stream_arn)?.shards;
         Ok(shards.into_iter().find_map(|shard| shard.sequence_number_range.ending_sequence_number))
     }

@@ -31,21 +31,21 @@ Resources:
                 - Pattern: '{"eventName":["INSERT"],"dynamodb":{"Keys":{"pk":{"S":[{"prefix":"notice#"}]}}}}'
 "#;
 
-/// A table and the one reader of its stream.
-struct Table {
+/// A table and the only reader of its stream.
+struct TestTable {
     database: Database,
     stream: Stream,
-    reader: Reader,
+    reader: StreamReader,
     logs: Arc<Logs>,
 }
 
-impl Table {
+impl TestTable {
     fn open() -> Self {
         let template = Template::parse(TEMPLATE).unwrap();
-        Self::of(database::open(None, &template.table, "accounts").unwrap())
+        Self::from_database(database::open(None, &template.table, "accounts").unwrap())
     }
 
-    fn of(database: Database) -> Self {
+    fn from_database(database: Database) -> Self {
         let template = Template::parse(TEMPLATE).unwrap();
         let (stream, mut readers) = Stream::open(&database, "accounts", &template).unwrap();
         let reader = readers.pop().unwrap();
@@ -57,16 +57,16 @@ impl Table {
         self.database.put_item(serde_json::from_value(request).unwrap()).unwrap();
     }
 
-    /// The records since the last read that the function is to have.
+    /// Returns the records since the last read that match the filter.
     async fn read(&mut self) -> Vec<Record> {
         let mut records = self.reader.read().await;
-        records.retain(|record| self.reader.takes(record));
+        records.retain(|record| self.reader.matches(record));
         records
     }
 
-    /// Hands `records` to a function that gives these answers in turn, and returns what it was handed.
-    async fn hand_over(&self, records: &[Record], answers: Vec<Invocation>) -> Vec<Vec<String>> {
-        let (handed, answers) = (Mutex::new(Vec::new()), Mutex::new(VecDeque::from(answers)));
+    /// Delivers `records` to a function that returns these results in turn. Returns the keys in each of its events.
+    async fn deliver(&self, records: &[Record], results: Vec<Invocation>) -> Vec<Vec<String>> {
+        let (events, results) = (Mutex::new(Vec::new()), Mutex::new(VecDeque::from(results)));
         let invoke = |event: Bytes| {
             let event: Value = serde_json::from_slice(&event).unwrap();
             let keys = event["Records"].as_array().unwrap().iter().map(|record| {
@@ -76,23 +76,23 @@ impl Table {
                     .trim_start_matches("notice#")
                     .to_owned()
             });
-            handed.lock().unwrap().push(keys.collect());
-            let answer = answers.lock().unwrap().pop_front();
-            async move { answer }
+            events.lock().unwrap().push(keys.collect());
+            let result = results.lock().unwrap().pop_front();
+            async move { result }
         };
         let records: Vec<_> = records.iter().collect();
-        self.reader.hand_over(&records, &self.logs, invoke).await;
-        handed.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.reader.deliver(&records, &self.logs, invoke).await;
+        events.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn answer(payload: &Value) -> Invocation {
+fn returned(payload: &Value) -> Invocation {
     Invocation { payload: payload.to_string().into(), function_error: false }
 }
 
-/// The answer that reports this record.
+/// Returns the response that reports this record as failed.
 fn failed(record: &Record) -> Invocation {
-    answer(&json!({"batchItemFailures": [{"itemIdentifier": record.dynamodb.sequence_number}]}))
+    returned(&json!({"batchItemFailures": [{"itemIdentifier": record.dynamodb.sequence_number}]}))
 }
 
 fn crashed() -> Invocation {
@@ -100,8 +100,8 @@ fn crashed() -> Invocation {
 }
 
 #[tokio::test]
-async fn a_record_is_handed_over_as_lambda_does_it() {
-    let mut table = Table::open();
+async fn event_matches_that_of_lambda() {
+    let mut table = TestTable::open();
     table.put("notice#1", "changed");
     table.put("notice#1", "changed again");
     table.put("member#1", "member");
@@ -131,8 +131,8 @@ async fn a_record_is_handed_over_as_lambda_does_it() {
 }
 
 #[tokio::test]
-async fn what_failed_is_handed_over_again_with_all_behind_it() {
-    let mut table = Table::open();
+async fn failed_record_is_retried_with_later_ones() {
+    let mut table = TestTable::open();
     for pk in ["notice#1", "notice#2", "notice#3"] {
         table.put(pk, "changed");
     }
@@ -141,51 +141,51 @@ async fn what_failed_is_handed_over_again_with_all_behind_it() {
     for success in
         [json!({"batchItemFailures": []}), json!({"batchItemFailures": null}), json!({}), json!(null)]
     {
-        assert_eq!(table.hand_over(&records, vec![answer(&success)]).await, [all()], "{success}");
+        assert_eq!(table.deliver(&records, vec![returned(&success)]).await, [all()], "{success}");
     }
     for failure in [
         crashed(),
-        answer(&json!({"batchItemFailures": [{"itemIdentifier": "of another event"}]})),
-        answer(&json!({"batchItemFailures": [{"itemIdentifier": null}]})),
-        answer(&json!({"batchItemFailures": [{"id": "1"}]})),
-        answer(&json!("text")),
+        returned(&json!({"batchItemFailures": [{"itemIdentifier": "of another event"}]})),
+        returned(&json!({"batchItemFailures": [{"itemIdentifier": null}]})),
+        returned(&json!({"batchItemFailures": [{"id": "1"}]})),
+        returned(&json!("text")),
         failed(&records[0]),
     ] {
-        let handed = table.hand_over(&records, vec![failure, answer(&json!({}))]).await;
-        assert_eq!(handed, [all(), all()]);
+        let events = table.deliver(&records, vec![failure, returned(&json!({}))]).await;
+        assert_eq!(events, [all(), all()]);
     }
-    let handed = table.hand_over(&records, vec![failed(&records[1]), answer(&json!({}))]).await;
-    assert_eq!(handed, [all(), all()[1..].to_vec()]);
+    let events = table.deliver(&records, vec![failed(&records[1]), returned(&json!({}))]).await;
+    assert_eq!(events, [all(), all()[1..].to_vec()]);
     assert!(table.logs.lines().is_empty());
 }
 
 #[tokio::test]
-async fn what_fails_too_often_is_given_up_with_a_line_that_tells_nothing_of_it() {
-    let mut table = Table::open();
+async fn exhausted_retries_log_only_the_sequence_number() {
+    let mut table = TestTable::open();
     for pk in ["notice#1", "notice#2"] {
         table.put(pk, "changed");
     }
     let records = table.read().await;
-    // The first retry is spent on the first record, and the second record has its own.
-    let answers = vec![crashed(), failed(&records[1]), crashed(), answer(&json!({}))];
-    let handed = table.hand_over(&records, answers).await;
-    assert_eq!(handed.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
+    // The first record uses the first retry. The retries begin again with the second record.
+    let results = vec![crashed(), failed(&records[1]), crashed(), returned(&json!({}))];
+    let events = table.deliver(&records, results).await;
+    assert_eq!(events.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
     let lines = table.logs.lines();
-    let place = &records[1].dynamodb.sequence_number;
+    let number = &records[1].dynamodb.sequence_number;
     assert_eq!(
         lines,
         [LogLine {
             function: "deliver-notices".to_owned(),
-            text: format!("records of the table's stream given up: 1, from sequence number {place} on"),
+            text: format!("discarded stream records: 1, starting with sequence number {number}"),
         }]
     );
 }
 
 #[tokio::test]
-async fn what_was_written_before_the_start_is_not_handed_over() {
-    let table = Table::open();
+async fn records_from_before_the_start_are_skipped() {
+    let table = TestTable::open();
     table.put("notice#1", "of the last run");
-    let mut table = Table::of(table.database);
+    let mut table = TestTable::from_database(table.database);
     assert!(table.read().await.is_empty());
     table.put("notice#2", "of this run");
     assert_eq!(table.read().await.len(), 1);
@@ -193,11 +193,11 @@ async fn what_was_written_before_the_start_is_not_handed_over() {
 }
 
 #[tokio::test]
-async fn the_stream_is_settled_when_its_readers_are_past_its_end_or_gone() {
-    let Table { database, stream, reader, logs } = Table::open();
+async fn stream_settles_when_readers_finish_or_end() {
+    let TestTable { database, stream, reader, logs } = TestTable::open();
     stream.settled().await;
-    let table = Table { database, stream, reader: Table::open().reader, logs };
-    table.put("member#1", "for nobody");
+    let table = TestTable { database, stream, reader: TestTable::open().reader, logs };
+    table.put("member#1", "filtered out");
     let runtime = Arc::new(Runtime::new([].into(), "http://127.0.0.1:1", &table.logs));
     let (close, closed) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(reader.run(runtime, Arc::clone(&table.logs), async {
@@ -206,16 +206,16 @@ async fn the_stream_is_settled_when_its_readers_are_past_its_end_or_gone() {
     table.stream.settled().await;
     close.send(()).unwrap();
     running.await.unwrap();
-    table.put("member#2", "for nobody");
+    table.put("member#2", "filtered out");
     table.stream.settled().await;
 }
 
 #[test]
-fn a_table_without_a_stream_is_told() {
+fn opening_a_table_without_a_stream_fails() {
     let template = Template::parse(TEMPLATE).unwrap();
     let mut table = Template::parse(TEMPLATE).unwrap().table;
     table.schema.remove("StreamSpecification");
     let database = database::open(None, &table, "accounts").unwrap();
     let error = Stream::open(&database, "accounts", &template).err().unwrap();
-    assert_eq!(error.to_string(), "its table has no stream");
+    assert_eq!(error.to_string(), "the table has no stream; use a new database file");
 }
