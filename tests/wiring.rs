@@ -156,6 +156,6 @@ fn template_agrees_with_the_list() {
 #[test]
 fn readme_has_the_calls_that_the_stack_prints() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let printed = local::newcomer::calls("http://127.0.0.1:3000");
+    let printed = local::welcome::calls("http://127.0.0.1:3000");
     assert!(readme.contains(&printed), "{printed}");
 }

@@ -1,4 +1,4 @@
-//! The environment variables of a function: the template's, with what differs on a laptop.
+//! The environment variables of a function: those of the template, with the values that differ in the local stack.
 
 use std::collections::BTreeMap;
 
@@ -9,50 +9,50 @@ use crate::aws;
 /// The variable that names the table.
 pub(crate) const TABLE_NAME: &str = "TABLE_NAME";
 
-/// Would send a function to Secrets Manager; the stack hands the keys over in `KEYS`.
+/// The variable that names a secret of Secrets Manager. The stack leaves it unset and passes the keys in `KEYS`.
 pub const KEYS_SECRET_ARN: &str = "KEYS_SECRET_ARN";
 
-/// The variable that says who asks AWS for something.
+/// The variable that identifies the caller of an AWS service.
 pub(crate) const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 
-/// The variable of that name has a value that no environment file can have.
+/// The variable of this name has a value that an environment file cannot quote.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} holds a quotation mark or a line break, which an environment file cannot have")]
-pub struct Unquotable(String);
+#[error("{0} contains a single quote or a line break, which an environment file cannot express")]
+pub struct UnquotableValue(String);
 
-/// What the functions are to know of the stack.
-pub(crate) struct Surroundings<'a> {
-    /// Where the routes are served.
+/// The values of the stack from which the environment of a function is built.
+pub(crate) struct FunctionEnv<'a> {
+    /// The base URL of the routes.
     pub(crate) url: &'a str,
     pub(crate) dynamodb_url: &'a str,
-    /// Where SNS and SES are served.
+    /// The endpoint of SNS and SES.
     pub(crate) messages_url: &'a str,
     pub(crate) table: &'a str,
     /// The value of `KEYS`.
     pub(crate) keys: &'a str,
-    /// Come before all else.
+    /// Settings that override all other values.
     pub(crate) settings: &'a BTreeMap<String, String>,
     /// The search path for programs.
     pub(crate) path: Option<String>,
 }
 
-impl Surroundings<'_> {
-    /// The whole environment of `function`; it gets nothing of the stack's own.
-    pub(crate) fn environment(&self, function: &Function) -> BTreeMap<String, String> {
+impl FunctionEnv<'_> {
+    /// Returns the whole environment of `function`. A process does not inherit the environment of the stack.
+    pub(crate) fn variables(&self, function: &Function) -> BTreeMap<String, String> {
         let template =
             function.variables.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
         let memory = function.memory_mib.to_string();
         let log_group = format!("/aws/lambda/{}", function.binary);
         let local = [
-            // Every example of the documents works as printed.
+            // The documented examples use passwords of six characters.
             ("PASSWORD_MIN_LENGTH", "6"),
-            // Only the owner of a domain can say where mail comes from.
+            // The template has no default, because the sender depends on the deployer's domain.
             ("MAIL_FROM", "no-reply@example.com"),
             ("MAIL_LINK_BASE_URL", self.url),
             (TABLE_NAME, self.table),
             ("KEYS", self.keys),
             ("AWS_REGION", aws::REGION),
-            // As each has a role of its own: who asked can be told from a request's Authorization header.
+            // Stands for the role of the function: the Authorization header of a request then names its caller.
             (ACCESS_KEY_ID, &function.binary),
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb_url),
@@ -75,12 +75,12 @@ impl Surroundings<'_> {
     }
 }
 
-/// A line `NAME='value'` for each, as `cargo lambda watch --env-file` reads it.
-pub(crate) fn file(environment: &BTreeMap<String, String>) -> Result<String, Unquotable> {
+/// Formats a line `NAME='value'` for each variable, as `cargo lambda watch --env-file` reads it.
+pub(crate) fn file(environment: &BTreeMap<String, String>) -> Result<String, UnquotableValue> {
     let mut file = String::new();
     for (name, value) in environment {
         if value.contains(['\'', '\n']) {
-            return Err(Unquotable(name.clone()));
+            return Err(UnquotableValue(name.clone()));
         }
         file.extend([name, "='", value, "'\n"]);
     }
@@ -93,7 +93,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn the_stack_comes_before_the_template_and_settings_come_before_both() {
+    fn settings_override_the_stack_which_overrides_the_template() {
         let function = Function {
             logical_id: "SendCodeFunction".to_owned(),
             binary: "send-code".to_owned(),
@@ -113,7 +113,7 @@ mod tests {
             memory_mib: 512,
             timeout: Duration::from_secs(10),
         };
-        let surroundings = Surroundings {
+        let function_env = FunctionEnv {
             url: "http://127.0.0.1:3000",
             dynamodb_url: "http://127.0.0.1:8000",
             messages_url: "http://127.0.0.1:9000",
@@ -122,8 +122,8 @@ mod tests {
             settings: &BTreeMap::from([("CODE_LENGTH".to_owned(), "8".to_owned())]),
             path: None,
         };
-        let environment = surroundings.environment(&function);
-        let value = |name: &str| environment.get(name).map(String::as_str);
+        let variables = function_env.variables(&function);
+        let value = |name: &str| variables.get(name).map(String::as_str);
         assert_eq!(value("CODE_LENGTH"), Some("8"));
         assert_eq!(value("CODE_TTL_SECONDS"), Some("300"));
         assert_eq!(value("PASSWORD_MIN_LENGTH"), Some("6"));
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_a_line_for_each_and_takes_no_value_that_would_end_one() {
+    fn file_rejects_values_that_end_a_line() {
         let environment = |value: &str| BTreeMap::from([("KEYS".to_owned(), value.to_owned())]);
         assert_eq!(file(&environment("{\"a\": 1}")).unwrap(), "KEYS='{\"a\": 1}'\n");
         assert!(file(&environment("it's")).is_err());

@@ -1,4 +1,4 @@
-//! The keys of a stack: random, and of no use outside it.
+//! The random keys of a stack. Each stack has its own.
 
 use std::{
     fs::{self, OpenOptions},
@@ -10,20 +10,21 @@ use serde_json::json;
 
 use crate::aws;
 
-/// A new value for the functions' `KEYS`: the id of the current key, and the key by its id as 64 hex digits.
+/// Generates a value for the setting `KEYS`: the id of the current key, and the key by its id as 64 hex digits.
 #[must_use]
 pub fn fresh() -> String {
-    // As long as the functions let a key's id be.
+    // Eight characters, the longest id that the functions accept.
     let id = format!("local-{:.2}", aws::random().simple().to_string());
     let key = format!("{}{}", aws::random().simple(), aws::random().simple());
     json!({ "current": id, id: key }).to_string()
 }
 
-/// The keys in the file `path`, which is created with [`fresh`] ones, for its owner alone, if it is not there.
+/// Reads the keys from the file `path`. If it does not exist, creates it with [`fresh`] keys, readable only by its
+/// owner.
 ///
 /// # Errors
-/// The file can neither be read nor created.
-pub fn kept(path: &Path) -> io::Result<String> {
+/// Fails if the file can neither be read nor created.
+pub fn load_or_create(path: &Path) -> io::Result<String> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let keys = fresh();
@@ -44,7 +45,7 @@ mod tests {
     use serde_json::Value;
 
     #[test]
-    fn keys_are_new_each_time_and_name_the_current_one() {
+    fn fresh_keys_differ_and_name_the_current_key() {
         let keys: Value = serde_json::from_str(&fresh()).unwrap();
         assert_eq!(keys["current"].as_str().unwrap().len(), 8);
         let key = keys[keys["current"].as_str().unwrap()].as_str().unwrap();
@@ -54,10 +55,10 @@ mod tests {
     }
 
     #[test]
-    fn kept_keys_stay_and_are_for_their_owner_alone() {
+    fn stored_keys_are_readable_only_by_their_owner() {
         let path = std::env::temp_dir().join(format!("{}.keys", aws::random_id()));
-        let keys = kept(&path).unwrap();
-        assert_eq!(kept(&path).unwrap(), keys);
+        let keys = load_or_create(&path).unwrap();
+        assert_eq!(load_or_create(&path).unwrap(), keys);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

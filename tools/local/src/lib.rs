@@ -1,13 +1,13 @@
-//! The local stack: the template's functions, routes and table on a laptop, without Docker and without AWS.
+//! The local stack serves the functions, routes and table of `template.yaml` on one machine. It needs neither
+//! Docker nor an AWS account.
 //!
-//! [`Stack::start`] runs the functions' real binaries over the Lambda Runtime API, with DynamoDB embedded and
-//! SMS and mail caught instead of sent. Everything listens on 127.0.0.1 alone.
+//! [`Stack::start`] runs the real binaries of the functions over the Lambda Runtime API, with an embedded DynamoDB.
+//! It catches SMS and email instead of sending them. All servers listen on 127.0.0.1 only.
 
 mod aws;
-mod backstage;
 mod clock;
 mod database;
-mod end;
+mod debug_routes;
 mod environment;
 mod events;
 mod gateway;
@@ -16,15 +16,16 @@ pub mod keys;
 mod logs;
 pub mod members;
 pub mod messages;
-pub mod newcomer;
 mod runtime;
+mod shutdown;
 mod stack;
 mod stream;
+pub mod welcome;
 
 pub use database::Error as DatabaseError;
-pub use end::end_of_work;
-pub use environment::{KEYS_SECRET_ARN, Unquotable};
+pub use environment::{KEYS_SECRET_ARN, UnquotableValue};
 pub use events::{Channel, Event, LogLine, Message, Observer};
 pub use runtime::{Invocation, UnknownFunction};
+pub use shutdown::shutdown_signal;
 pub use stack::{Error, Options, Stack};
 pub use stream::Error as StreamError;

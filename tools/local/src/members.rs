@@ -1,4 +1,4 @@
-//! Members without a login service, for whoever tries the calls: `/_local/members`.
+//! The debug routes below `/_local/members`, which create members and sessions without a login service.
 
 use std::sync::Arc;
 
@@ -23,24 +23,24 @@ use shared::{
 };
 use uuid::Uuid;
 
-use crate::newcomer::Demo;
+use crate::welcome::DemoMember;
 
-/// The routes, on a stack's own store and keys.
+/// Returns the routes, which use the store and keys of the stack.
 pub(crate) fn routes(app: Arc<shared::App>) -> Router {
     Router::new()
-        .route("/_local/members", post(created))
+        .route("/_local/members", post(create_route))
         .route("/_local/members/{id}", get(show))
         .route("/_local/members/{id}/token", post(token))
         .with_state(app)
 }
 
-/// A member as they are asked for. A password is taken as it is, however weak: members come along from elsewhere.
+/// The request to create a member. A weak password is accepted, because imported members may have one.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewMember {
-    /// As a person types it.
+    /// The phone number, in any format that the endpoints accept.
     pub phone: Option<String>,
-    /// As a person types it.
+    /// The email address, in any format that the endpoints accept.
     pub email: Option<String>,
     /// The login password.
     pub password: Option<String>,
@@ -48,19 +48,19 @@ pub struct NewMember {
     pub pay_password: Option<String>,
 }
 
-/// A member and a session of theirs.
+/// A new member with a session.
 #[derive(Serialize)]
 pub struct Created {
-    /// The member.
+    /// The member's id.
     pub id: MemberId,
-    /// The session.
+    /// The session token.
     pub token: String,
 }
 
-/// What may be seen of a member.
+/// The public fields of a member, with their audit trail.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct MemberView {
     id: MemberId,
     phone: Option<Phone>,
     email: Option<Email>,
@@ -71,16 +71,16 @@ struct Shown {
     audit: Vec<Record>,
 }
 
-/// A refusal in the second document's envelope.
-struct Refused(Error);
+/// An error as a response in the envelope of the member API.
+struct ErrorResponse(Error);
 
-impl From<Error> for Refused {
+impl From<Error> for ErrorResponse {
     fn from(error: Error) -> Self {
         Self(error)
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         let Self(error) = self;
         let body = MemberApi::failure(&error, Language::English, Format::Json).unwrap_or_default();
@@ -110,17 +110,17 @@ async fn create_member(app: &shared::App, new: NewMember) -> Result<Member, Erro
     Ok(member)
 }
 
-/// Creates a member, with a session.
+/// Creates a member and a session for them.
 ///
 /// # Errors
-/// The store does not answer, or a phone or mail address is none.
+/// Fails if the store is unavailable, or if the phone or email address is invalid.
 pub async fn create(app: &shared::App, new: NewMember) -> Result<Created, Error> {
     let member = create_member(app, new).await?;
     Ok(Created { id: member.id, token: session(app, &member)? })
 }
 
-/// The member who has `phone`, or else a new one with that `password`, with a session.
-pub(crate) async fn demo(app: &shared::App, phone: &str, password: &str) -> Result<Demo, Error> {
+/// Returns the member who owns `phone`, with a session. Creates them with `password` if they do not exist.
+pub(crate) async fn demo_member(app: &shared::App, phone: &str, password: &str) -> Result<DemoMember, Error> {
     let parsed = app.settings.phones.parse(phone).map_err(|_| Error::NotValid(Field::Phone))?;
     let member = if let Some(id) = app.store.owner(&Destination::Phone(parsed)).await? {
         app.store.member(id).await?.ok_or(Error::UserNotFound)?
@@ -128,24 +128,28 @@ pub(crate) async fn demo(app: &shared::App, phone: &str, password: &str) -> Resu
         let (phone, password) = (Some(phone.to_owned()), Some(password.to_owned()));
         create_member(app, NewMember { phone, password, ..NewMember::default() }).await?
     };
-    Ok(Demo { id: member.id.to_string(), token: session(app, &member)?, phone: phone.to_owned() })
+    Ok(DemoMember { id: member.id.to_string(), token: session(app, &member)?, phone: phone.to_owned() })
 }
 
 fn session(app: &shared::App, member: &Member) -> Result<String, Error> {
     app.issue(member.id, member.credential_version, Timestamp::now())
 }
 
-async fn created(
+async fn create_route(
     State(app): State<Arc<shared::App>>,
     Json(new): Json<NewMember>,
-) -> Result<(StatusCode, Json<Created>), Refused> {
+) -> Result<(StatusCode, Json<Created>), ErrorResponse> {
     Ok((StatusCode::CREATED, Json(create(&app, new).await?)))
 }
 
-async fn show(State(app): State<Arc<shared::App>>, Path(id): Path<Uuid>) -> Result<Json<Shown>, Response> {
+async fn show(
+    State(app): State<Arc<shared::App>>,
+    Path(id): Path<Uuid>,
+) -> Result<Json<MemberView>, Response> {
     let member = find(&app, id).await?;
-    let audit = app.store.audit_trail(member.id).await.map_err(|error| Refused(error).into_response())?;
-    Ok(Json(Shown {
+    let audit =
+        app.store.audit_trail(member.id).await.map_err(|error| ErrorResponse(error).into_response())?;
+    Ok(Json(MemberView {
         id: member.id,
         phone: member.phone,
         email: member.email,
@@ -159,7 +163,7 @@ async fn show(State(app): State<Arc<shared::App>>, Path(id): Path<Uuid>) -> Resu
 
 async fn token(State(app): State<Arc<shared::App>>, Path(id): Path<Uuid>) -> Result<Json<Value>, Response> {
     let member = find(&app, id).await?;
-    let token = session(&app, &member).map_err(|error| Refused(error).into_response())?;
+    let token = session(&app, &member).map_err(|error| ErrorResponse(error).into_response())?;
     Ok(Json(json!({ "token": token })))
 }
 
@@ -167,6 +171,6 @@ async fn find(app: &shared::App, id: Uuid) -> Result<Member, Response> {
     match app.store.member(MemberId(id)).await {
         Ok(Some(member)) => Ok(member),
         Ok(None) => Err(StatusCode::NOT_FOUND.into_response()),
-        Err(error) => Err(Refused(error).into_response()),
+        Err(error) => Err(ErrorResponse(error).into_response()),
     }
 }

@@ -1,4 +1,4 @@
-//! The whole stack, started and stopped as one.
+//! Starts and stops all parts of the stack together.
 
 use std::{
     collections::BTreeMap,
@@ -16,41 +16,41 @@ use template::Template;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
-    backstage, database,
-    environment::{self, ACCESS_KEY_ID, Surroundings, TABLE_NAME, Unquotable},
+    database, debug_routes,
+    environment::{self, ACCESS_KEY_ID, FunctionEnv, TABLE_NAME, UnquotableValue},
     events::{LogLine, Message, Observer},
     gateway, invocations,
     logs::Logs,
     members,
     messages::{self, Inbox},
-    newcomer::Demo,
     runtime::{Invocation, Program, Runtime, UnknownFunction},
     stream::Stream,
+    welcome::DemoMember,
 };
 
-/// How long open connections may take to end at a shutdown.
+/// How long a shutdown waits for open connections.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
 
 /// How to start a [`Stack`].
 #[derive(Clone)]
 pub struct Options {
-    /// The port of the routes; 0 takes a free one.
+    /// The port of the routes. 0 picks a free one.
     pub port: u16,
-    /// The file that keeps the database, or `None` for one in memory.
+    /// The file of the database, or `None` for a database in memory.
     pub data: Option<PathBuf>,
-    /// The folder of the built functions.
+    /// The folder that contains the binaries of the functions.
     pub binaries: PathBuf,
-    /// The SAM template.
+    /// The path of the SAM template.
     pub template: PathBuf,
-    /// Environment variables of the functions, before the template's and the stack's own.
+    /// Environment variables of the functions, which override those of the template and of the stack.
     pub settings: BTreeMap<String, String>,
-    /// The value of the functions' `KEYS`.
+    /// The value of the setting `KEYS`.
     pub keys: String,
-    /// Is told of messages and log lines as they come.
+    /// Called with each message and log line.
     pub on_event: Observer,
 }
 
-/// Why a stack did not start; one line each.
+/// Why a stack did not start. Each message is one line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -59,37 +59,37 @@ pub enum Error {
     Template {
         /// The template's path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         reason: template::Error,
     },
-    /// Another program has the port.
-    #[error("port {0} is taken by another program; --port chooses another")]
-    PortTaken(u16),
-    /// The machine refuses a port for another reason.
+    /// Another program uses the port.
+    #[error("port {0} is in use; choose another with --port")]
+    PortInUse(u16),
+    /// The operating system refuses the port for another reason.
     #[error("cannot listen on 127.0.0.1:{port}: {reason}")]
     Listen {
-        /// The port; 0 for any.
+        /// The port, or 0 for a free one.
         port: u16,
-        /// The system's words.
+        /// The cause.
         reason: io::Error,
     },
     /// The database cannot be used.
-    #[error("the database{}: {reason}", data.as_deref().map(|data| format!(" {}", data.display())).unwrap_or_default())]
+    #[error("database{}: {reason}", data.as_deref().map(|data| format!(" {}", data.display())).unwrap_or_default())]
     Database {
-        /// The file, if it is in one.
+        /// The file, if the database is not in memory.
         data: Option<PathBuf>,
-        /// What is wrong with it.
+        /// The cause.
         reason: database::Error,
     },
-    /// The functions could not start with these settings either.
+    /// A setting is missing or invalid.
     #[error("{0}")]
     Settings(#[from] shared::settings::SettingsError),
-    /// The store or the keys of the functions cannot be used.
+    /// The store or the keys cannot be used.
     #[error("{0}")]
     App(#[source] shared::error::Cause),
 }
 
-/// A running stack, on 127.0.0.1 alone; ends with all its processes when it is dropped.
+/// A running stack, which listens on 127.0.0.1 only. Dropping it kills all its processes.
 pub struct Stack {
     url: String,
     dynamodb_url: String,
@@ -107,7 +107,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts everything but the functions' processes, which start with the first event for them.
+    /// Starts all servers. The process of a function starts when it is first invoked.
     ///
     /// # Errors
     /// See [`Error`].
@@ -120,13 +120,13 @@ impl Stack {
         let (dynamodb_listener, dynamodb_url) = listen(0).await?;
 
         let table = options.settings.get(TABLE_NAME).unwrap_or(&template.table.name).clone();
-        let refused = |reason| Error::Database { data: options.data.clone(), reason };
-        let database = database::open(options.data.as_deref(), &template.table, &table).map_err(refused)?;
+        let failed = |reason| Error::Database { data: options.data.clone(), reason };
+        let database = database::open(options.data.as_deref(), &template.table, &table).map_err(failed)?;
         let (stream, readers) =
-            Stream::open(&database, &table, &template).map_err(|reason| refused(reason.into()))?;
+            Stream::open(&database, &table, &template).map_err(|reason| failed(reason.into()))?;
         let logs = Arc::new(Logs::new(options.on_event));
         let inbox = Arc::new(Inbox::new(options.on_event));
-        let surroundings = Surroundings {
+        let function_env = FunctionEnv {
             url: &url,
             dynamodb_url: &dynamodb_url,
             messages_url: &messages_url,
@@ -135,8 +135,8 @@ impl Stack {
             settings: &options.settings,
             path: search_path(),
         };
-        let programs = programs(&template, &options.binaries, &surroundings);
-        let environment = environment(&template, &surroundings);
+        let programs = programs(&template, &options.binaries, &function_env);
+        let environment = stack_environment(&template, &function_env);
         let settings = Settings::read(|name| environment.get(name).cloned())?;
         let cors_origin = settings.cors_origin.clone();
         let runtime = Arc::new(Runtime::new(programs, &runtime_url, &logs));
@@ -147,7 +147,7 @@ impl Stack {
         let app = Arc::new(shared::App::start(settings).await.map_err(Error::App)?);
         let routes = gateway::routes(Arc::clone(&runtime), &template, cors_origin)
             .merge(invocations::routes(Arc::clone(&runtime)))
-            .merge(backstage::routes(Arc::clone(&runtime), Arc::clone(&inbox)))
+            .merge(debug_routes::routes(Arc::clone(&runtime), Arc::clone(&inbox)))
             .merge(members::routes(Arc::clone(&app)));
         servers.spawn(serve(gateway_listener, routes, closing.subscribe()));
         servers.spawn(serve(runtime_listener, runtime.routes(), closing.subscribe()));
@@ -173,76 +173,75 @@ impl Stack {
         })
     }
 
-    /// Where the routes are served, as `http://127.0.0.1:3000`.
+    /// Returns the base URL of the routes, such as `http://127.0.0.1:3000`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Where the database is served.
+    /// Returns the endpoint of DynamoDB.
     #[must_use]
     pub fn dynamodb_url(&self) -> &str {
         &self.dynamodb_url
     }
 
-    /// Where messages are caught, as SNS and SES are served.
+    /// Returns the endpoint of SNS and SES, which catches messages.
     #[must_use]
     pub fn messages_url(&self) -> &str {
         &self.messages_url
     }
 
-    /// The table's name.
+    /// Returns the name of the table.
     #[must_use]
     pub fn table(&self) -> &str {
         &self.table
     }
 
-    /// The value of the functions' `KEYS`.
+    /// Returns the value of the setting `KEYS`.
     #[must_use]
     pub fn keys(&self) -> &str {
         &self.keys
     }
 
-    /// The environment of a function that another runtime starts on this stack, but for what is the runtime's own:
-    /// a line `NAME='value'` each.
+    /// Returns the environment for functions that another runtime starts on this stack, as lines `NAME='value'`. The
+    /// variables that the runtime itself sets are not included.
     ///
     /// # Errors
-    ///
-    /// A value has what no such line can have.
-    pub fn environment_file(&self) -> Result<String, Unquotable> {
+    /// Fails if a value contains a single quote or a line break.
+    pub fn environment_file(&self) -> Result<String, UnquotableValue> {
         environment::file(&self.environment)
     }
 
-    /// The caught messages, newest first.
+    /// Returns the caught messages, newest first.
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {
         self.inbox.messages()
     }
 
-    /// What the functions' processes wrote, oldest first.
+    /// Returns the log lines of the functions, oldest first.
     #[must_use]
     pub fn log_lines(&self) -> Vec<LogLine> {
         self.logs.lines()
     }
 
-    /// Waits until every record that the table's stream has now was handled by the functions it goes to, or
-    /// given up.
+    /// Waits until the functions have handled every record that is now in the table's stream, or its retries are
+    /// exhausted.
     pub async fn settled(&self) {
         self.stream.settled().await;
     }
 
-    /// The member who has `phone`, who is created with that `password` if there is none, with a session.
+    /// Returns the member who owns `phone`, with a session. Creates them with `password` if they do not exist.
     ///
     /// # Errors
-    /// The store does not answer, or `phone` is none.
-    pub async fn demo(&self, phone: &str, password: &str) -> Result<Demo, shared::Error> {
-        members::demo(&self.app, phone, password).await
+    /// Fails if the store is unavailable, or if `phone` is not a valid phone number.
+    pub async fn demo_member(&self, phone: &str, password: &str) -> Result<DemoMember, shared::Error> {
+        members::demo_member(&self.app, phone, password).await
     }
 
-    /// Hands `event`, JSON text, to the function whose binary is `function`.
+    /// Invokes the function whose binary is `function` with `event`, which is JSON text.
     ///
     /// # Errors
-    /// There is no such function.
+    /// Fails if the template does not have such a function.
     pub async fn invoke(
         &self,
         function: &str,
@@ -251,20 +250,20 @@ impl Stack {
         self.runtime.invoke(function, event.into()).await
     }
 
-    /// Kills the processes of `function` at once, as when Lambda loses a sandbox: invocations under way fail,
-    /// and the next one starts a process.
+    /// Kills the processes of `function`, as when Lambda loses a sandbox. Running invocations fail, and the next one
+    /// starts a new process.
     ///
     /// # Errors
-    /// There is no such function.
+    /// Fails if the template does not have such a function.
     pub fn kill(&self, function: &str) -> Result<(), UnknownFunction> {
         self.runtime.kill(function)
     }
 
-    /// Ends every process and server, and waits for their end.
+    /// Stops all processes and servers, and waits until they have ended.
     pub async fn shutdown(mut self) {
         self.closing.send_replace(true);
         self.runtime.shutdown().await;
-        // A connection that will not end is cut off with `servers`.
+        // Dropping `servers` closes connections that remain open.
         let _ = timeout(SHUTDOWN_LIMIT, async { while self.servers.join_next().await.is_some() {} }).await;
     }
 }
@@ -275,24 +274,24 @@ impl Drop for Stack {
     }
 }
 
-/// What the stack itself reads of the functions' settings: what is wrong with them is told before anything starts.
-/// It is no function, and asks under a name of its own.
-fn environment(template: &Template, surroundings: &Surroundings) -> BTreeMap<String, String> {
+/// Returns the environment from which the stack reads the settings of the functions, so that an invalid setting is
+/// reported at the start. The stack calls AWS services under a name of its own.
+fn stack_environment(template: &Template, function_env: &FunctionEnv) -> BTreeMap<String, String> {
     let mut environment =
-        template.functions.first().map(|function| surroundings.environment(function)).unwrap_or_default();
+        template.functions.first().map(|function| function_env.variables(function)).unwrap_or_default();
     environment.retain(|name, _| name != "PATH" && !name.starts_with("AWS_LAMBDA_"));
     environment.insert(ACCESS_KEY_ID.to_owned(), "local".to_owned());
     environment
 }
 
-fn programs(template: &Template, binaries: &Path, surroundings: &Surroundings) -> BTreeMap<String, Program> {
+fn programs(template: &Template, binaries: &Path, function_env: &FunctionEnv) -> BTreeMap<String, Program> {
     template
         .functions
         .iter()
         .map(|function| {
             let program = Program {
                 path: binaries.join(&function.binary).with_added_extension(env::consts::EXE_EXTENSION),
-                environment: surroundings.environment(function),
+                environment: function_env.variables(function),
                 timeout: function.timeout,
             };
             (function.binary.clone(), program)
@@ -300,14 +299,14 @@ fn programs(template: &Template, binaries: &Path, surroundings: &Surroundings) -
         .collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "a process without a search path finds no program to start")]
+#[expect(clippy::disallowed_methods, reason = "a process without a search path cannot start programs")]
 fn search_path() -> Option<String> {
     env::var("PATH").ok()
 }
 
 async fn listen(port: u16) -> Result<(TcpListener, String), Error> {
     let failed = |reason: io::Error| match reason.kind() {
-        ErrorKind::AddrInUse => Error::PortTaken(port),
+        ErrorKind::AddrInUse => Error::PortInUse(port),
         _ => Error::Listen { port, reason },
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
@@ -317,11 +316,11 @@ async fn listen(port: u16) -> Result<(TcpListener, String), Error> {
 
 async fn serve(listener: TcpListener, routes: Router, closing: watch::Receiver<bool>) {
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-    // It ends without error, by its documentation.
+    // It never returns an error, as axum documents.
     let _ = axum::serve(listener, service).with_graceful_shutdown(closed(closing)).await;
 }
 
-/// Waits until the stack closes, or is gone.
+/// Waits until the stack shuts down or is dropped.
 async fn closed(mut closing: watch::Receiver<bool>) {
     let _ = closing.wait_for(|closing| *closing).await;
 }

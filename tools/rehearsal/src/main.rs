@@ -70,7 +70,7 @@ async fn main() -> ExitCode {
     };
     let rehearsed = tokio::select! {
         rehearsed = run(&tooling) => rehearsed,
-        ended = local::end_of_work() => ended.map_err(Error::Signals).map(|()| false),
+        ended = local::shutdown_signal() => ended.map_err(Error::Signals).map(|()| false),
     };
     // Only the logs are useful after the run.
     let _ = fs::remove_dir_all(tooling.output.join("tmp"));

@@ -1,4 +1,4 @@
-//! A stack whose one function is `/bin/false`; the product's own suite runs real ones.
+//! Tests of a stack whose only function is `/bin/false`. The tests of the workspace run the real functions.
 
 use std::fs;
 
@@ -44,30 +44,30 @@ async fn start(template: &str, port: u16) -> Result<Stack, Error> {
     stack
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
+async fn respond(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
     let response = request.send().await.unwrap();
     (response.status(), response.json().await.unwrap())
 }
 
 #[tokio::test]
-async fn routes_answer_as_api_gateway_does() {
+async fn routes_respond_like_api_gateway() {
     let stack = start(TEMPLATE, 0).await.unwrap();
     let client = reqwest::Client::new();
     let url = |path: &str| format!("{}{path}", stack.url());
     let failed = (StatusCode::BAD_GATEWAY, json!({"message": "Internal server error"}));
     let unknown = (StatusCode::FORBIDDEN, json!({"message": "Missing Authentication Token"}));
-    assert_eq!(answer(client.put(url("/security"))).await, failed);
-    assert_eq!(answer(client.patch(url("/any"))).await, failed);
-    assert_eq!(answer(client.get(url("/security"))).await, unknown);
-    assert_eq!(answer(client.put(url("/security/"))).await, unknown);
+    assert_eq!(respond(client.put(url("/security"))).await, failed);
+    assert_eq!(respond(client.patch(url("/any"))).await, failed);
+    assert_eq!(respond(client.get(url("/security"))).await, unknown);
+    assert_eq!(respond(client.put(url("/security/"))).await, unknown);
     let body = vec![b'x'; 10 * 1024 * 1024 + 1];
     let too_large = (StatusCode::PAYLOAD_TOO_LARGE, json!({"message": "Request Too Long"}));
-    assert_eq!(answer(client.put(url("/security")).body(body)).await, too_large);
+    assert_eq!(respond(client.put(url("/security")).body(body)).await, too_large);
     stack.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_function_is_invoked_as_lambda_does_it() {
+async fn invocation_responds_like_lambda() {
     let stack = start(TEMPLATE, 0).await.unwrap();
     let client = reqwest::Client::new();
     let invoke =
@@ -87,18 +87,18 @@ async fn a_function_is_invoked_as_lambda_does_it() {
 }
 
 #[tokio::test]
-async fn the_stack_shows_messages_and_who_does_not_answer() {
+async fn debug_routes_list_messages_and_unhealthy_functions() {
     let stack = start(TEMPLATE, 0).await.unwrap();
     let client = reqwest::Client::new();
     let messages = client.get(format!("{}/_local/messages", stack.url()));
-    assert_eq!(answer(messages).await, (StatusCode::OK, json!([])));
+    assert_eq!(respond(messages).await, (StatusCode::OK, json!([])));
     let health = client.get(format!("{}/_local/health", stack.url()));
     let unavailable = json!({"status": "unavailable", "functions": ["false"]});
-    assert_eq!(answer(health).await, (StatusCode::SERVICE_UNAVAILABLE, unavailable));
+    assert_eq!(respond(health).await, (StatusCode::SERVICE_UNAVAILABLE, unavailable));
 }
 
 #[tokio::test]
-async fn what_is_written_to_the_table_is_handed_to_the_function_of_its_stream() {
+async fn stream_delivers_written_items_to_its_function() {
     let stack = start(TEMPLATE, 0).await.unwrap();
     let item = json!({"TableName": stack.table(), "Item": {"pk": {"S": "the-item"}}});
     let put = reqwest::Client::new()
@@ -115,19 +115,22 @@ async fn what_is_written_to_the_table_is_handed_to_the_function_of_its_stream() 
     assert_eq!(put.status(), StatusCode::OK);
     stack.settled().await;
     let lines = stack.log_lines();
-    let [first, second, given_up] = lines.as_slice() else { panic!("{lines:?}") };
+    let [first, second, discarded] = lines.as_slice() else { panic!("{lines:?}") };
     assert!(first.text.starts_with("Runtime.ExitError: ") && second.text == first.text, "{lines:?}");
-    assert!(given_up.text.starts_with("discarded stream records: 1, "), "{lines:?}");
-    assert!(!given_up.text.contains("the-item"));
+    assert!(
+        discarded.text.starts_with("discarded stream records: 1, starting with sequence number "),
+        "{lines:?}"
+    );
+    assert!(!discarded.text.contains("the-item"));
     stack.shutdown().await;
 }
 
 #[tokio::test]
-async fn what_hinders_the_start_is_told_in_one_line() {
+async fn failed_start_is_explained_in_one_line() {
     let stack = start(TEMPLATE, 0).await.unwrap();
     let port: u16 = stack.url().rsplit_once(':').unwrap().1.parse().unwrap();
-    let taken = start(TEMPLATE, port).await.err().unwrap().to_string();
-    assert_eq!(taken, format!("port {port} is taken by another program; --port chooses another"));
+    let in_use = start(TEMPLATE, port).await.err().unwrap().to_string();
+    assert_eq!(in_use, format!("port {port} is in use; choose another with --port"));
 
     let broken = start("Resources: {}", 0).await.err().unwrap().to_string();
     assert!(broken.contains(".yaml: expected one AWS::DynamoDB::Table, found 0"), "{broken}");

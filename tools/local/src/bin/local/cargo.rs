@@ -1,4 +1,4 @@
-//! Builds the functions.
+//! Builds the functions with cargo.
 
 use std::{
     env,
@@ -10,31 +10,31 @@ use std::{
 
 use serde::Deserialize;
 
-/// Why there are no binaries.
+/// Why the functions could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Cargo cannot be started or heard.
-    #[error("cargo cannot be run: {0}")]
+    /// Cargo cannot be started, or its output cannot be read.
+    #[error("cannot run cargo: {0}")]
     Cargo(#[from] io::Error),
-    /// Cargo has said why.
-    #[error("the functions do not build, see above")]
+    /// Cargo printed compiler errors.
+    #[error("the functions do not compile; see the errors above")]
     Build,
-    /// The workspace has no binary.
-    #[error("cargo built no binary")]
+    /// Cargo reported no executable.
+    #[error("cargo built no binaries")]
     Nothing,
 }
 
-/// A line of cargo's `--message-format=json`.
+/// A line that cargo prints with `--message-format=json`.
 #[derive(Deserialize)]
 struct Message {
     executable: Option<PathBuf>,
 }
 
-/// Builds the binaries of these names in the workspace at `root` and returns their folder.
+/// Builds `binaries` in the workspace at `root` and returns the folder that contains them.
 ///
-/// The debug build selects no package, like `cargo run`: cargo then gives the dependencies the same features and
-/// compiles none of them twice. The names keep it from building the other programs of the workspace.
-/// The release build selects the functions' package, as a deployment does.
+/// The debug build selects no package, like `cargo run`. Cargo then enables the same features of the dependencies
+/// and compiles each of them once. Naming the binaries excludes the other programs of the workspace. The release
+/// build selects the package of the functions, as a deployment does.
 pub fn build<'a>(
     root: &Path,
     binaries: impl IntoIterator<Item = &'a str>,
@@ -52,7 +52,7 @@ pub fn build<'a>(
     let mut folder = None;
     if let Some(output) = cargo.stdout.take() {
         for line in BufReader::new(output).lines() {
-            // Other kinds of messages have no executable.
+            // Messages about libraries and warnings have no executable.
             if let Ok(Message { executable: Some(executable) }) = serde_json::from_str(&line?) {
                 folder = executable.parent().map(Path::to_owned);
             }
@@ -64,8 +64,8 @@ pub fn build<'a>(
     folder.ok_or(Error::Nothing)
 }
 
-/// The cargo that runs this program, or else the first one on the path.
-#[expect(clippy::disallowed_methods, reason = "cargo says in the environment where it is")]
+/// Returns the cargo that runs this program, or the first one on the search path.
+#[expect(clippy::disallowed_methods, reason = "cargo sets its own path in the environment")]
 fn cargo() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }

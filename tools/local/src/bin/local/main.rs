@@ -1,4 +1,4 @@
-//! `cargo run`: builds the functions and serves them on this machine, without Docker and without AWS.
+//! Builds the functions and serves them on this machine. `cargo run` starts it.
 
 mod cargo;
 mod terminal;
@@ -11,33 +11,33 @@ use std::{
 };
 
 use clap::Parser;
-use local::{KEYS_SECRET_ARN, Options, Stack, Unquotable, keys, newcomer};
+use local::{KEYS_SECRET_ARN, Options, Stack, UnquotableValue, keys, welcome};
 use template::Template;
 
-/// The phone of the first document's examples.
+/// The phone number in the examples of the first document.
 const DEMO_PHONE: &str = "13627140483";
 const DEMO_PASSWORD: &str = "the-old-password";
 
 /// Serves the account-security endpoints on 127.0.0.1.
 ///
-/// An environment variable of the name of a setting overrides the setting.
+/// An environment variable overrides the setting of its name.
 #[derive(Parser)]
 struct Arguments {
-    /// The port to listen on; 0 takes a free one
+    /// Port to listen on; 0 picks a free one
     #[arg(long, default_value_t = 3000)]
     port: u16,
-    /// Keep the database in FILE and the keys in FILE.keys, instead of in memory
+    /// Store the database in FILE and the keys in FILE.keys instead of in memory
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// Write the functions' environment to FILE, for `cargo lambda watch --env-file FILE`
     #[arg(long, value_name = "FILE")]
     env: Option<PathBuf>,
-    /// Build the functions with optimizations, as they deploy
+    /// Build the functions with optimizations, as for a deployment
     #[arg(long)]
     release: bool,
 }
 
-/// Why the stack is not there; one line each.
+/// Why the stack cannot run. Each message is one line.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
@@ -47,9 +47,9 @@ enum Error {
     #[error("{}: {reason}", path.display())]
     File { path: PathBuf, reason: io::Error },
     #[error(transparent)]
-    Unquotable(#[from] Unquotable),
-    #[error("the member to try the calls with: {0}")]
-    Demo(#[source] shared::Error),
+    UnquotableValue(#[from] UnquotableValue),
+    #[error("cannot create the demo member: {0}")]
+    DemoMember(#[source] shared::Error),
     #[error("cannot listen for signals: {0}")]
     Signals(#[source] io::Error),
 }
@@ -75,7 +75,7 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
     let functions = template.functions.iter().map(|function| function.binary.as_str());
     let binaries = cargo::build(root, functions, arguments.release)?;
     let keys = match &arguments.data {
-        Some(data) => kept_keys(data)?,
+        Some(data) => stored_keys(data)?,
         None => keys::fresh(),
     };
     let options = Options {
@@ -92,26 +92,26 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
         let file = stack.environment_file()?;
         fs::write(&path, file).map_err(|reason| Error::File { path, reason })?;
     }
-    let demo = stack.demo(DEMO_PHONE, DEMO_PASSWORD).await.map_err(Error::Demo)?;
-    terminal::print(&newcomer::welcome(stack.url(), &demo));
-    local::end_of_work().await.map_err(Error::Signals)?;
+    let demo = stack.demo_member(DEMO_PHONE, DEMO_PASSWORD).await.map_err(Error::DemoMember)?;
+    terminal::print(&welcome::welcome(stack.url(), &demo));
+    local::shutdown_signal().await.map_err(Error::Signals)?;
     stack.shutdown().await;
     Ok(())
 }
 
-/// The settings that this process's environment overrides, among those that the template declares.
-#[expect(clippy::disallowed_methods, reason = "the command line's own settings come from its environment")]
+/// Returns the settings of the template that are overridden by environment variables of this process.
+#[expect(clippy::disallowed_methods, reason = "the environment of `cargo run` overrides settings")]
 fn settings(template: &Template) -> BTreeMap<String, String> {
     template
         .variable_names()
         .into_iter()
-        // The stack's keys are its own.
+        // The stack passes its own keys in `KEYS`.
         .filter(|name| *name != KEYS_SECRET_ARN)
         .filter_map(|name| Some((name.to_owned(), env::var(name).ok()?)))
         .collect()
 }
 
-fn kept_keys(data: &Path) -> Result<String, Error> {
+fn stored_keys(data: &Path) -> Result<String, Error> {
     let path = data.with_added_extension("keys");
-    keys::kept(&path).map_err(|reason| Error::File { path, reason })
+    keys::load_or_create(&path).map_err(|reason| Error::File { path, reason })
 }

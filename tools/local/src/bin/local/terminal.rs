@@ -1,10 +1,10 @@
-//! What the stack shows while it runs.
+//! The output of the stack while it runs.
 
 use std::io::{Write, stdout};
 
 use local::{Channel, Event, Message};
 
-/// Prints caught messages and the functions' log lines, without their metrics.
+/// Prints caught messages and the functions' log lines, but not their metrics.
 pub fn show(event: Event<'_>) {
     match event {
         Event::Message(message) => print(&block(message)),
@@ -14,7 +14,7 @@ pub fn show(event: Event<'_>) {
     }
 }
 
-/// Prints `text`; a terminal that is gone is no reason to stop.
+/// Prints `text`. Ignores a closed stdout, so that the stack runs on without a terminal.
 pub fn print(text: &str) {
     let mut out = stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -23,7 +23,7 @@ pub fn print(text: &str) {
 fn block(message: &Message) -> String {
     let channel = match message.channel {
         Channel::Sms => "SMS",
-        Channel::Mail => "Mail",
+        Channel::Mail => "Email",
     };
     let text = message.text.trim_end().replace('\n', "\n  | ");
     format!("\n  {channel} to {}\n  | {text}\n\n", message.to)

@@ -1,4 +1,4 @@
-//! `/_local`: what the stack shows of itself beside the product's own routes.
+//! The debug routes `/_local/messages` and `/_local/health`, which the stack serves beside the product's own.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::{events::Message, messages::Inbox, runtime::Runtime};
 
-/// The event by which a schedule keeps a function warm.
+/// The event with which a schedule keeps a function warm.
 const PING: &[u8] = br#"{"source":"aws.scheduler"}"#;
 
 pub(crate) fn routes(runtime: Arc<Runtime>, inbox: Arc<Inbox>) -> Router {
@@ -21,26 +21,26 @@ async fn messages(State(inbox): State<Arc<Inbox>>) -> Json<Vec<Message>> {
     Json(inbox.messages())
 }
 
-/// Pings every function.
+/// Pings every function and lists those that do not respond.
 async fn health(State(runtime): State<Arc<Runtime>>) -> (StatusCode, Json<Value>) {
     let mut pings = JoinSet::new();
     for function in runtime.names().map(str::to_owned) {
         let runtime = Arc::clone(&runtime);
         pings.spawn(async move {
-            let answer = runtime.invoke(&function, Bytes::from_static(PING)).await;
-            (function, answer.is_ok_and(|answer| !answer.function_error))
+            let invoked = runtime.invoke(&function, Bytes::from_static(PING)).await;
+            (function, invoked.is_ok_and(|invocation| !invocation.function_error))
         });
     }
-    let mut silent: Vec<_> = pings
+    let mut unhealthy: Vec<_> = pings
         .join_all()
         .await
         .into_iter()
-        .filter_map(|(function, answered)| (!answered).then_some(function))
+        .filter_map(|(function, is_healthy)| (!is_healthy).then_some(function))
         .collect();
-    silent.sort_unstable();
-    if silent.is_empty() {
+    unhealthy.sort_unstable();
+    if unhealthy.is_empty() {
         (StatusCode::OK, Json(json!({ "status": "ok" })))
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unavailable", "functions": silent })))
+        (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unavailable", "functions": unhealthy })))
     }
 }

@@ -1,34 +1,34 @@
-//! What somebody reads who starts the stack for the first time.
+//! The text that the stack prints when it starts.
 
 /// A member to try the calls with.
 #[derive(Clone, Debug)]
-pub struct Demo {
+pub struct DemoMember {
     /// The member's id.
     pub id: String,
-    /// A session of the member.
+    /// A session token of the member.
     pub token: String,
     /// The member's phone.
     pub phone: String,
 }
 
-/// Where the stack is, and three calls to copy that change the password of a member.
+/// Returns the stack's URL and three calls, ready to paste into a shell, that change the password of the member.
 #[must_use]
-pub fn welcome(url: &str, Demo { id, token, phone }: &Demo) -> String {
+pub fn welcome(url: &str, DemoMember { id, token, phone }: &DemoMember) -> String {
     let calls = calls(url);
     format!(
         "
   Listening on {url}
 
-  A member to try it with: {id}, phone {phone}. These lines ask for a code and change the password:
+  A member to try it with: {id}, phone {phone}. These lines request a code and change the password:
 
 TOKEN='{token}'
 {calls}
-  SMS and mail are not sent. They are shown here and at {url}/_local/messages
+  SMS and email are not sent. They appear here and at {url}/_local/messages
 "
     )
 }
 
-/// The three calls, for a shell in which `TOKEN` is a session.
+/// Returns the three calls, for a shell in which `TOKEN` is a session token.
 #[must_use]
 pub fn calls(url: &str) -> String {
     format!(
@@ -44,9 +44,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_calls_are_of_the_member_and_the_address() {
-        let demo =
-            Demo { id: "the-id".to_owned(), token: "the-token".to_owned(), phone: "13627140483".to_owned() };
+    fn welcome_has_the_calls_and_the_token() {
+        let demo = DemoMember {
+            id: "the-id".to_owned(),
+            token: "the-token".to_owned(),
+            phone: "13627140483".to_owned(),
+        };
         let text = welcome("http://127.0.0.1:3000", &demo);
         assert_eq!(text.matches("curl -sw").count(), 3);
         assert!(text.contains("TOKEN='the-token'"), "{text}");

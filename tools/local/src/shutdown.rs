@@ -1,13 +1,12 @@
-//! How a program of this package is ended.
+//! The signals that end a program of the workspace.
 
 use std::io;
 
 /// Waits for Ctrl-C or SIGTERM.
 ///
 /// # Errors
-///
-/// The system does not say when they come.
-pub async fn end_of_work() -> io::Result<()> {
+/// Fails if the operating system rejects the signal handler.
+pub async fn shutdown_signal() -> io::Result<()> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
