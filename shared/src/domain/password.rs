@@ -1,4 +1,4 @@
-//! The login password: which are acceptable, and how they are kept.
+//! Passwords: which are acceptable, and how they are hashed and verified.
 
 mod argon2;
 mod blocklist;
@@ -14,75 +14,76 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
-/// The longest login password, in code points. NIST SP 800-63B-4, 3.1.1.2 asks for 64 at least.
+/// The longest login password, in code points. NIST SP 800-63B-4, 3.1.1.2 requires at least 64.
 pub const MAX_CODE_POINTS: usize = 128;
 
-/// A login password that was found acceptable, NFC-normalised.
+/// A password in NFC that was accepted under a policy, or that a member already has.
 #[derive(Debug)]
 pub struct Password(Secret);
 
 impl Password {
-    /// A password that a member has already, whatever the rules are now.
+    /// Wraps a password that a member already has. The current policy does not apply to it.
     #[must_use]
     pub fn existing(typed: &str) -> Self {
         Self(typed.nfc().collect::<String>().into())
     }
 
-    /// Whether `typed` is this password, in whatever spelling NFC makes the same.
+    /// Whether `typed` is this password after NFC normalization.
     #[must_use]
     pub fn is(&self, typed: &str) -> bool {
         typed.nfc().eq(self.0.expose_secret().chars())
     }
 }
 
-/// A password as it is kept: a PHC string of Argon2id whose `keyid` names the pepper, or, of a member who came
-/// along from another system and has not used it since, what `foreign` describes.
+/// A password hash as it is stored: either a PHC string of Argon2id whose `keyid` names the pepper's key, or a hash
+/// that was imported from another system and has not been upgraded yet (see the `legacy` module).
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// The text that is kept.
+    /// Returns the stored text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// A hash that was kept here before, if it is one, whole and within the settings' bounds, and its key is still
-    /// there.
+    /// Parses a hash that this system stored before, such as one from an export. Returns `None` unless it is
+    /// complete, its costs are within the bounds of the settings, and its key still exists.
     #[must_use]
-    pub fn kept(keys: &Keys, text: &str) -> Option<Self> {
-        let is_whole = match text.strip_prefix(legacy::PREFIX) {
-            Some(kept) => LegacyHash::read(kept)?.is_whole(),
-            None => argon2::is_whole(text),
+    pub fn parse_stored(keys: &Keys, text: &str) -> Option<Self> {
+        let is_well_formed = match text.strip_prefix(legacy::PREFIX) {
+            Some(stored) => LegacyHash::parse(stored)?.is_well_formed(),
+            None => argon2::is_well_formed(text),
         };
         let hash = Self(text.to_owned());
-        let key_id = hash.key_id().filter(|_| is_whole)?;
+        let key_id = hash.key_id().filter(|_| is_well_formed)?;
         keys.by_id(&key_id).is_some().then_some(hash)
     }
 
-    /// Whether [`PasswordPolicy::import`] of that text would keep this again, but for what it draws.
+    /// Whether [`PasswordPolicy::import`] made this from the same hash of another system. The stored texts of two such
+    /// imports differ by their random salts and may differ by their keys.
     ///
     /// # Errors
-    /// [`ImportHashError`].
+    /// Fails if `text` cannot be imported.
     pub fn is_import_of(
         &self,
         keys: &Keys,
         text: &str,
-        form: Option<HashFormat<'_>>,
+        format: Option<HashFormat<'_>>,
         memory: &mut Memory,
     ) -> Result<bool, ImportHashError> {
-        let digest = legacy::read(text, form)?;
-        let kept = self.0.strip_prefix(legacy::PREFIX).and_then(LegacyHash::read);
-        let Some(kept) = kept else { return Ok(false) };
-        kept.is_of(keys, &digest, memory).map_err(ImportHashError::Failed)
+        let digest = legacy::parse(text, format)?;
+        let legacy = self.0.strip_prefix(legacy::PREFIX).and_then(LegacyHash::parse);
+        let Some(legacy) = legacy else { return Ok(false) };
+        legacy.was_made_from(keys, &digest, memory).map_err(ImportHashError::Failed)
     }
 
-    /// The id of the key whose pepper it has.
+    /// Returns the id of the key whose pepper the hash uses.
     #[must_use]
     pub fn key_id(&self) -> Option<String> {
         match self.0.strip_prefix(legacy::PREFIX) {
-            Some(kept) => LegacyHash::read(kept)?.key_id(),
+            Some(stored) => LegacyHash::parse(stored)?.key_id(),
             None => argon2::key_id(&self.0),
         }
     }
@@ -94,7 +95,7 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// The rules and costs of passwords.
+/// The rules for passwords and the costs of their hashes.
 #[derive(Clone, Copy, Debug)]
 pub struct PasswordPolicy {
     /// The shortest login password, in code points.
@@ -116,47 +117,53 @@ impl From<&Settings> for PasswordPolicy {
 }
 
 impl PasswordPolicy {
-    /// Takes a new login password if it is acceptable: 8 (setting) to 128 code points after NFC, not
-    /// among the commonest, and none of `contacts` (the member's own phone and mail, in any spelling).
+    /// Accepts a new login password after NFC normalization if it
+    ///
+    /// - has at least [`PasswordPolicy::min_code_points`] and at most [`MAX_CODE_POINTS`] code points,
+    /// - is not on the list of common passwords,
+    /// - is not one of `contacts`, the member's own phone and email in every notation.
+    ///
+    /// The last two comparisons ignore case.
     #[must_use]
     pub fn accept(&self, typed: &str, contacts: &[impl AsRef<str>]) -> Option<Password> {
-        let normalised: String = typed.nfc().collect();
-        let lower = normalised.to_lowercase();
-        let acceptable = (self.min_code_points..=MAX_CODE_POINTS).contains(&normalised.chars().count())
-            && !blocklist::has(&lower)
+        let normalized: String = typed.nfc().collect();
+        let lower = normalized.to_lowercase();
+        let acceptable = (self.min_code_points..=MAX_CODE_POINTS).contains(&normalized.chars().count())
+            && !blocklist::contains(&lower)
             && !contacts.iter().any(|contact| contact.as_ref().to_lowercase() == lower);
-        acceptable.then(|| Password(normalised.into()))
+        acceptable.then(|| Password(normalized.into()))
     }
 
-    /// Hashes an acceptable password under the current pepper.
+    /// Hashes a password under the current pepper.
     ///
     /// # Errors
-    /// [`Error::Internal`] where there is no randomness or no memory.
+    /// Fails with [`Error::Internal`] if randomness or memory is not available.
     pub fn hash(&self, keys: &Keys, password: &Password) -> Result<PasswordHash, Error> {
         let secret = password.0.expose_secret().as_bytes();
         argon2::hash(self.costs(), keys.current(), secret, &mut Memory::default()).map(PasswordHash)
     }
 
-    /// Takes the hash of another system, under the current pepper. Its text says of itself what it is, or
-    /// `form` does; nothing is guessed. A password that matches it is to be hashed anew: see
-    /// [`PasswordPolicy::is_outdated`].
+    /// Wraps a hash of another system under the current pepper. Either the text identifies its own format or `format`
+    /// does; the import never guesses. [`PasswordPolicy::is_outdated`] is true for the result, so that the caller
+    /// replaces it after the first successful verification.
     ///
     /// # Errors
-    /// [`ImportHashError`].
+    /// Fails if the format is unknown, verification would cost too much, or wrapping fails.
     pub fn import(
         &self,
         keys: &Keys,
         text: &str,
-        form: Option<HashFormat<'_>>,
+        format: Option<HashFormat<'_>>,
         memory: &mut Memory,
     ) -> Result<PasswordHash, ImportHashError> {
         let key = keys.current();
-        let digest = legacy::read(text, form)?;
-        let legacy = digest.proven(key, |digest| argon2::hash(self.costs(), key, digest, memory));
+        let digest = legacy::parse(text, format)?;
+        let legacy = digest.into_legacy_hash(key, |digest| argon2::hash(self.costs(), key, digest, memory));
         legacy.map(|legacy| PasswordHash(legacy.to_string())).map_err(ImportHashError::Failed)
     }
 
-    /// Whether a hash costs less than the settings, has the pepper of an earlier key, or is another system's.
+    /// Whether a hash should be upgraded: its costs are below the settings, its pepper is not the current one, or it
+    /// was made by another system.
     #[must_use]
     pub fn is_outdated(&self, keys: &Keys, hash: &PasswordHash) -> bool {
         argon2::is_outdated(self.costs(), keys, &hash.0)
@@ -167,18 +174,19 @@ impl PasswordPolicy {
     }
 }
 
-/// Whether `typed` is the password that was kept, compared in constant time. What was kept under a key that
-/// was removed since is no password any more: the member recovers another.
+/// Whether `typed` matches a stored hash, compared in constant time. A hash under a removed key never matches: the
+/// member has to recover the password.
 ///
 /// # Errors
-/// [`Error::Internal`] where the hash is malformed.
-pub fn verify(keys: &Keys, typed: &str, kept: &PasswordHash) -> Result<bool, Error> {
-    if let Some(kept) = kept.0.strip_prefix(legacy::PREFIX) {
-        let legacy = LegacyHash::read(kept).ok_or_else(|| Error::internal("a legacy hash is malformed"))?;
+/// Fails with [`Error::Internal`] if the hash is malformed.
+pub fn verify(keys: &Keys, typed: &str, hash: &PasswordHash) -> Result<bool, Error> {
+    if let Some(stored) = hash.0.strip_prefix(legacy::PREFIX) {
+        let legacy =
+            LegacyHash::parse(stored).ok_or_else(|| Error::internal("a legacy hash is malformed"))?;
         return legacy.verify(keys, typed);
     }
-    let normalised = Secret::from(typed.nfc().collect::<String>());
-    argon2::verify(keys, normalised.expose_secret().as_bytes(), &kept.0, &mut Memory::default())
+    let normalized = Secret::from(typed.nfc().collect::<String>());
+    argon2::verify(keys, normalized.expose_secret().as_bytes(), &hash.0, &mut Memory::default())
 }
 
 #[cfg(test)]
@@ -191,7 +199,7 @@ mod tests {
 
     #[test]
     fn length_is_counted_in_code_points_after_nfc() {
-        // U+0065 U+0301 is one code point after NFC.
+        // NFC composes U+0065 U+0301 into one code point.
         assert!(
             POLICY.accept("e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}", NO_CONTACTS).is_none()
         );
@@ -202,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn common_ones_and_the_members_own_contacts_are_refused() {
+    fn common_passwords_and_own_contacts_are_refused() {
         for typed in
             ["password", "Password1", "12345678", "iloveyou", "QWERTYUIOP", "li@example.com", "13627140483"]
         {
@@ -211,14 +219,14 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_examples_and_a_legacy_md5_are_acceptable_passwords() {
+    fn documented_example_and_an_md5_digest_are_accepted() {
         let local = PasswordPolicy { min_code_points: 6, ..POLICY };
         assert!(local.accept("026129", NO_CONTACTS).is_some());
         assert!(POLICY.accept("5f4dcc3b5aa765d61d8327deb882cf99", NO_CONTACTS).is_some());
     }
 
     #[test]
-    fn memory_that_was_hashed_in_before_changes_no_hash() {
+    fn reused_memory_does_not_change_a_hash() {
         let mut memory = Memory::default();
         let keys = two_keys();
         for memory_kib in [7 * 1024, 64, 1024] {
@@ -229,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_argon2id_with_its_costs_and_pepper_and_verifies_in_every_spelling() {
+    fn argon2id_hash_verifies_every_unicode_form() {
         let keys = two_keys();
         let hash = POLICY.hash(&keys, &POLICY.accept("pässword-of-li", NO_CONTACTS).unwrap()).unwrap();
         // `keyid` is "new" in Base64.
@@ -240,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_pepper_verifies_until_it_is_retired_and_is_outdated_meanwhile() {
+    fn earlier_pepper_is_outdated_and_verifies_until_retired() {
         let before = Keys::parse(&secret("old")).unwrap();
         let hash = POLICY.hash(&before, &POLICY.accept("password-of-li", NO_CONTACTS).unwrap()).unwrap();
         assert!(verify(&two_keys(), "password-of-li", &hash).unwrap());
@@ -252,29 +260,29 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_kept_here_is_taken_as_it_was_if_it_is_whole_and_costs_what_the_settings_allow() {
+    fn stored_hash_parses_only_if_complete_and_affordable() {
         let keys = two_keys();
-        let whole = POLICY.hash(&keys, &Password::existing("a-new-password")).unwrap().0;
-        assert!(PasswordHash::kept(&keys, &whole).is_some());
-        let (parameters, _) = whole.rsplit_once('$').unwrap();
+        let complete = POLICY.hash(&keys, &Password::existing("a-new-password")).unwrap().0;
+        assert!(PasswordHash::parse_stored(&keys, &complete).is_some());
+        let (parameters, _) = complete.rsplit_once('$').unwrap();
         for broken in [
             parameters.to_owned(),
-            whole[..whole.len() - 4].to_owned(),
-            whole.replace("m=7168", "m=4000000"),
-            whole.replace("t=1", "t=200"),
-            whole.replace("argon2id", "argon2i"),
-            whole.replace("keyid=bmV3", "keyid=eHh4"),
+            complete[..complete.len() - 4].to_owned(),
+            complete.replace("m=7168", "m=4000000"),
+            complete.replace("t=1", "t=200"),
+            complete.replace("argon2id", "argon2i"),
+            complete.replace("keyid=bmV3", "keyid=eHh4"),
         ] {
-            assert!(PasswordHash::kept(&keys, &broken).is_none(), "{broken}");
+            assert!(PasswordHash::parse_stored(&keys, &broken).is_none(), "{broken}");
         }
     }
 
     #[test]
-    fn a_malformed_hash_is_a_fault_and_never_a_match() {
-        for kept in
+    fn malformed_hash_is_an_error_not_a_mismatch() {
+        for hash in
             ["", "password-of-li", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ", "$2b$12$abcdefghijklmnopqrstuv"]
         {
-            assert!(verify(&two_keys(), "password-of-li", &PasswordHash(kept.to_owned())).is_err(), "{kept}");
+            assert!(verify(&two_keys(), "password-of-li", &PasswordHash(hash.to_owned())).is_err(), "{hash}");
         }
     }
 }

@@ -71,7 +71,7 @@ async fn malformed_line_is_reported_and_others_are_imported() {
         "line 3, id: not a UUID; convert such ids with --namespace",
         "line 4, phone: not an allowed phone number",
         "line 6, line: unclosed quotation mark",
-        "line 7, password: it is no password hash of a known form",
+        "line 7, password: not a password hash of a known form",
         "line 8, language: neither Chinese nor English",
         "line 9, line: 2 fields, but the header names 4",
     ] {

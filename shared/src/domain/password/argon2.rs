@@ -1,4 +1,4 @@
-//! Our own hash: a PHC string of Argon2id over the keyed MAC of a secret, whose `keyid` names the pepper.
+//! Our own hash: a PHC string of Argon2id over the keyed MAC of a secret. Its `keyid` names the pepper's key.
 
 use crate::{
     domain::keys::{Key, KeyPurpose, Keys},
@@ -13,8 +13,8 @@ use secrecy::zeroize::Zeroizing;
 /// The salt's length: RFC 9106, 3.1 recommends 16 bytes.
 const SALT_BYTES: usize = 16;
 
-/// The memory of Argon2. A caller that makes many hashes passes the same one again: allocating it for each hash costs as
-/// much as the hash when two cores do it, and fragments the heap.
+/// The working memory of Argon2. A caller that computes many hashes reuses one value: on two cores, allocating it for
+/// each hash costs as much as the hash itself, and it fragments the heap.
 #[derive(Default)]
 pub struct Memory(Zeroizing<Vec<Block>>);
 
@@ -25,10 +25,10 @@ impl Memory {
     }
 }
 
-/// Hashes a secret under a key's pepper, with memory in KiB.
+/// Hashes a secret under a key's pepper, with the given memory in KiB and number of passes.
 ///
 /// # Errors
-/// [`Error::Internal`] without randomness or memory.
+/// Fails with [`Error::Internal`] if randomness or memory is not available.
 pub(super) fn hash(
     (memory_kib, passes): (u32, u32),
     key: &Key,
@@ -38,7 +38,7 @@ pub(super) fn hash(
     let salt = random::bytes::<SALT_BYTES>()?;
     let key_id = KeyId::new(key.id.as_bytes()).map_err(Error::internal)?;
     let mut params = ParamsBuilder::new();
-    // One lane: a function has less than two cores for all but the largest memory sizes.
+    // One lane: a function has less than two cores at all but the largest memory sizes.
     params.m_cost(memory_kib).t_cost(passes).p_cost(1).keyid(key_id);
     let params = params.build().map_err(Error::internal)?;
     let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
@@ -56,16 +56,16 @@ pub(super) fn hash(
     Ok(hash.to_string())
 }
 
-/// Whether `secret` is what was hashed, compared in constant time. A hash under a removed key never matches.
+/// Whether `secret` matches a hash, compared in constant time. A hash under a removed key never matches.
 ///
 /// # Errors
-/// [`Error::Internal`] if the hash is malformed.
+/// Fails with [`Error::Internal`] if the hash is malformed.
 pub(super) fn verify(keys: &Keys, secret: &[u8], hash: &str, memory: &mut Memory) -> Result<bool, Error> {
     let hash = phc::PasswordHash::new(hash).map_err(Error::internal)?;
     let params = Params::try_from(&hash).map_err(Error::internal)?;
     let key_id = std::str::from_utf8(params.keyid()).map_err(Error::internal)?;
     if key_id.is_empty() {
-        return Err(Error::internal("a password hash names no key"));
+        return Err(Error::internal("a password hash does not name a key"));
     }
     let Some(key) = keys.by_id(key_id) else { return Ok(false) };
     let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
@@ -81,14 +81,14 @@ pub(super) fn verify(keys: &Keys, secret: &[u8], hash: &str, memory: &mut Memory
     Ok(constant_time::verify_slices_are_equal(&output, expected.as_ref()).is_ok())
 }
 
-/// Returns the id of the key whose pepper a hash has.
+/// Returns the id of the key whose pepper a hash uses.
 pub(super) fn key_id(hash: &str) -> Option<String> {
     let params = params(hash)?;
     String::from_utf8(params.keyid().to_vec()).ok().filter(|id| !id.is_empty())
 }
 
-/// Whether a hash costs less than these memory (in KiB) and passes, has the pepper of an earlier key, or is not
-/// Argon2's.
+/// Whether a hash has less memory (in KiB) or fewer passes than given, does not use the current pepper, or is not a
+/// PHC string of Argon2.
 pub(super) fn is_outdated((memory_kib, passes): (u32, u32), keys: &Keys, hash: &str) -> bool {
     params(hash).is_none_or(|params| {
         params.m_cost() < memory_kib
@@ -97,9 +97,10 @@ pub(super) fn is_outdated((memory_kib, passes): (u32, u32), keys: &Keys, hash: &
     })
 }
 
-/// Whether a hash has salt and digest as they are made here, and costs that the settings allow.
-pub(super) fn is_whole(hash: &str) -> bool {
-    let read = || {
+/// Whether a hash could have been made by [`hash`]: salt and digest have its lengths, and the costs are within the
+/// bounds of the settings.
+pub(super) fn is_well_formed(hash: &str) -> bool {
+    let parse = || {
         let hash = phc::PasswordHash::new(hash).ok()?;
         let params = Params::try_from(&hash).ok()?;
         let is_own = hash.algorithm == Algorithm::Argon2id.ident()
@@ -112,11 +113,11 @@ pub(super) fn is_whole(hash: &str) -> bool {
                 && ARGON2_PASSES.contains(&params.t_cost()),
         )
     };
-    read().unwrap_or_default()
+    parse().unwrap_or_default()
 }
 
-/// Returns the keyed MAC that Argon2 hashes instead of the secret: a stolen table cannot be searched without the keys
-/// (NIST SP 800-63B-4, 3.1.1.2).
+/// Returns the keyed MAC that Argon2 hashes instead of the secret, so that an attacker who steals the table cannot
+/// guess passwords offline without the keys (NIST SP 800-63B-4, 3.1.1.2).
 pub(super) fn peppered(key: &Key, secret: &[u8]) -> [u8; 32] {
     key.mac(KeyPurpose::Pepper, &[secret])
 }

@@ -1,11 +1,11 @@
-//! The passwords that are tried first, and refused (NIST SP 800-63B-4, 3.1.1.2).
+//! The blocklist of common passwords (NIST SP 800-63B-4, 3.1.1.2).
 
-/// The commonest passwords, in lower case and sorted; `data/README.md` tells where they are from.
+/// The most common passwords, in lower case and sorted. `data/README.md` names their source.
 const COMMON: &str = include_str!("../../../data/common-passwords.txt");
 
-/// Whether a password is one of them.
-pub(super) fn has(lower: &str) -> bool {
-    // Binary search over the lines of the text itself: no table is built at a cold start.
+/// Whether the list contains a password that is given in lower case.
+pub(super) fn contains(lower: &str) -> bool {
+    // A binary search over the lines of the text itself, because building a table would slow down a cold start.
     let (mut low, mut high) = (0, COMMON.len());
     while low < high {
         let start = COMMON
@@ -28,19 +28,19 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_line_of_the_list_is_found_and_the_list_is_sorted() {
+    fn sorted_list_contains_each_of_its_lines() {
         assert!(COMMON.lines().is_sorted());
-        // ASVS 5, 6.2.4 asks for the 3,000 commonest of those that are long enough.
+        // ASVS 5, 6.2.4 requires the top 3,000 of the passwords that are long enough.
         assert!(COMMON.lines().filter(|line| line.chars().count() >= 8).count() >= 3_000);
         for line in COMMON.lines() {
-            assert!(has(line), "{line}");
+            assert!(contains(line), "{line}");
         }
     }
 
     proptest! {
         #[test]
-        fn a_text_that_is_no_line_of_the_list_is_not_common(text in "\\PC{0,12}") {
-            prop_assert_eq!(has(&text), COMMON.lines().any(|line| line == text));
+        fn text_is_common_only_as_a_whole_line(text in "\\PC{0,12}") {
+            prop_assert_eq!(contains(&text), COMMON.lines().any(|line| line == text));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What other systems write: their hashes as texts.
+//! Parsers for the hashes of other systems.
 
 use super::scheme::{Digest, Function, ImportHashError, Order, Preprocess, Scheme, fields, number};
 use base64::{
@@ -9,58 +9,58 @@ use base64::{
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Base64 with or without its padding.
+/// Accepts Base64 with or without padding.
 const ANY_PADDING: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, ANY_PADDING);
-/// Some systems leave bits of chance where bcrypt's Base64 has none to give.
+/// Accepts any trailing bits, because some systems do not set those that bcrypt's Base64 leaves unused to zero.
 const BCRYPT_BASE64: GeneralPurpose =
     GeneralPurpose::new(&BCRYPT, ANY_PADDING.with_decode_allow_trailing_bits(true));
 
-/// The digits of crypt's own numbers.
+/// The digits of crypt's Base64 and numbers, in order of their value.
 const CRYPT64: &str = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Characters of bcrypt's salt.
+/// The length of bcrypt's salt in characters.
 const BCRYPT_SALT: usize = 22;
 
-/// What the text of a hash does not say of itself, where it is a row of hex digits and nothing more.
+/// The format of a hash whose text does not identify it, such as a row of hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HashFormat<'a> {
-    /// MD5 of the password with that salt, in hex.
+    /// MD5 of the password and a salt, in hex.
     Md5(Salt<'a>),
-    /// SHA-256 of the password with that salt, in hex.
+    /// SHA-256 of the password and a salt, in hex.
     Sha256(Salt<'a>),
-    /// better-auth's `salt:key`, both in hex: scrypt with its settings.
+    /// `salt:key` of better-auth, both in hex: scrypt with the parameters of better-auth 1.
     BetterAuth,
 }
 
-/// Where a text that was kept beside the hash went.
+/// The salt of a hash that was stored beside it, and its position in the hashed text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Salt<'a> {
-    /// There is none.
+    /// The hash has no salt.
     None,
-    /// Before the password.
+    /// The salt precedes the password.
     Before(&'a str),
-    /// After the password.
+    /// The salt follows the password.
     After(&'a str),
 }
 
-/// What was read: input, function, salt and digest.
-struct Read(Preprocess, Function, Vec<u8>, Vec<u8>);
+/// A parsed hash: its preprocessing, function, salt and digest.
+struct Parsed(Preprocess, Function, Vec<u8>, Vec<u8>);
 
-/// Reads the hash of another system.
-pub(in super::super) fn read(text: &str, form: Option<HashFormat<'_>>) -> Result<Digest, ImportHashError> {
-    let read = match form {
-        None => self_described(text),
+/// Parses a hash of another system.
+pub(in super::super) fn parse(text: &str, format: Option<HashFormat<'_>>) -> Result<Digest, ImportHashError> {
+    let parsed = match format {
+        None => self_identifying(text),
         Some(HashFormat::Md5(salt)) => hex_digits(text, Function::Md5, salt),
         Some(HashFormat::Sha256(salt)) => hex_digits(text, Function::Sha256, salt),
         Some(HashFormat::BetterAuth) => better_auth(text),
     };
-    let Read(input, function, salt, bytes) = read.ok_or(ImportHashError::Unknown)?;
-    Ok(Digest { scheme: Scheme::new(input, function, salt, bytes.len())?, bytes })
+    let Parsed(preprocess, function, salt, bytes) = parsed.ok_or(ImportHashError::Unknown)?;
+    Ok(Digest { scheme: Scheme::new(preprocess, function, salt, bytes.len())?, bytes })
 }
 
-fn self_described(text: &str) -> Option<Read> {
+fn self_identifying(text: &str) -> Option<Parsed> {
     if text.starts_with('{') {
         keycloak(text)
     } else if let Some(text) = text.strip_prefix('$') {
@@ -70,8 +70,8 @@ fn self_described(text: &str) -> Option<Read> {
     }
 }
 
-/// Forms of crypt and PHC strings, after their first `$`.
-fn crypt(text: &str) -> Option<Read> {
+/// Parses a hash of crypt or a PHC string, after its first `$`.
+fn crypt(text: &str) -> Option<Parsed> {
     let (name, rest) = text.split_once('$')?;
     match name {
         "2a" | "2b" | "2y" => bcrypt(text, Preprocess::Typed),
@@ -85,8 +85,8 @@ fn crypt(text: &str) -> Option<Read> {
     }
 }
 
-/// Django's `algorithm$…`.
-fn django(text: &str) -> Option<Read> {
+/// Parses Django's `algorithm$…`.
+fn django(text: &str) -> Option<Parsed> {
     let (name, rest) = text.split_once('$')?;
     match name {
         "bcrypt" => bcrypt(rest.strip_prefix('$')?, Preprocess::Typed),
@@ -97,14 +97,14 @@ fn django(text: &str) -> Option<Read> {
         }
         "pbkdf2_sha256" => {
             let [iterations, salt, digest] = parts(rest)?;
-            let function = Function::read("pbkdf2-sha256", &format!("i={iterations}"))?;
-            Some(Read(Preprocess::Typed, function, salt.into(), base64(digest)?))
+            let function = Function::parse("pbkdf2-sha256", &format!("i={iterations}"))?;
+            Some(Parsed(Preprocess::Typed, function, salt.into(), base64(digest)?))
         }
         "scrypt" => {
             let [n, salt, r, p, digest] = parts(rest)?;
             let n = number::<u64>(n).filter(|n| n.is_power_of_two())?;
             let function = Function::Scrypt { log_n: n.ilog2(), r: number(r)?, p: number(p)? };
-            Some(Read(Preprocess::Typed, function, salt.into(), base64(digest)?))
+            Some(Parsed(Preprocess::Typed, function, salt.into(), base64(digest)?))
         }
         "md5" => {
             let [salt, digest] = parts(rest)?;
@@ -114,42 +114,42 @@ fn django(text: &str) -> Option<Read> {
     }
 }
 
-/// `2b$12$` and the salt and the digest in bcrypt's Base64. `2a`, `2b` and `2y` are one function for what a
-/// correct implementation made; `2x` is that of an incorrect one.
-fn bcrypt(text: &str, input: Preprocess) -> Option<Read> {
+/// Parses `2b$12$` with the salt and the digest in bcrypt's Base64. A correct implementation computes the same for
+/// `2a`, `2b` and `2y`. `2x` marks hashes of a faulty implementation and is refused.
+fn bcrypt(text: &str, preprocess: Preprocess) -> Option<Parsed> {
     let [version, cost, rest] = parts(text)?;
     let known = matches!(version, "2a" | "2b" | "2y") && cost.len() == 2;
     let (salt, digest) = rest.split_at_checked(BCRYPT_SALT).filter(|_| known)?;
     let bytes = |text| BCRYPT_BASE64.decode(text).ok();
-    Some(Read(input, Function::Bcrypt { cost: number(cost)? }, bytes(salt)?, bytes(digest)?))
+    Some(Parsed(preprocess, Function::Bcrypt { cost: number(cost)? }, bytes(salt)?, bytes(digest)?))
 }
 
-/// phpass' log2 of the rounds, 8 characters of salt, and the digest.
-fn phpass(text: &str, input: Preprocess) -> Option<Read> {
+/// Parses a hash of phpass: log2 of the rounds, 8 characters of salt, and the digest.
+fn phpass(text: &str, preprocess: Preprocess) -> Option<Parsed> {
     let (log_rounds, rest) = text.split_at_checked(1)?;
     let (salt, digest) = rest.split_at_checked(8)?;
     let function = Function::Phpass { log_rounds: crypt64_number(log_rounds)? };
-    Some(Read(input, function, salt.into(), crypt64(digest)?))
+    Some(Parsed(preprocess, function, salt.into(), crypt64(digest)?))
 }
 
-/// crypt's `$7$`: log2 of N, r and p as numbers of crypt's own, the salt as it is, and the digest.
-fn scrypt_crypt(text: &str) -> Option<Read> {
+/// Parses crypt's `$7$`: log2 of N, r and p as crypt's numbers, the salt as text, and the digest.
+fn scrypt_crypt(text: &str) -> Option<Parsed> {
     let (setting, digest) = text.split_once('$')?;
     let (log_n, rest) = setting.split_at_checked(1)?;
     let (r, rest) = rest.split_at_checked(5)?;
     let (p, salt) = rest.split_at_checked(5)?;
     let function =
         Function::Scrypt { log_n: crypt64_number(log_n)?, r: crypt64_number(r)?, p: crypt64_number(p)? };
-    Some(Read(Preprocess::Typed, function, salt.into(), crypt64(digest)?))
+    Some(Parsed(Preprocess::Typed, function, salt.into(), crypt64(digest)?))
 }
 
-/// A PHC string of Argon2, after its name. Before 0x13 it said no version. With other parameters, such as the
-/// `keyid` of a secret, it is not one that could be verified here.
-fn argon2(name: &str, text: &str) -> Option<Read> {
+/// Parses a PHC string of Argon2, after its name. A string without a version has version 0x10, which predates that
+/// field. Other parameters are refused: a hash with the `keyid` of another system's secret cannot be verified.
+fn argon2(name: &str, text: &str) -> Option<Parsed> {
     let (version, text) = if text.starts_with("v=") { text.split_once('$')? } else { ("v=16", text) };
     let [parameters, salt, digest] = parts(text)?;
-    let function = Function::read(name, &format!("{version},{parameters}"))?;
-    matches!(function, Function::Argon2 { .. }).then_some(Read(
+    let function = Function::parse(name, &format!("{version},{parameters}"))?;
+    matches!(function, Function::Argon2 { .. }).then_some(Parsed(
         Preprocess::Typed,
         function,
         base64(salt)?,
@@ -157,23 +157,24 @@ fn argon2(name: &str, text: &str) -> Option<Read> {
     ))
 }
 
-/// A PHC string of scrypt or PBKDF2, after its name, or that of passlib, which has the iterations alone.
-fn phc(name: &str, text: &str) -> Option<Read> {
+/// Parses a PHC string of scrypt or PBKDF2, after its name. passlib writes only the iterations of PBKDF2, without a
+/// name.
+fn phc(name: &str, text: &str) -> Option<Parsed> {
     let [parameters, salt, digest] = parts(text)?;
     let digest = base64(digest)?;
     let function = match fields(parameters, ["i", "l"]) {
         Some([iterations, length]) if number::<usize>(length)? == digest.len() => {
-            Function::read(name, &format!("i={iterations}"))
+            Function::parse(name, &format!("i={iterations}"))
         }
         Some(_) => None,
-        None if parameters.contains('=') => Function::read(name, parameters),
-        None => Function::read(name, &format!("i={parameters}")),
+        None if parameters.contains('=') => Function::parse(name, parameters),
+        None => Function::parse(name, &format!("i={parameters}")),
     }?;
-    Some(Read(Preprocess::Typed, function, base64(salt)?, digest))
+    Some(Parsed(Preprocess::Typed, function, base64(salt)?, digest))
 }
 
-/// A credential of Keycloak, as its export and its table have it: JSON with JSON in it.
-fn keycloak(text: &str) -> Option<Read> {
+/// Parses a credential from Keycloak's export or table: JSON that contains JSON as text.
+fn keycloak(text: &str) -> Option<Parsed> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Credential {
@@ -199,7 +200,7 @@ fn keycloak(text: &str) -> Option<Read> {
         serde_json::from_str(&credential_data).ok()?;
     let parameter = |name: &str| additional_parameters.get(name)?.first().map(String::as_str);
     let function = match &*algorithm {
-        "pbkdf2-sha256" | "pbkdf2-sha512" => Function::read(&algorithm, &format!("i={hash_iterations}")),
+        "pbkdf2-sha256" | "pbkdf2-sha512" => Function::parse(&algorithm, &format!("i={hash_iterations}")),
         "argon2" => {
             let version = match parameter("version") {
                 Some("1.3") | None => 0x13,
@@ -208,42 +209,42 @@ fn keycloak(text: &str) -> Option<Read> {
             };
             let (kind, memory, lanes) = (parameter("type")?, parameter("memory")?, parameter("parallelism")?);
             let parameters = format!("v={version},m={memory},t={hash_iterations},p={lanes}");
-            Function::read(&format!("argon2{kind}"), &parameters)
+            Function::parse(&format!("argon2{kind}"), &parameters)
         }
         _ => None,
     }?;
-    Some(Read(Preprocess::Typed, function, base64(&salt)?, base64(&value)?))
+    Some(Parsed(Preprocess::Typed, function, base64(&salt)?, base64(&value)?))
 }
 
-/// better-auth's `salt:key`: the salt is its text, in hex.
-fn better_auth(text: &str) -> Option<Read> {
+/// Parses better-auth's `salt:key`. scrypt takes the hex digits of the salt as text, not its bytes.
+fn better_auth(text: &str) -> Option<Parsed> {
     let (salt, key) = text.split_once(':')?;
     let (salt_bytes, key) = (hex::decode(salt).ok()?, hex::decode(key).ok()?);
     // better-auth 1: N=16384, r=16, p=1 and a key of 64 bytes.
     let function = Function::Scrypt { log_n: 14, r: 16, p: 1 };
-    (salt_bytes.len() == 16 && key.len() == 64).then(|| Read(Preprocess::Nfkc, function, salt.into(), key))
+    (salt_bytes.len() == 16 && key.len() == 64).then(|| Parsed(Preprocess::Nfkc, function, salt.into(), key))
 }
 
-fn hex_digits(text: &str, function: fn(Order) -> Function, salt: Salt<'_>) -> Option<Read> {
+fn hex_digits(text: &str, function: fn(Order) -> Function, salt: Salt<'_>) -> Option<Parsed> {
     let (order, salt) = match salt {
         Salt::None => (Order::Before, ""),
         Salt::Before(salt) => (Order::Before, salt),
         Salt::After(salt) => (Order::After, salt),
     };
-    Some(Read(Preprocess::Typed, function(order), salt.into(), hex::decode(text).ok()?))
+    Some(Parsed(Preprocess::Typed, function(order), salt.into(), hex::decode(text).ok()?))
 }
 
-/// The parts between `$`, if there are so many.
+/// Splits a text at each `$`. Returns `None` unless it has exactly `N` parts.
 fn parts<const N: usize>(text: &str) -> Option<[&str; N]> {
     text.split('$').collect::<Vec<_>>().try_into().ok()
 }
 
-/// Base64, with passlib's `.` for `+` as well.
+/// Decodes Base64. passlib writes `.` for `+`.
 fn base64(text: &str) -> Option<Vec<u8>> {
     BASE64.decode(text.replace('.', "+")).ok()
 }
 
-/// crypt's own Base64: the first digit has the lowest bits.
+/// Decodes crypt's Base64, in which the first digit has the lowest bits.
 fn crypt64(text: &str) -> Option<Vec<u8>> {
     let (mut bits, mut value, mut bytes) = (0, 0u32, Vec::new());
     for digit in text.chars() {
@@ -259,7 +260,7 @@ fn crypt64(text: &str) -> Option<Vec<u8>> {
     (value == 0 && bits < 6).then_some(bytes)
 }
 
-/// A number of up to 5 digits of crypt's own.
+/// Parses a number of up to 5 of crypt's digits, the lowest first.
 fn crypt64_number(text: &str) -> Option<u32> {
     text.chars().rev().try_fold(0, |number, digit| Some(number << 6 | crypt64_digit(digit)?))
 }

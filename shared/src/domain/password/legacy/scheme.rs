@@ -1,4 +1,4 @@
-//! How other systems make a digest of a password.
+//! How other systems compute the digest of a password.
 
 use crate::{Secret, error::Error};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -9,81 +9,83 @@ use secrecy::ExposeSecret;
 use std::{fmt, num::NonZeroU32, ops::RangeInclusive, str::FromStr};
 use unicode_normalization::UnicodeNormalization;
 
-/// The largest memory that is taken, in KiB: a function that hashes has 1769 MB, and may be given less.
+/// The most memory that a digest may take, in KiB. A function that hashes has 1769 MB, and may be given less.
 const MAX_MEMORY_KIB: u64 = 512 * 1024;
 
-/// Passes over a KiB of memory. As all of these limits it stands for 2 to 4 of a function's 10 seconds.
+/// The most memory in KiB times passes over it. This limit and those below each allow 2 to 4 of the 10 seconds of a
+/// function.
 const MAX_KIB_PASSES: u64 = 2 * 1024 * 1024;
 
-/// bcrypt's cost: each step doubles the time. 4 to 31 are defined.
+/// The costs that bcrypt defines. Each step doubles the time.
 const BCRYPT_COSTS: RangeInclusive<u32> = 4..=31;
 const MAX_BCRYPT_COST: u32 = 15;
 
-/// HMACs of a PBKDF2.
+/// The most HMACs of PBKDF2: the iterations times the blocks of the digest.
 const MAX_PBKDF2_HMACS: u64 = 5_000_000;
 
-/// log2 of phpass' rounds. 7 to 30 are defined.
+/// log2 of the rounds that phpass defines.
 const PHPASS_ROUNDS: RangeInclusive<u32> = 7..=30;
 const MAX_PHPASS_ROUNDS: u32 = 18;
 
-/// Bytes of a digest: what is shorter is found by chance, what is longer no password hash.
+/// The lengths of a digest, in bytes. Other passwords match a shorter one by chance; a longer one is not a password
+/// hash.
 const DIGEST_BYTES: RangeInclusive<usize> = 16..=64;
 const BCRYPT_BYTES: usize = 23;
 
-/// Bytes of a salt.
+/// The longest salt, in bytes.
 const MAX_SALT_BYTES: usize = 256;
 
-/// bcrypt reads no more of a password, its closing zero included.
+/// The bytes of a password that bcrypt reads, including the zero byte at its end.
 const BCRYPT_INPUT_BYTES: usize = 72;
 
-/// What PHP's `trim` takes off.
+/// The characters that PHP's `trim` removes.
 const PHP_SPACE: [char; 6] = [' ', '\t', '\n', '\r', '\0', '\x0b'];
 
-/// Why a hash was not taken. Shows nothing of it.
+/// The reason why a hash cannot be imported. It contains nothing of the hash.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportHashError {
-    /// It has none of the forms that are known, and none is guessed.
-    #[error("it is no password hash of a known form")]
+    /// The text does not have the given format or, without one, does not identify a known one.
+    #[error("not a password hash of a known form")]
     Unknown,
-    /// A function would run out of its memory or its time over it.
-    #[error("it costs more to verify than a function has")]
+    /// Verifying the hash could exceed the memory or the time of a function.
+    #[error("its cost exceeds what a function can spend")]
     TooCostly,
-    /// It could not be wrapped.
-    #[error("it could not be wrapped: {0}")]
+    /// The hash cannot be wrapped under the pepper.
+    #[error("cannot be wrapped: {0}")]
     Failed(Error),
 }
 
-/// How another system makes a digest of a password: of what of it, by which function, with which salt.
+/// How another system computes a digest: the preprocessing of the password, the function, the salt and the length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Scheme {
-    pub(super) input: Preprocess,
+    pub(super) preprocess: Preprocess,
     pub(super) function: Function,
     pub(super) salt: Vec<u8>,
     pub(super) length: usize,
 }
 
-/// A digest with the recipe that it was made by: what the text of another system says.
+/// A digest of another system with its scheme.
 pub(in crate::domain::password) struct Digest {
     pub(super) scheme: Scheme,
     pub(super) bytes: Vec<u8>,
 }
 
-/// What of a password goes into the function.
+/// How the password is preprocessed before hashing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Preprocess {
-    /// Its bytes, as they were typed.
+    /// Unchanged, as it was typed.
     Typed,
-    /// Its NFKC form: better-auth.
+    /// NFKC: better-auth.
     Nfkc,
-    /// Without white space around it: phpass in `WordPress`.
+    /// White space removed from both ends: phpass in `WordPress`.
     Trimmed,
-    /// Its SHA-256 in hex: Django.
+    /// SHA-256 in hex: Django.
     Sha256Hex,
-    /// Base64 of its HMAC-SHA-384 under the key `wp-sha384`, trimmed before: `WordPress` since 6.8.
+    /// Trimmed, then Base64 of its HMAC-SHA-384 under the key `wp-sha384`: `WordPress` since 6.8.
     WpSha384,
 }
 
-/// A function with its parameters.
+/// A hash function with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Function {
     Bcrypt { cost: u32 },
@@ -95,14 +97,14 @@ pub(super) enum Function {
     Sha256(Order),
 }
 
-/// The hash of a PBKDF2.
+/// The hash function of PBKDF2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sha2 {
     Sha256,
     Sha512,
 }
 
-/// Where a salt goes.
+/// The position of the salt relative to the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     Before,
@@ -110,30 +112,30 @@ pub(super) enum Order {
 }
 
 impl Scheme {
-    /// A recipe that a function can follow.
+    /// Fails if the function is not defined for these parameters or costs too much.
     pub(super) fn new(
-        input: Preprocess,
+        preprocess: Preprocess,
         function: Function,
         salt: Vec<u8>,
         length: usize,
     ) -> Result<Self, ImportHashError> {
-        if !function.takes(&salt, length) {
+        if !function.is_defined_for(&salt, length) {
             return Err(ImportHashError::Unknown);
         }
         if function.is_too_costly(length) {
             return Err(ImportHashError::TooCostly);
         }
-        Ok(Self { input, function, salt, length })
+        Ok(Self { preprocess, function, salt, length })
     }
 
-    /// Whether a digest is made so quickly that it is no protection.
-    pub(super) fn is_quick(&self) -> bool {
+    /// Whether the function is too fast to protect the password against guessing.
+    pub(super) fn is_fast(&self) -> bool {
         matches!(self.function, Function::Phpass { .. } | Function::Md5(_) | Function::Sha256(_))
     }
 
-    /// The digest of what was typed.
+    /// Computes the digest of a typed password.
     pub(super) fn digest(&self, typed: &str) -> Result<Vec<u8>, Error> {
-        let input = self.input.of(typed);
+        let input = self.preprocess.apply(typed);
         self.function.digest(input.expose_secret().as_bytes(), &self.salt, self.length)
     }
 }
@@ -151,11 +153,11 @@ impl Preprocess {
         }
     }
 
-    pub(super) fn read(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|input| input.name() == name)
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|preprocess| preprocess.name() == name)
     }
 
-    fn of(self, typed: &str) -> Secret {
+    fn apply(self, typed: &str) -> Secret {
         let trimmed = typed.trim_matches(PHP_SPACE);
         match self {
             Self::Typed => typed.to_owned(),
@@ -172,12 +174,12 @@ impl Preprocess {
 }
 
 impl Function {
-    /// Reads the name and the parameters that [`fmt::Display`] writes.
-    pub(super) fn read(name: &str, parameters: &str) -> Option<Self> {
+    /// Parses the name and the parameters that [`fmt::Display`] writes.
+    pub(super) fn parse(name: &str, parameters: &str) -> Option<Self> {
         Some(match name {
-            "bcrypt" => Self::Bcrypt { cost: one(parameters, "c")? },
-            "pbkdf2-sha256" => Self::Pbkdf2 { sha: Sha2::Sha256, iterations: one(parameters, "i")? },
-            "pbkdf2-sha512" => Self::Pbkdf2 { sha: Sha2::Sha512, iterations: one(parameters, "i")? },
+            "bcrypt" => Self::Bcrypt { cost: only_number(parameters, "c")? },
+            "pbkdf2-sha256" => Self::Pbkdf2 { sha: Sha2::Sha256, iterations: only_number(parameters, "i")? },
+            "pbkdf2-sha512" => Self::Pbkdf2 { sha: Sha2::Sha512, iterations: only_number(parameters, "i")? },
             "scrypt" => {
                 let [log_n, r, p] = fields(parameters, ["ln", "r", "p"])?;
                 Self::Scrypt { log_n: number(log_n)?, r: number(r)?, p: number(p)? }
@@ -192,16 +194,16 @@ impl Function {
                     lanes: number(lanes)?,
                 }
             }
-            "phpass" => Self::Phpass { log_rounds: one(parameters, "ln")? },
-            "md5" => Self::Md5(Order::read(parameters)?),
-            "sha256" => Self::Sha256(Order::read(parameters)?),
+            "phpass" => Self::Phpass { log_rounds: only_number(parameters, "ln")? },
+            "md5" => Self::Md5(Order::parse(parameters)?),
+            "sha256" => Self::Sha256(Order::parse(parameters)?),
             _ => return None,
         })
     }
 
-    /// Whether the function is defined for its parameters, a salt and a digest of that length.
-    fn takes(&self, salt: &[u8], length: usize) -> bool {
-        let defined = match *self {
+    /// Whether the function is defined for its parameters, the salt and a digest of `length` bytes.
+    fn is_defined_for(&self, salt: &[u8], length: usize) -> bool {
+        let is_defined = match *self {
             Self::Bcrypt { cost } => {
                 BCRYPT_COSTS.contains(&cost) && salt.len() == 16 && length == BCRYPT_BYTES
             }
@@ -216,12 +218,12 @@ impl Function {
             Self::Md5(_) => length == 16,
             Self::Sha256(_) => length == 32,
         };
-        // A length that no system has is that of a text which was cut.
-        let whole = matches!(*self, Self::Bcrypt { .. }) || length.is_multiple_of(4);
-        defined && whole && DIGEST_BYTES.contains(&length) && salt.len() <= MAX_SALT_BYTES
+        // No system's digest has another length, so the text was truncated.
+        let is_complete = matches!(*self, Self::Bcrypt { .. }) || length.is_multiple_of(4);
+        is_defined && is_complete && DIGEST_BYTES.contains(&length) && salt.len() <= MAX_SALT_BYTES
     }
 
-    /// Whether a function would run out of its memory, or its 10 seconds, over one digest and a hash of ours.
+    /// Whether one digest and one hash of our own could exceed the memory or the 10 seconds of a function.
     fn is_too_costly(&self, length: usize) -> bool {
         match *self {
             Self::Bcrypt { cost } => cost > MAX_BCRYPT_COST,
@@ -230,12 +232,12 @@ impl Function {
                 u64::from(iterations.get()) * blocks > MAX_PBKDF2_HMACS
             }
             Self::Scrypt { log_n, r, p } => {
-                // N blocks of 128 r bytes are written and then read, p times.
+                // scrypt writes and then reads N blocks of 128 r bytes, p times.
                 let kib =
                     1u64.checked_shl(log_n).and_then(|n| n.checked_mul(r.into())).map(|blocks| blocks / 8);
-                is_too_much(kib, p.saturating_mul(2))
+                exceeds_memory_limits(kib, p.saturating_mul(2))
             }
-            Self::Argon2 { memory_kib, passes, .. } => is_too_much(Some(memory_kib.into()), passes),
+            Self::Argon2 { memory_kib, passes, .. } => exceeds_memory_limits(Some(memory_kib.into()), passes),
             Self::Phpass { log_rounds } => log_rounds > MAX_PHPASS_ROUNDS,
             Self::Md5(_) | Self::Sha256(_) => false,
         }
@@ -245,17 +247,18 @@ impl Function {
         let mut digest = vec![0; length];
         match *self {
             Self::Bcrypt { cost } => {
-                let closed = input.iter().copied().chain([0]).take(BCRYPT_INPUT_BYTES).collect::<Vec<_>>();
+                let terminated =
+                    input.iter().copied().chain([0]).take(BCRYPT_INPUT_BYTES).collect::<Vec<_>>();
                 let salt = salt.try_into().map_err(Error::internal)?;
-                digest = bcrypt::bcrypt(cost, salt, &closed).to_vec();
+                digest = bcrypt::bcrypt(cost, salt, &terminated).to_vec();
                 digest.truncate(length);
             }
             Self::Pbkdf2 { sha, iterations } => {
                 pbkdf2::derive(sha.algorithm(), iterations, salt, input, &mut digest);
             }
             Self::Scrypt { log_n, r, p } => {
-                let params =
-                    scrypt_params(log_n, r, p).ok_or_else(|| Error::internal("scrypt's parameters"))?;
+                let params = scrypt_params(log_n, r, p)
+                    .ok_or_else(|| Error::internal("the parameters of scrypt are invalid"))?;
                 scrypt::scrypt(input, salt, &params, &mut digest).map_err(Error::internal)?;
             }
             Self::Argon2 { algorithm, version, memory_kib, passes, lanes } => {
@@ -319,7 +322,7 @@ impl Order {
         }
     }
 
-    fn read(parameters: &str) -> Option<Self> {
+    fn parse(parameters: &str) -> Option<Self> {
         let [name] = fields(parameters, ["salt"])?;
         [Self::Before, Self::After].into_iter().find(|order| order.name() == name)
     }
@@ -333,17 +336,17 @@ impl Order {
 }
 
 fn scrypt_params(log_n: u32, r: u32, p: u32) -> Option<scrypt::Params> {
-    // `Params::new` multiplies them unchecked.
+    // `Params::new` multiplies them without a check for overflow.
     r.checked_mul(p)?;
     scrypt::Params::new(log_n.try_into().ok()?, r, p).ok()
 }
 
-/// Whether so many passes over so much memory are too much. `None` is more than can be counted.
-fn is_too_much(kib: Option<u64>, passes: u32) -> bool {
+/// Whether the passes over the memory exceed a limit. `None` stands for an overflow.
+fn exceeds_memory_limits(kib: Option<u64>, passes: u32) -> bool {
     kib.is_none_or(|kib| kib > MAX_MEMORY_KIB || kib.saturating_mul(passes.into()) > MAX_KIB_PASSES)
 }
 
-/// The values of `a=1,b=2`, if it has these names in this order and no other.
+/// Returns the values of `a=1,b=2`, if the text has exactly these names in this order.
 pub(super) fn fields<'a, const N: usize>(text: &'a str, names: [&str; N]) -> Option<[&'a str; N]> {
     let mut values = [""; N];
     let mut parts = text.split(',');
@@ -353,12 +356,13 @@ pub(super) fn fields<'a, const N: usize>(text: &'a str, names: [&str; N]) -> Opt
     parts.next().is_none().then_some(values)
 }
 
-fn one<T: FromStr>(text: &str, name: &str) -> Option<T> {
+/// Parses the number of `name=number`.
+fn only_number<T: FromStr>(text: &str, name: &str) -> Option<T> {
     let [value] = fields(text, [name])?;
     number(value)
 }
 
-/// A decimal number, of digits alone.
+/// Parses a decimal number that consists only of digits.
 pub(super) fn number<T: FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }

@@ -8,31 +8,31 @@ use scheme::{Function, Order, Sha2};
 
 const POLICY: PasswordPolicy = PasswordPolicy { min_code_points: 8, memory_kib: 7 * 1024, passes: 1 };
 
-/// The password of each hash that does not say another.
+/// The password of each hash that does not have its own.
 const PASSWORD: &str = "the-old-password";
 
-/// bcrypt 4.0.1 for Python by passlib 1.7.4.
+/// Made by bcrypt 4.0.1 for Python through passlib 1.7.4.
 const BCRYPT: &str = "$2b$04$9PppdWUkpwCi6nqVyJwkkO2hB3D0O1ky1UQoxdWNJKF6v4eGA9lSW";
 
-/// A hash of each form: made by whom, the hash, and its password.
-const SELF_DESCRIBED: [(&str, &str, &str); 32] = [
+/// A hash of each format that identifies itself: its source, its text and its password.
+const SELF_IDENTIFYING: [(&str, &str, &str); 32] = [
     ("bcrypt 4.0.1 for Python", BCRYPT, PASSWORD),
     ("bcrypt 4.0.1 for Python", "$2a$04$x1mdGEW6GjhvyC81qw5urOy7c9JUUJf2y9.q3/aqTYK2N98v9iFpq", PASSWORD),
     ("bcrypt 4.0.1 for Python", "$2y$04$DLmexmu0PkJnBSzW6xflh.KybKF6xW0iLu6Q5urykgQJ/cyr7tZWm", PASSWORD),
-    ("jBCrypt, its tests", "$2a$06$DCq7YPn5Rq63x1Lad4cll.TV4S6ytwfsfvkgY8jIucDrjc8deX1s.", ""),
-    ("jBCrypt, its tests", "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe", "a"),
+    ("tests of jBCrypt", "$2a$06$DCq7YPn5Rq63x1Lad4cll.TV4S6ytwfsfvkgY8jIucDrjc8deX1s.", ""),
+    ("tests of jBCrypt", "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe", "a"),
     (
-        "bcrypt 4.0.1 for Python, of 80 x: 72 count",
+        "bcrypt 4.0.1 for Python, made from 80 x, of which 72 count",
         "$2b$04$oiNDuf2BRJV0DKZ1RBcAZuTqmYIFJpFYQTtzWrLfzvPs2mROCukSi",
         "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     ),
     ("WordPress 6.8", "$wp$2y$10$Q1xinFjrZeLWJBvxviIL6u834Fu.evIEFHAUVisQ5O.w9Dm0sMdES", "admin"),
-    ("WordPress 6.8, in which it is trimmed", WORDPRESS, " the-old-password\n"),
-    ("phpass, its test.php", "$P$9IQRaTwmfeRo7ud9Fh4E2PdI0S3r.L0", "test12345"),
+    ("WordPress 6.8, which trims the password", WORDPRESS, " the-old-password\n"),
+    ("test.php of phpass", "$P$9IQRaTwmfeRo7ud9Fh4E2PdI0S3r.L0", "test12345"),
     ("passlib 1.7.4", "$P$650LmolwNrTTb7JU2FTv4OYdeclUdb1", PASSWORD),
     ("passlib 1.7.4", "$H$6Swxos5A4Ww4HBMwhQiBm5bJpFlhcG/", PASSWORD),
     (
-        "scrypt 1.1's and yescrypt's tests",
+        "tests of scrypt 1.1 and yescrypt",
         "$7$C6..../....SodiumChloride$kBGj9fHznVYFQMEn/qDCfrDevf9YDtcDdKvEqHJLV8D",
         "pleaseletmein",
     ),
@@ -52,7 +52,7 @@ const SELF_DESCRIBED: [(&str, &str, &str); 32] = [
         PASSWORD,
     ),
     (
-        "the same as PHC",
+        "passlib 1.7.4, rewritten as a PHC string",
         "$pbkdf2-sha256$i=1000,l=32$L6XU+r+XUur9/793bg1ByA$jnXATpAy+d+6J3JCkscBRHkATd+Fynq17NhyqkbZZtQ",
         PASSWORD,
     ),
@@ -77,7 +77,7 @@ const SELF_DESCRIBED: [(&str, &str, &str); 32] = [
         PASSWORD,
     ),
     (
-        "argon2-cffi 25.1, version 0x10, unsaid",
+        "argon2-cffi 25.1, version 0x10, without its field",
         "$argon2id$m=1024,t=1,p=1$c2Vhc2FsdDIwMjY$j7mr1Q6mcenFNxLZOFnVLKhpp0O8fWgL2dT+XF1TkVU",
         PASSWORD,
     ),
@@ -101,34 +101,34 @@ const SELF_DESCRIBED: [(&str, &str, &str); 32] = [
     ),
     ("Django 5.2", "md5$seasalt2026$e18bdb4ff58a4a0b79160d5a08f6e530", PASSWORD),
     (
-        "Keycloak 26, a published realm",
+        "published realm of Keycloak 26",
         r#"{"type":"password","secretData":"{\"value\":\"BruFLfFkjH/8erZ26NnrbkOrWiZuQyDRCHD9o0R6Scg=\",\"salt\":\"Cf9AYCE5pAbb4CKEF0GUTA==\",\"additionalParameters\":{}}","credentialData":"{\"hashIterations\":5,\"algorithm\":\"argon2\",\"additionalParameters\":{\"hashLength\":[\"32\"],\"memory\":[\"7168\"],\"type\":[\"id\"],\"version\":[\"1.3\"],\"parallelism\":[\"1\"]}}"}"#,
         "password",
     ),
     (
-        "Keycloak 26, a published realm",
+        "published realm of Keycloak 26",
         r#"{"secretData":"{\"value\":\"G/V3ye8ifqt0FVNOku1zKxPbuBACsDKWlrDM/bKZ0yA=\",\"salt\":\"3RUis2NC1ADi7ZoYXcfs5A==\"}","credentialData":"{\"hashIterations\":5,\"algorithm\":\"argon2\",\"additionalParameters\":{\"memory\":[\"7168\"],\"type\":[\"id\"],\"parallelism\":[\"1\"]}}"}"#,
         "1234",
     ),
     (
-        "Python's hashlib in Keycloak's form",
+        "hashlib of Python, in the format of Keycloak",
         r#"{"secretData":"{\"value\":\"6GBR7WiQ6gUxLHf6C2ilgNaS2H9EKrxxPJX8+sIS5xUGrdUhY03zAQcWtGbozFz6yAfcjk9dzsRKdSHVvFRvng==\",\"salt\":\"AAECAwQFBgcICQoLDA0ODw==\"}","credentialData":"{\"hashIterations\":1000,\"algorithm\":\"pbkdf2-sha256\"}"}"#,
         PASSWORD,
     ),
     (
-        "Python's hashlib in Keycloak's form",
+        "hashlib of Python, in the format of Keycloak",
         r#"{"secretData":"{\"value\":\"gP8qkqGVC9W3urCZmgliHflNBZ0fzKY5xgvCyMTTWnODg1BGA0Fs0v0lm6R6Y8dZ8XlcVw8EQ96qcs6ybEWyDw==\",\"salt\":\"AAECAwQFBgcICQoLDA0ODw==\"}","credentialData":"{\"hashIterations\":1000,\"algorithm\":\"pbkdf2-sha512\"}"}"#,
         PASSWORD,
     ),
 ];
 
-/// bcrypt 4.0.1 for Python, by `WordPress`' rule.
+/// Made by bcrypt 4.0.1 for Python, with the preprocessing of `WordPress`.
 const WORDPRESS: &str = "$wp$2y$04$fqZxbKTzT4gcsxi0oWZtfus6gZUPtOk/FwZnhqDaC14wrZQXUXm52";
 
-/// better-auth 1's `hashPassword`, with the ligature that NFKC takes apart.
+/// Made by `hashPassword` of better-auth 1, from a password with a ligature that NFKC decomposes.
 const BETTER_AUTH: &str = "21ecb30bea5fcdf898d013b1ab8798c3:72bffa9d1317194dd5feb389b25687672136201f62f51fe7af073c5804a261c91f8a9c4cdcbef4efe68a1bbcfeb0b357277a6b310576b7a78557d184b25c8228";
 
-/// Python's hashlib, with the salt "seasalt2026".
+/// Made by hashlib of Python, with the salt "seasalt2026".
 const HEX: [(&str, HashFormat<'_>); 6] = [
     ("fdcf36394daaf47def0d41d181d1443c", HashFormat::Md5(Salt::None)),
     ("E18BDB4FF58A4A0B79160D5A08F6E530", HashFormat::Md5(Salt::Before("seasalt2026"))),
@@ -144,87 +144,91 @@ const HEX: [(&str, HashFormat<'_>); 6] = [
     ),
 ];
 
-fn try_import(text: &str, form: Option<HashFormat<'_>>) -> Result<PasswordHash, ImportHashError> {
-    POLICY.import(&two_keys(), text, form, &mut Memory::default())
+fn try_import(text: &str, format: Option<HashFormat<'_>>) -> Result<PasswordHash, ImportHashError> {
+    POLICY.import(&two_keys(), text, format, &mut Memory::default())
 }
 
-fn import(text: &str, form: Option<HashFormat<'_>>) -> PasswordHash {
-    try_import(text, form).unwrap_or_else(|fault| panic!("{text}: {fault}"))
+fn import(text: &str, format: Option<HashFormat<'_>>) -> PasswordHash {
+    try_import(text, format).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 #[track_caller]
-fn assert_is_of(kept: &PasswordHash, password: &str, what: &str) {
+fn assert_matches_only(hash: &PasswordHash, password: &str, source: &str) {
     let keys = two_keys();
-    assert!(verify(&keys, password, kept).unwrap(), "{what}");
+    assert!(verify(&keys, password, hash).unwrap(), "{source}");
     for wrong in ["", "the-old-passwore", "The-old-password", &format!("{password}x")] {
         // bcrypt reads 72 bytes.
         if wrong != password && wrong.len() <= 72 {
-            assert!(!verify(&keys, wrong, kept).unwrap(), "{what}: {wrong}");
+            assert!(!verify(&keys, wrong, hash).unwrap(), "{source}: {wrong}");
         }
     }
-    assert!(POLICY.is_outdated(&keys, kept), "{what}");
+    assert!(POLICY.is_outdated(&keys, hash), "{source}");
 }
 
 #[test]
-fn a_hash_of_each_form_takes_its_password_and_no_other_and_is_outdated() {
-    for (by, text, password) in SELF_DESCRIBED {
-        assert_is_of(&import(text, None), password, &format!("{by}: {text}"));
+fn identifying_hash_matches_only_its_password() {
+    for (source, text, password) in SELF_IDENTIFYING {
+        assert_matches_only(&import(text, None), password, &format!("{source}: {text}"));
     }
 }
 
 #[test]
-fn a_row_of_hex_digits_is_what_the_caller_says_and_nothing_by_itself() {
-    let forms = HEX.map(|(_, form)| form);
-    for (text, form) in HEX {
-        assert_is_of(&import(text, Some(form)), PASSWORD, text);
+fn hex_digest_matches_only_under_its_format() {
+    let formats = HEX.map(|(_, format)| format);
+    for (text, format) in HEX {
+        assert_matches_only(&import(text, Some(format)), PASSWORD, text);
         assert!(matches!(try_import(text, None), Err(ImportHashError::Unknown)), "{text}");
-        for other in forms.into_iter().filter(|&other| other != form) {
+        for other in formats.into_iter().filter(|&other| other != format) {
             let matches =
-                try_import(text, Some(other)).is_ok_and(|kept| verify(&two_keys(), PASSWORD, &kept).unwrap());
+                try_import(text, Some(other)).is_ok_and(|hash| verify(&two_keys(), PASSWORD, &hash).unwrap());
             assert!(!matches, "{text} {other:?}");
         }
     }
-    assert_is_of(&import(BETTER_AUTH, Some(HashFormat::BetterAuth)), "first-pässword", "better-auth");
-    assert_is_of(&import(BETTER_AUTH, Some(HashFormat::BetterAuth)), "\u{fb01}rst-pässword", "better-auth");
+    assert_matches_only(&import(BETTER_AUTH, Some(HashFormat::BetterAuth)), "first-pässword", "better-auth");
+    assert_matches_only(
+        &import(BETTER_AUTH, Some(HashFormat::BetterAuth)),
+        "\u{fb01}rst-pässword",
+        "better-auth",
+    );
     assert!(matches!(try_import(BETTER_AUTH, None), Err(ImportHashError::Unknown)));
 }
 
 #[test]
-fn no_digest_is_at_rest_and_one_that_is_quickly_made_is_wrapped_in_argon2id() {
-    let quick = ["$P$", "$H$", "md5$"];
-    let described = SELF_DESCRIBED.iter().map(|(_, text, _)| (*text, None));
-    for (text, form) in described.chain(HEX.map(|(text, form)| (text, Some(form)))) {
-        let kept = import(text, form);
-        let proof = if form.is_some() || quick.iter().any(|start| text.starts_with(start)) {
+fn only_a_proof_of_the_digest_is_stored() {
+    let fast = ["$P$", "$H$", "md5$"];
+    let identifying = SELF_IDENTIFYING.iter().map(|(_, text, _)| (*text, None));
+    for (text, format) in identifying.chain(HEX.map(|(text, format)| (text, Some(format)))) {
+        let stored = import(text, format);
+        let proof = if format.is_some() || fast.iter().any(|start| text.starts_with(start)) {
             "$argon2id$v=19$m=7168,t=1,p=1,keyid=bmV3$"
         } else {
             "$hmac-sha256$keyid=new$"
         };
-        assert!(kept.as_str().starts_with("$foreign$v=1,in=") && kept.as_str().contains(proof), "{text}");
-        let Digest { bytes, .. } = read(text, form).ok().unwrap();
-        let at_rest = kept.as_str().to_lowercase();
-        for shown in [BASE64_STANDARD_NO_PAD.encode(&bytes), hex::encode(&bytes)] {
-            assert!(!at_rest.contains(&shown.to_lowercase()), "{text}");
+        assert!(stored.as_str().starts_with("$foreign$v=1,in=") && stored.as_str().contains(proof), "{text}");
+        let Digest { bytes, .. } = parse(text, format).ok().unwrap();
+        let stored = stored.as_str().to_lowercase();
+        for exposed in [BASE64_STANDARD_NO_PAD.encode(&bytes), hex::encode(&bytes)] {
+            assert!(!stored.contains(&exposed.to_lowercase()), "{text}");
         }
     }
 }
 
 #[test]
-fn what_was_kept_by_an_earlier_release_is_read_by_this_one() {
-    for kept in [
+fn hash_stored_by_an_earlier_release_verifies() {
+    for stored in [
         "$foreign$v=1,in=typed,l=23$bcrypt$c=4$/RrrfYWmryEk8psX0LymmQ$hmac-sha256$keyid=new$iM/tsr+lExLL40tyFY4IMa3VwAZktEbmNqoYpMsIBEg",
         "$foreign$v=1,in=typed,l=32$argon2id$v=19,m=1024,t=1,p=1$eJie+PYGSlugrgpHEu1O/w$hmac-sha256$keyid=new$We5SdlINrne5B6GRLR/VgYkMOqGmdmxLudTUjNDNcM4",
         "$foreign$v=1,in=typed,l=16$md5$salt=after$c2Vhc2FsdDIwMjY$argon2id$v=19$m=7168,t=1,p=1,keyid=bmV3$L1WhWQLSGVL46mTYVjCvXw$EfiKsuEoItaUCn51kVsts6HFvu80husEreumphgBKUY",
     ] {
-        let kept = PasswordHash(kept.to_owned());
-        assert!(verify(&two_keys(), PASSWORD, &kept).unwrap(), "{}", kept.as_str());
+        let stored = PasswordHash(stored.to_owned());
+        assert!(verify(&two_keys(), PASSWORD, &stored).unwrap(), "{}", stored.as_str());
     }
 }
 
 #[test]
-fn a_form_that_is_not_known_is_not_guessed_at() {
+fn unknown_format_is_refused() {
     let cut = |text: &str| {
-        // Padding says nothing.
+        // Padding is optional.
         let text = text.trim_end_matches('=');
         text[..text.len() - 1].to_owned()
     };
@@ -233,9 +237,9 @@ fn a_form_that_is_not_known_is_not_guessed_at() {
         "$",
         "{}",
         "the-old-password",
-        // Django's for a member without a password.
+        // Django's mark of a member without a password.
         "!vnGXmNTLCSNQp4dMzbdSPWFhzjxtkgJN1BqjLbW",
-        // The faulty implementation's, and the one before 2a.
+        // From the faulty implementation, and from the version before 2a.
         "$2x$04$DLmexmu0PkJnBSzW6xflh.KybKF6xW0iLu6Q5urykgQJ/cyr7tZWm",
         "$2$04$DLmexmu0PkJnBSzW6xflh.KybKF6xW0iLu6Q5urykgQJ/cyr7tZWm",
         "$2b$4$9PppdWUkpwCi6nqVyJwkkO2hB3D0O1ky1UQoxdWNJKF6v4eGA9lSW",
@@ -262,7 +266,7 @@ fn a_form_that_is_not_known_is_not_guessed_at() {
         "$scrypt$ln=10,r=70000,p=70000$Q4gR4tzbW+udMwagdG4t5Q$RO/wqaIOih3wRkN3gI7ZmoiuaY/l4De+4woWlf0BzgQ",
         "$P$50LmolwNrTTb7JU2FTv4OYdeclUdb1",
         "$P$450LmolwNrTTb7JU2FTv4OYdeclUdb1",
-        // Under a secret of the other system, or of this one.
+        // With a secret of the other system or of this one, and with invalid versions, costs and salts.
         "$argon2id$v=19$m=1024,t=1,p=1,keyid=bmV3$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
         "$argon2id$v=19$m=1024,t=1,p=1,data=bmV3$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
         "$argon2id$v=18$m=1024,t=1,p=1$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
@@ -272,23 +276,23 @@ fn a_form_that_is_not_known_is_not_guessed_at() {
         r#"{"secretData":"{\"value\":\"K4G4wiIQSPxNOR2he5Y8IolsNha/ZAIjgHwp/Z4MYFkTQVtXis8kK5f+NTSrOEeYqA6+hEINK7vN310kqlaWKA==\",\"salt\":\"AAECAwQFBgcICQoLDA0ODw==\"}","credentialData":"{\"hashIterations\":1000,\"algorithm\":\"pbkdf2\"}"}"#,
         r#"{"type":"otp","secretData":"{\"value\":\"JBSWY3DPEHPK3PXP\"}","credentialData":"{\"subType\":\"totp\",\"digits\":6}"}"#,
     ];
-    let cut = SELF_DESCRIBED.map(|(_, text, _)| cut(text));
+    let cut = SELF_IDENTIFYING.map(|(_, text, _)| cut(text));
     let hash = POLICY.hash(&two_keys(), &POLICY.accept(PASSWORD, &[""; 0]).unwrap()).unwrap();
     let own = [hash.as_str(), import(BCRYPT, None).as_str()].map(str::to_owned);
     for text in unknown.map(str::to_owned).into_iter().chain(cut).chain(own) {
-        let taken = try_import(&text, None);
-        assert!(matches!(taken, Err(ImportHashError::Unknown)), "{text}: {taken:?}");
+        let imported = try_import(&text, None);
+        assert!(matches!(imported, Err(ImportHashError::Unknown)), "{text}: {imported:?}");
     }
-    for form in HEX.map(|(_, form)| form).into_iter().chain([HashFormat::BetterAuth]) {
+    for format in HEX.map(|(_, format)| format).into_iter().chain([HashFormat::BetterAuth]) {
         for text in ["", "fdcf36394daaf47def0d41d181d1443", "zdcf36394daaf47def0d41d181d1443c", BCRYPT, ":"] {
-            let taken = try_import(text, Some(form));
-            assert!(matches!(taken, Err(ImportHashError::Unknown)), "{text} {form:?}: {taken:?}");
+            let imported = try_import(text, Some(format));
+            assert!(matches!(imported, Err(ImportHashError::Unknown)), "{text} {format:?}: {imported:?}");
         }
     }
 }
 
 #[test]
-fn what_would_take_a_functions_memory_or_time_is_refused_before_it_is_tried() {
+fn costly_hash_is_refused_before_it_is_computed() {
     let argon2 = |costs: &str| {
         format!("$argon2id$v=19${costs}$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg")
     };
@@ -298,7 +302,7 @@ fn what_would_take_a_functions_memory_or_time_is_refused_before_it_is_tried() {
     let pbkdf2 = |costs: &str| format!("{costs}$seasalt2026$csBWAOXVArVCwgTHVj4696x8pwQSbBSTli+2Lq8MQOI=");
     let bcrypt = |cost: &str| format!("$2b${cost}$9PppdWUkpwCi6nqVyJwkkO2hB3D0O1ky1UQoxdWNJKF6v4eGA9lSW");
     let phpass = |cost: char| format!("$P${cost}50LmolwNrTTb7JU2FTv4OYdeclUdb1");
-    for (dear, taken) in [
+    for (costly, affordable) in [
         (argon2("m=524289,t=1,p=1"), argon2("m=524288,t=4,p=1")),
         (argon2("m=4294967295,t=4294967295,p=1"), argon2("m=102400,t=2,p=8")),
         (argon2("m=65536,t=33,p=4"), argon2("m=65536,t=32,p=4")),
@@ -314,74 +318,77 @@ fn what_would_take_a_functions_memory_or_time_is_refused_before_it_is_tried() {
         (phpass('H'), phpass('G')),
         (phpass('S'), phpass('D')),
     ] {
-        let refused = try_import(&dear, None);
-        assert!(matches!(refused, Err(ImportHashError::TooCostly)), "{dear}: {refused:?}");
-        import(&taken, None);
+        let refused = try_import(&costly, None);
+        assert!(matches!(refused, Err(ImportHashError::TooCostly)), "{costly}: {refused:?}");
+        import(&affordable, None);
     }
 }
 
 #[test]
-fn a_longer_password_than_any_of_those_systems_takes_is_wrong() {
-    let kept = import(BCRYPT, None);
-    assert!(!verify(&two_keys(), &format!("{PASSWORD}{}", "x".repeat(4096)), &kept).unwrap());
+fn password_longer_than_4096_bytes_never_matches() {
+    let stored = import(BCRYPT, None);
+    assert!(!verify(&two_keys(), &format!("{PASSWORD}{}", "x".repeat(4096)), &stored).unwrap());
     let long = "x".repeat(4096);
     let digest = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, long.as_bytes()));
     assert!(verify(&two_keys(), &long, &import(&digest, Some(HashFormat::Sha256(Salt::None)))).unwrap());
 }
 
 #[test]
-fn an_earlier_pepper_proves_it_until_it_is_retired() {
+fn earlier_pepper_verifies_until_retired() {
     let before = Keys::parse(&secret("old")).unwrap();
     let retired = Keys::parse(&format!(r#"{{"current":"new","new":"{}"}}"#, "n".repeat(64))).unwrap();
-    let (md5, form) = HEX[0];
-    for (text, form) in [(BCRYPT, None), (md5, Some(form))] {
-        let kept = POLICY.import(&before, text, form, &mut Memory::default()).unwrap();
-        assert!(verify(&two_keys(), PASSWORD, &kept).unwrap(), "{text}");
-        assert!(!verify(&retired, PASSWORD, &kept).unwrap(), "{text}");
+    let (md5, format) = HEX[0];
+    for (text, format) in [(BCRYPT, None), (md5, Some(format))] {
+        let stored = POLICY.import(&before, text, format, &mut Memory::default()).unwrap();
+        assert!(verify(&two_keys(), PASSWORD, &stored).unwrap(), "{text}");
+        assert!(!verify(&retired, PASSWORD, &stored).unwrap(), "{text}");
     }
 }
 
-fn is(kept: &PasswordHash, text: &str, form: Option<HashFormat<'_>>) -> bool {
-    kept.is_import_of(&two_keys(), text, form, &mut Memory::default()).unwrap()
+fn is_import_of(hash: &PasswordHash, text: &str, format: Option<HashFormat<'_>>) -> bool {
+    hash.is_import_of(&two_keys(), text, format, &mut Memory::default()).unwrap()
 }
 
 #[test]
-fn the_same_text_is_known_to_be_what_is_kept_whatever_salt_and_key_it_was_wrapped_with() {
+fn same_import_is_detected_despite_salt_and_key() {
     let before = Keys::parse(&secret("old")).unwrap();
-    let (md5, form) = HEX[0];
-    for (text, form) in [(BCRYPT, None), (WORDPRESS, None), (md5, Some(form))] {
-        let kept = POLICY.import(&before, text, form, &mut Memory::default()).unwrap();
-        assert!(is(&kept, text, form), "{text}");
-        assert!(!is(&kept, &BCRYPT.replace("04", "05"), None) && !is(&kept, &"0".repeat(32), Some(HEX[0].1)));
+    let (md5, format) = HEX[0];
+    for (text, format) in [(BCRYPT, None), (WORDPRESS, None), (md5, Some(format))] {
+        let stored = POLICY.import(&before, text, format, &mut Memory::default()).unwrap();
+        assert!(is_import_of(&stored, text, format), "{text}");
+        assert!(
+            !is_import_of(&stored, &BCRYPT.replace("04", "05"), None)
+                && !is_import_of(&stored, &"0".repeat(32), Some(HEX[0].1))
+        );
     }
     let ours = POLICY.hash(&two_keys(), &Password::existing(PASSWORD)).unwrap();
-    assert!(!is(&ours, BCRYPT, None));
+    assert!(!is_import_of(&ours, BCRYPT, None));
 }
 
 #[test]
-fn one_that_was_kept_here_is_taken_as_it_was_if_it_is_whole() {
-    let (md5, form) = HEX[0];
-    for whole in [import(BCRYPT, None), import(md5, Some(form))] {
-        let whole = whole.as_str();
-        assert!(PasswordHash::kept(&two_keys(), whole).is_some(), "{whole}");
-        assert!(PasswordHash::kept(&two_keys(), &whole[..whole.len() - 4]).is_none(), "{whole}");
+fn stored_hash_parses_only_if_complete() {
+    let (md5, format) = HEX[0];
+    for hash in [import(BCRYPT, None), import(md5, Some(format))] {
+        let hash = hash.as_str();
+        assert!(PasswordHash::parse_stored(&two_keys(), hash).is_some(), "{hash}");
+        assert!(PasswordHash::parse_stored(&two_keys(), &hash[..hash.len() - 4]).is_none(), "{hash}");
     }
 }
 
 #[test]
-fn a_malformed_one_is_a_fault_and_never_a_match() {
-    let kept = import(BCRYPT, None).as_str().to_owned();
+fn malformed_hash_is_an_error_not_a_mismatch() {
+    let stored = import(BCRYPT, None).as_str().to_owned();
     let changed =
         [("v=1", "v=2"), ("typed", "shown"), ("l=23", "l=24"), ("bcrypt", "becrypt"), ("c=4", "c=40")];
-    let changed = changed.map(|(was, is)| kept.replace(was, is));
-    let (md5, form) = HEX[0];
-    let wrapped = import(md5, Some(form)).as_str().replace("m=7168", "m=x");
+    let changed = changed.map(|(old, new)| stored.replace(old, new));
+    let (md5, format) = HEX[0];
+    let wrapped = import(md5, Some(format)).as_str().replace("m=7168", "m=x");
     let cut = [wrapped.as_str(), "$foreign$", "$foreign$v=1,in=typed,l=23$bcrypt$c=4$"].map(str::to_owned);
-    for kept in changed.into_iter().chain(cut) {
-        assert!(verify(&two_keys(), PASSWORD, &PasswordHash(kept.clone())).is_err(), "{kept}");
+    for stored in changed.into_iter().chain(cut) {
+        assert!(verify(&two_keys(), PASSWORD, &PasswordHash(stored.clone())).is_err(), "{stored}");
     }
-    // A MAC that was cut short proves nothing.
-    let cut = kept.get(..kept.len() - 4).unwrap().to_owned();
+    // A truncated MAC is a mismatch.
+    let cut = stored.get(..stored.len() - 4).unwrap().to_owned();
     assert!(!verify(&two_keys(), PASSWORD, &PasswordHash(cut)).unwrap());
 }
 
@@ -417,38 +424,39 @@ fn function() -> impl Strategy<Value = (Function, usize, usize)> {
 
 proptest! {
     #[test]
-    fn what_is_kept_is_read_as_it_was_written(
-        (function, salt, length) in function(),
-        input in prop::sample::select(vec!["typed", "nfkc", "trimmed", "sha256-hex", "wp-sha384"]),
-        chance: [u8; 64],
+    fn stored_hash_survives_a_round_trip(
+        (function, salt_length, length) in function(),
+        preprocess in prop::sample::select(vec!["typed", "nfkc", "trimmed", "sha256-hex", "wp-sha384"]),
+        random: [u8; 64],
     ) {
-        let input = Preprocess::read(input).unwrap();
-        let scheme = Scheme::new(input, function, chance[..salt].to_vec(), length).unwrap();
-        let digest = Digest { scheme: scheme.clone(), bytes: chance[..length].to_vec() };
+        let preprocess = Preprocess::from_name(preprocess).unwrap();
+        let scheme = Scheme::new(preprocess, function, random[..salt_length].to_vec(), length).unwrap();
+        let digest = Digest { scheme: scheme.clone(), bytes: random[..length].to_vec() };
         let wrap = |_: &[u8]| Ok("$argon2id$v=19$m=8,t=1,p=1,keyid=bmV3$c2FsdHNhbHQ$aGFzaGhhc2g".to_owned());
-        let kept = digest.proven(two_keys().current(), wrap).unwrap().to_string();
-        let read = LegacyHash::read(kept.strip_prefix(PREFIX).unwrap()).unwrap();
-        prop_assert_eq!(&read.scheme, &scheme);
-        prop_assert_eq!(read.to_string(), kept);
+        let stored = digest.into_legacy_hash(two_keys().current(), wrap).unwrap().to_string();
+        let parsed = LegacyHash::parse(stored.strip_prefix(PREFIX).unwrap()).unwrap();
+        prop_assert_eq!(&parsed.scheme, &scheme);
+        prop_assert_eq!(parsed.to_string(), stored);
     }
 
     #[test]
-    fn a_text_is_taken_or_refused_whatever_it_is(
+    fn mutated_hash_is_refused_or_round_trips(
         start in prop::sample::select(
-            SELF_DESCRIBED.iter().flat_map(|(_, text, _)| [*text, BETTER_AUTH]).collect::<Vec<_>>()
+            SELF_IDENTIFYING.iter().flat_map(|(_, text, _)| [*text, BETTER_AUTH]).collect::<Vec<_>>()
         ),
         at in any::<prop::sample::Index>(),
-        put in "[$,:=.{}\"a-z0-9\u{0}é]{0,3}",
+        replacement in "[$,:=.{}\"a-z0-9\u{0}é]{0,3}",
     ) {
         let mut text = start.to_owned();
         let at = at.index(text.len());
-        text.replace_range(at..=at, &put);
-        for form in [None, Some(HashFormat::BetterAuth), Some(HashFormat::Md5(Salt::Before(&put)))] {
-            if let Ok(digest) = read(&text, form) {
-                let kept = digest.proven(two_keys().current(), |_| Ok("$argon2id$".to_owned())).unwrap();
-                let kept = kept.to_string();
-                let read = LegacyHash::read(kept.strip_prefix(PREFIX).unwrap()).unwrap();
-                prop_assert_eq!(read.to_string(), kept);
+        text.replace_range(at..=at, &replacement);
+        let salted = HashFormat::Md5(Salt::Before(&replacement));
+        for format in [None, Some(HashFormat::BetterAuth), Some(salted)] {
+            if let Ok(digest) = parse(&text, format) {
+                let wrap = |_: &[u8]| Ok("$argon2id$".to_owned());
+                let stored = digest.into_legacy_hash(two_keys().current(), wrap).unwrap().to_string();
+                let parsed = LegacyHash::parse(stored.strip_prefix(PREFIX).unwrap()).unwrap();
+                prop_assert_eq!(parsed.to_string(), stored);
             }
         }
     }

@@ -182,7 +182,7 @@ fn hash(
     };
     let form = form(fields, names)?;
     if form.is_none()
-        && let Some(hash) = PasswordHash::kept(keys, text)
+        && let Some(hash) = PasswordHash::parse_stored(keys, text)
     {
         return Ok(Some(hash));
     }
