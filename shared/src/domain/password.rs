@@ -61,8 +61,8 @@ impl PasswordHash {
         keys.by_id(&key_id).is_some().then_some(hash)
     }
 
-    /// Whether [`PasswordPolicy::import`] made this from the same hash of another system. The stored texts of two such
-    /// imports differ by their random salts and may differ by their keys.
+    /// Whether [`PasswordPolicy::import`] made this from the same hash of another system. The stored texts of two
+    /// such imports differ by their random salts and may differ by their keys.
     ///
     /// # Errors
     /// Fails if `text` cannot be imported.

@@ -2,7 +2,7 @@
 //!
 //! The digest that the other system computed is never stored. A proof of it under the pepper is stored instead, so
 //! that an attacker who steals the table cannot guess passwords offline without the keys. The proof of a fast digest
-//! (MD5, SHA-256, phpass) is a hash of Argon2id with the costs of the settings. The proof of any other digest is a MAC.
+//! (MD5, SHA-256, phpass) is an Argon2id hash with the costs of the settings. The proof of any other digest is a MAC.
 //!
 //! ```text
 //! stored = "$foreign$v=1,in=" input ",l=" bytes of the digest "$" scheme "$" salt "$" proof
