@@ -1,9 +1,10 @@
-//! The keys: one secret, several ids, a subkey derived for each purpose.
+//! The keys of the secret, and the subkeys that are derived from them for each purpose.
 //!
 //! The secret is a flat JSON object, so that CloudFormation can generate the first one:
-//! `{"current":"first","first":"64 random characters"}`. Every other text field is a key by its id;
-//! `current` names the one that signs, the others still verify. Public keys of a login service that
-//! signs sessions elsewhere stand beside them:
+//! `{"current":"first","first":"64 random characters"}`. `current` is the id of the key that signs. Every other text
+//! field is a key under its id. Keys that are not current still verify.
+//!
+//! `publicKeys` contains the public keys of login services that sign sessions elsewhere:
 //! `"publicKeys":{"login":{"alg":"EdDSA","pem":"-----BEGIN PUBLIC KEY-----…"}}`.
 
 use aws_lc_rs::{hkdf, hmac};
@@ -11,32 +12,32 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use std::{collections::BTreeMap, fmt};
 
-/// The longest id of a key, in bytes: the `keyid` of a PHC string (Argon2 reference encoding) takes 8.
+/// The longest id of a key, in bytes: the `keyid` of a PHC string (Argon2 reference encoding) has at most 8.
 pub const MAX_ID_BYTES: usize = 8;
 
-/// The shortest key, in characters: 32 of an alphabet of 62 carry 190 bits, above the 128 that
-/// NIST SP 800-131A asks of a MAC key.
+/// The shortest key, in characters. 32 random characters of an alphabet of 62 have 190 bits of entropy, more than the
+/// 128 that NIST SP 800-131A requires of a MAC key.
 const MIN_KEY_CHARACTERS: usize = 32;
 
-/// What a subkey is for. Keys of two purposes have nothing in common that could be computed.
+/// The purpose of a subkey. A subkey does not reveal anything about the subkeys of other purposes.
 #[derive(Clone, Copy, Debug)]
 pub enum KeyPurpose {
-    /// Signs sessions (HS256).
+    /// Signs sessions with HS256.
     Session,
     /// Signs `phoneInfo` and `verification`.
     Token,
-    /// The MAC under which a code is kept.
+    /// Computes the MAC that is stored instead of a code.
     Code,
-    /// The MAC over a password before it is hashed.
+    /// Computes the MAC of a password that is then hashed.
     Pepper,
-    /// Seals the answers that are kept for repeated requests.
+    /// Encrypts the responses that are stored for retried requests.
     Response,
-    /// The MAC by which a repeated request is known.
+    /// Computes the MAC that identifies a retried request.
     Request,
 }
 
 impl KeyPurpose {
-    /// HKDF's `info` (RFC 5869, 3.2).
+    /// Returns the `info` of HKDF (RFC 5869, 3.2). Changing a text invalidates everything made with that subkey.
     fn info(self) -> &'static [u8] {
         match self {
             Self::Session => b"account-security session",
@@ -49,7 +50,7 @@ impl KeyPurpose {
     }
 }
 
-/// One key of the secret, by its id: the subkeys that were derived from its text.
+/// One key of the secret: its id and the subkeys that were derived from its text.
 pub struct Key {
     /// The id, at most [`MAX_ID_BYTES`] long.
     pub id: String,
@@ -57,13 +58,13 @@ pub struct Key {
     token: [u8; 32],
     code: [u8; 32],
     pepper: [u8; 32],
-    answer: [u8; 32],
+    response: [u8; 32],
     request: [u8; 32],
 }
 
 impl Key {
     fn derive(id: String, text: &str) -> Result<Self, KeysError> {
-        // RFC 5869, 3.1: without a salt the extraction is still sound for a key this strong.
+        // The salt is optional (RFC 5869, 3.1), and the key is strong enough without one.
         let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(text.as_bytes());
         let subkey = |purpose: KeyPurpose| {
             let mut bytes = [0; 32];
@@ -73,11 +74,11 @@ impl Key {
         };
         let (session, token) = (subkey(KeyPurpose::Session)?, subkey(KeyPurpose::Token)?);
         let (code, pepper) = (subkey(KeyPurpose::Code)?, subkey(KeyPurpose::Pepper)?);
-        let (answer, request) = (subkey(KeyPurpose::Response)?, subkey(KeyPurpose::Request)?);
-        Ok(Self { id, session, token, code, pepper, answer, request })
+        let (response, request) = (subkey(KeyPurpose::Response)?, subkey(KeyPurpose::Request)?);
+        Ok(Self { id, session, token, code, pepper, response, request })
     }
 
-    /// The subkey: HKDF-SHA-256 with an empty salt over the key's text, `info` by use.
+    /// Returns a subkey: HKDF-SHA-256 of the key's text, with an empty salt and the purpose as `info`.
     #[must_use]
     pub fn bytes(&self, purpose: KeyPurpose) -> &[u8; 32] {
         match purpose {
@@ -85,12 +86,13 @@ impl Key {
             KeyPurpose::Token => &self.token,
             KeyPurpose::Code => &self.code,
             KeyPurpose::Pepper => &self.pepper,
-            KeyPurpose::Response => &self.answer,
+            KeyPurpose::Response => &self.response,
             KeyPurpose::Request => &self.request,
         }
     }
 
-    /// HMAC-SHA-256 under the subkey, over parts that cannot run into one another: each is preceded by its length.
+    /// Computes HMAC-SHA-256 of the parts under a subkey. Each part is preceded by its length, so that parts that are
+    /// split differently have different MACs.
     #[must_use]
     pub fn mac(&self, purpose: KeyPurpose, parts: &[&[u8]]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, self.bytes(purpose)));
@@ -104,41 +106,41 @@ impl Key {
     }
 }
 
-/// A public key of a service that signs sessions elsewhere.
+/// A public key of a login service that signs sessions elsewhere.
 pub struct PublicKey {
-    /// The one algorithm that it is good for.
+    /// The only algorithm that is accepted with this key.
     pub algorithm: Algorithm,
-    /// The key.
+    /// The key that verifies signatures.
     pub key: DecodingKey,
 }
 
-/// The keys of the bundle.
+/// The current key, the other keys that still verify, and the public keys of login services.
 pub struct Keys {
     current: Key,
     others: BTreeMap<String, Key>,
     public: BTreeMap<String, PublicKey>,
 }
 
-/// Why a secret holds no keys. Shows nothing of it but what is well-formed as an id: in the place of
-/// one a key itself may stand.
+/// The reason why the secret is invalid. It contains nothing of the secret except well-formed ids: a malformed id may
+/// be a key in the wrong place.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
-    /// No JSON object of the shape above.
+    /// The secret is not a JSON object of the documented shape.
     #[error("the secret is not a JSON object with `current` and a key of that name")]
     Shape,
     /// An id is empty, longer than [`MAX_ID_BYTES`], or has other characters than `a-z A-Z 0-9 -`.
     #[error("a key's id must have 1 to {MAX_ID_BYTES} characters of a-z, A-Z, 0-9 and -")]
     Id,
-    /// A key is too short to be one.
+    /// A key is too short.
     #[error("the key {0:?} must have at least {MIN_KEY_CHARACTERS} characters")]
     Short(String),
-    /// `current` names no key.
-    #[error("`current` names no key of the secret")]
+    /// `current` is not the id of a key.
+    #[error("`current` is not the id of a key in the secret")]
     Current,
     /// The library cannot derive a subkey.
-    #[error("no subkey can be derived from a key")]
+    #[error("cannot derive a subkey")]
     Derivation,
-    /// A public key is neither `EdDSA` nor ES256, or no PEM.
+    /// A public key is not a PEM, or its algorithm is neither `EdDSA` nor ES256.
     #[error("the public key {0:?} is not a PEM of alg EdDSA or ES256")]
     PublicKey(String),
 }
@@ -160,10 +162,10 @@ struct PublicKeyText {
 }
 
 impl Keys {
-    /// Reads the secret.
+    /// Parses the secret.
     ///
     /// # Errors
-    /// The first [`KeysError`] that is found.
+    /// Fails with the first [`KeysError`] that is found.
     pub fn parse(secret: &str) -> Result<Self, KeysError> {
         let secret: Secret = serde_json::from_str(secret).map_err(|_| KeysError::Shape)?;
         for (id, text) in &secret.keys {
@@ -200,24 +202,24 @@ impl Keys {
         Ok(Self { current, others, public: public_keys })
     }
 
-    /// The key that signs.
+    /// Returns the key that signs.
     #[must_use]
     pub fn current(&self) -> &Key {
         &self.current
     }
 
-    /// The key of that id, current or another.
+    /// Returns the key with an id, whether it is current or not.
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<&Key> {
         self.all().find(|key| key.id == id)
     }
 
-    /// Every key, the current one first, for what carries no id.
+    /// Returns every key, the current one first. Values that do not carry a key's id are verified against each.
     pub fn all(&self) -> impl Iterator<Item = &Key> {
         std::iter::once(&self.current).chain(self.others.values())
     }
 
-    /// The public key of that id.
+    /// Returns the public key with an id.
     #[must_use]
     pub fn public(&self, id: &str) -> Option<&PublicKey> {
         self.public.get(id)
@@ -235,7 +237,7 @@ impl fmt::Debug for Keys {
 pub(crate) mod tests {
     use super::*;
 
-    /// Two keys, the second current.
+    /// Returns the keys `old` and `new`, of which `new` is current.
     pub(crate) fn two_keys() -> Keys {
         Keys::parse(&secret("new")).unwrap()
     }
@@ -245,7 +247,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_subkey_is_hkdf_sha_256() {
+    fn subkey_equals_hkdf_sha256() {
         // Computed with Python: hmac.new(hmac.new(b"\0"*32, b"n"*64, sha256).digest(), info + b"\x01", sha256)
         assert_eq!(two_keys().current().bytes(KeyPurpose::Session), &SESSION_SUBKEY);
     }
@@ -253,7 +255,7 @@ pub(crate) mod tests {
     const SESSION_SUBKEY: [u8; 32] = *b"\x5f\x9f\xb5\x53\xb8\x64\x96\xf2\x55\x9c\x46\x37\x1b\x80\x19\x7d\x17\xc4\x0a\xb1\xfe\x81\xce\x40\xae\x7a\xbb\x3b\x55\x08\xa8\xf7";
 
     #[test]
-    fn subkeys_differ_by_use_and_by_id() {
+    fn subkeys_differ_by_purpose_and_id() {
         let keys = two_keys();
         let mut seen = std::collections::HashSet::new();
         for key in keys.all() {
@@ -271,7 +273,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn parts_of_a_mac_cannot_run_into_one_another() {
+    fn mac_depends_on_the_boundaries_of_parts() {
         let keys = two_keys();
         assert_ne!(
             keys.current().mac(KeyPurpose::Code, &[b"12", b"3"]),
@@ -280,7 +282,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_secret_that_holds_no_keys_is_told_by_its_fault_and_never_shown() {
+    fn invalid_secret_is_refused_without_showing_it() {
         let key = "k".repeat(32);
         for (secret, expected) in [
             (
@@ -291,7 +293,10 @@ pub(crate) mod tests {
                 format!(r#"{{"k":"{key}"}}"#),
                 "the secret is not a JSON object with `current` and a key of that name",
             ),
-            (format!(r#"{{"current":"{key}","a":"{key}"}}"#), "`current` names no key of the secret"),
+            (
+                format!(r#"{{"current":"{key}","a":"{key}"}}"#),
+                "`current` is not the id of a key in the secret",
+            ),
             (r#"{"current":"a","a":"hunter2"}"#.to_owned(), "the key \"a\" must have at least 32 characters"),
             (
                 format!(r#"{{"current":"a","{key}":"a"}}"#),
@@ -302,13 +307,13 @@ pub(crate) mod tests {
                 "the public key \"p\" is not a PEM of alg EdDSA or ES256",
             ),
         ] {
-            let fault = Keys::parse(&secret).unwrap_err().to_string();
-            assert_eq!(fault, expected);
+            let error = Keys::parse(&secret).unwrap_err().to_string();
+            assert_eq!(error, expected);
         }
     }
 
     #[test]
-    fn keys_do_not_show_in_debug() {
+    fn debug_does_not_show_keys() {
         assert_eq!(format!("{:?}", two_keys()), r#"Keys { ids: ["new", "old"], .. }"#);
     }
 }
