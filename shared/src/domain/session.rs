@@ -12,21 +12,21 @@ use crate::{
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
-/// What a good session says.
+/// The verified claims of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Claims {
     /// The member.
     #[serde(rename = "sub")]
     pub member: MemberId,
-    /// The member's credential version at the time of issue.
+    /// The member's credential version when the session was issued.
     #[serde(rename = "ver")]
     pub credential_version: u64,
-    /// When the member last logged in.
+    /// The time of the member's last login.
     pub auth_time: Timestamp,
 }
 
 #[derive(Serialize)]
-struct Issued<'a> {
+struct IssuedClaims<'a> {
     sub: MemberId,
     ver: u64,
     iat: Timestamp,
@@ -36,29 +36,29 @@ struct Issued<'a> {
     aud: &'a str,
 }
 
-/// A session that was sent and is good, with the member as the store has them.
+/// A valid session of a request, with the member from the store.
 #[derive(Debug)]
 pub struct Session {
-    /// What the session says.
+    /// The session's claims.
     pub claims: Claims,
     pub(crate) member: Option<Member>,
 }
 
 impl Session {
-    /// The member.
+    /// Returns the member.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`] where the store has none of that id.
+    /// Fails with [`Error::UserNotFound`] if the store does not contain the member.
     pub fn member(&self) -> Result<&Member, Error> {
         self.member.as_ref().ok_or(Error::UserNotFound)
     }
 }
 
-/// Signs a session, HS256 under the current key, for `SESSION_TTL_SECONDS`, and never past
-/// `SESSION_MAX_SECONDS` from `auth_time`.
+/// Signs a session with HS256 under the current key. It expires after `SESSION_TTL_SECONDS`, and at the latest
+/// `SESSION_MAX_SECONDS` after `auth_time`.
 ///
 /// # Errors
-/// [`Error::Internal`] where signing fails.
+/// Fails with [`Error::Internal`] if signing fails.
 pub fn issue(
     keys: &Keys,
     settings: &Settings,
@@ -69,7 +69,7 @@ pub fn issue(
     let now = Timestamp::now();
     let key = keys.current();
     let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::HS256) };
-    let issued = Issued {
+    let claims = IssuedClaims {
         sub: member,
         ver: credential_version,
         iat: now,
@@ -78,24 +78,25 @@ pub fn issue(
         iss: &settings.session_issuer,
         aud: &settings.session_audience,
     };
-    jsonwebtoken::encode(&header, &issued, &EncodingKey::from_secret(key.bytes(KeyPurpose::Session)))
+    jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(key.bytes(KeyPurpose::Session)))
         .map_err(Error::internal)
 }
 
-/// How far ahead a login may be: what the clocks of two services are apart at the most. RFC 7519, 4.1.4,
-/// allows "no more than a few minutes" for that.
+/// How far in the future `auth_time` may be, because the clock of a login service may be ahead of ours. RFC 7519,
+/// 4.1.4 allows "no more than a few minutes" of clock skew.
 const LEEWAY_SECONDS: u64 = 300;
 
-/// Checks `kid`, the algorithm that belongs to it, the signature, `exp`, `iss` and `aud`, and that the login is
-/// not yet to come: a session of such a one would outlive 30 days and stay as good as a recent login.
+/// Verifies `kid`, the algorithm of that key, the signature, `exp`, `iss` and `aud`. `auth_time` must not be in the
+/// future, apart from clock skew: such a session would outlive the maximum of 30 days and would count as a recent
+/// login for too long.
 ///
 /// # Errors
-/// [`Error::InvalidToken`], whatever was wrong.
+/// Fails with [`Error::InvalidToken`] in every case.
 pub fn verify(keys: &Keys, settings: &Settings, token: &str) -> Result<Claims, Error> {
-    verified(keys, settings, token).ok_or(Error::InvalidToken)
+    verified_claims(keys, settings, token).ok_or(Error::InvalidToken)
 }
 
-fn verified(keys: &Keys, settings: &Settings, token: &str) -> Option<Claims> {
+fn verified_claims(keys: &Keys, settings: &Settings, token: &str) -> Option<Claims> {
     let id = jsonwebtoken::decode_header(token).ok()?.kid?;
     // The algorithm comes from the key, never from the token (ASVS 5, 9.1.2).
     let (algorithm, key) = match (keys.by_id(&id), keys.public(&id)) {
@@ -130,7 +131,7 @@ mod tests {
         MemberId(uuid::uuid!("6f1a6e4c-5a0e-4a7a-9a39-1d3a5f0f6c11"))
     }
 
-    fn good() -> Value {
+    fn valid_claims() -> Value {
         let now = Timestamp::now();
         json!({"sub": member(), "ver": 3, "iat": now, "exp": now.plus(60), "auth_time": now, "iss": "account-security", "aud": "account-security"})
     }
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_says_what_was_issued() {
+    fn issued_session_verifies_with_its_claims() {
         let (keys, settings, then) = (two_keys(), defaults(), Timestamp(Timestamp::now().0 - 100));
         let token = issue(&keys, &settings, member(), 3, then).unwrap();
         let claims = verify(&keys, &settings, &token).unwrap();
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn renewal_ends_thirty_days_after_the_login() {
+    fn session_expires_thirty_days_after_the_login() {
         let (keys, settings) = (two_keys(), defaults());
         let almost = Timestamp(Timestamp::now().0 - settings.session_max_seconds + 60);
         let token = issue(&keys, &settings, member(), 3, almost).unwrap();
@@ -168,8 +169,8 @@ mod tests {
     }
 
     #[test]
-    fn each_claim_is_checked() {
-        assert!(accepts(&good()));
+    fn invalid_or_missing_claim_is_refused() {
+        assert!(accepts(&valid_claims()));
         for (claim, bad) in [
             ("exp", json!(Timestamp::now().0 - 1)),
             ("exp", Value::Null),
@@ -179,41 +180,43 @@ mod tests {
             ("ver", json!("3")),
             ("auth_time", Value::Null),
         ] {
-            let mut claims = good();
+            let mut claims = valid_claims();
             claims[claim] = bad;
             assert!(!accepts(&claims), "{claims}");
         }
         for claim in ["sub", "ver", "exp", "auth_time", "iss", "aud"] {
-            let mut claims = good();
+            let mut claims = valid_claims();
             claims.as_object_mut().unwrap().remove(claim);
             assert!(!accepts(&claims), "{claims}");
         }
     }
 
     #[test]
-    fn a_login_service_may_be_five_minutes_ahead_or_behind() {
+    fn login_service_clock_may_differ_by_five_minutes() {
         let now = Timestamp::now();
-        let at = |then: Timestamp, lives_until: u64| {
-            let mut claims = good();
+        let logged_in_at = |then: Timestamp, ttl_seconds: u64| {
+            let mut claims = valid_claims();
             (claims["iat"], claims["auth_time"]) = (json!(then), json!(then));
-            claims["exp"] = json!(then.plus(lives_until));
+            claims["exp"] = json!(then.plus(ttl_seconds));
             claims
         };
-        assert!(accepts(&at(now.plus(300), 60)));
-        assert!(accepts(&at(Timestamp(now.0 - 300), 360)));
-        assert!(!accepts(&at(now.plus(360), 60)));
+        assert!(accepts(&logged_in_at(now.plus(300), 60)));
+        assert!(accepts(&logged_in_at(Timestamp(now.0 - 300), 360)));
+        assert!(!accepts(&logged_in_at(now.plus(360), 60)));
     }
 
     #[test]
-    fn the_algorithm_is_the_keys_and_not_the_tokens() {
+    fn algorithm_comes_from_the_key() {
         let (keys, settings) = (two_keys(), defaults());
         let key = keys.current().bytes(KeyPurpose::Session);
-        assert!(verify(&keys, &settings, &signed("new", Algorithm::HS384, &good(), key)).is_err());
-        assert!(verify(&keys, &settings, &signed("unknown", Algorithm::HS256, &good(), key)).is_err());
+        assert!(verify(&keys, &settings, &signed("new", Algorithm::HS384, &valid_claims(), key)).is_err());
+        assert!(
+            verify(&keys, &settings, &signed("unknown", Algorithm::HS256, &valid_claims(), key)).is_err()
+        );
         let none = format!(
             "{}.{}.",
             URL_SAFE_NO_PAD.encode(r#"{"alg":"none","kid":"new"}"#),
-            URL_SAFE_NO_PAD.encode(good().to_string())
+            URL_SAFE_NO_PAD.encode(valid_claims().to_string())
         );
         for text in [&none, "", "a", "a.b", "a.b.c", "....", "\u{0}"] {
             assert!(verify(&keys, &settings, text).is_err(), "{text}");
@@ -221,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_key_verifies_until_it_is_retired() {
+    fn earlier_key_verifies_until_retired() {
         let settings = defaults();
         let before = Keys::parse(&secret("old")).unwrap();
         let token = issue(&before, &settings, member(), 3, Timestamp::now()).unwrap();
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_service_signs_elsewhere_and_publishes_its_public_key() {
+    fn public_key_verifies_only_its_own_algorithm() {
         let edwards = Ed25519KeyPair::generate().unwrap();
         let p256 = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         // SubjectPublicKeyInfo prefixes: RFC 8410, 10.1 and RFC 5480, 2.1.1.
@@ -254,7 +257,8 @@ mod tests {
         let keys = Keys::parse(&secret.to_string()).unwrap();
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = |kid: &str, alg: &str, sign: &dyn Fn(&[u8]) -> Vec<u8>| {
-            let signing_input = format!("{}.{}", part(&json!({"alg": alg, "kid": kid})), part(&good()));
+            let signing_input =
+                format!("{}.{}", part(&json!({"alg": alg, "kid": kid})), part(&valid_claims()));
             let signature = sign(signing_input.as_bytes());
             format!("{signing_input}.{}", URL_SAFE_NO_PAD.encode(signature))
         };
@@ -266,7 +270,7 @@ mod tests {
         assert!(verify(&keys, &settings, &signed("login-es", "ES256", &by_p256)).is_ok());
         assert!(verify(&keys, &settings, &signed("login-es", "EdDSA", &by_edwards)).is_err());
         assert!(verify(&keys, &settings, &signed("login-ed", "EdDSA", &by_p256)).is_err());
-        // The public key as an HMAC secret: the classic confusion.
+        // Algorithm confusion: the public key is used as an HMAC secret.
         let by_hmac = |data: &[u8]| {
             let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, edwards_pem.as_bytes());
             aws_lc_rs::hmac::sign(&key, data).as_ref().to_vec()
