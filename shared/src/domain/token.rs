@@ -1,7 +1,7 @@
-//! The signed token that names a destination: family A's `phoneInfo`, family B's `verification`.
+//! The signed token that names a destination: `phoneInfo` of family A and `verification` of family B.
 //!
-//! The framing is the first document's, byte for byte: each field in Base64 with `.` for `=`, the
-//! separator after each, the signature as 32 lowercase hex digits, and the whole in Base64 again.
+//! The framing equals that of the first document byte for byte: each field in Base64 with `.` for `=`, a separator
+//! after each field, the signature as 32 lowercase hex digits, and all of it in Base64 again.
 
 use crate::{
     contact::Destination,
@@ -17,13 +17,13 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
-/// The separator of the first document's samples.
+/// The separator in the samples of the first document.
 const SEPARATOR: &str = ".qzy-sp-token@6cs92d-token.";
 
-/// The signature: HMAC-SHA-256 cut to 128 bits, which NIST SP 800-107, 5.3.4 allows, in hex.
+/// The length of the signature: HMAC-SHA-256 truncated to 128 bits, which NIST SP 800-107, 5.3.4 allows, in hex.
 const SIGNATURE_HEX_DIGITS: usize = 32;
 
-/// The longest token that is looked at, in bytes. Two Base64 layers over a mail address (254) stay below.
+/// The longest token that is parsed, in bytes. An email address of 254 bytes fits, even in two layers of Base64.
 const MAX_TOKEN_BYTES: usize = 2048;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -31,35 +31,37 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
 );
 
-/// In the place of a calling code: what follows is a mail address.
+/// The first field if the second is an email address. Otherwise, the first field is a calling code.
 const MAIL: &str = "mail";
 
-/// Says where a code went, what for, and, in family B, to whose hands.
+/// The destination and the purpose of a code and, in family B, the flow that requested it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Where the code went.
+    /// The destination of the code.
     pub destination: Destination,
-    /// What the code is for.
+    /// The purpose of the code.
     pub purpose: Purpose,
-    /// Family B's fourth field.
+    /// The flow, the fourth field of family B's tokens.
     pub flow: Option<FlowId>,
 }
 
 impl Token {
-    /// Opens family A's `phoneInfo`.
+    /// Verifies and parses `phoneInfo` of family A.
     ///
     /// # Errors
-    /// [`Error::NotValid`] for what is malformed, not signed by one of the keys, or of another purpose.
+    /// Fails with [`Error::NotValid`] if the text is malformed, is not signed by one of the keys, or has another
+    /// purpose.
     pub fn open_phone_info(keys: &Keys, text: &str, purpose: Purpose) -> Result<Self, Error> {
         Self::open(keys, text)
             .filter(|token| token.flow.is_none() && token.purpose == purpose)
             .ok_or(Error::NotValid(Field::PhoneInfo))
     }
 
-    /// Opens family B's `verification`: where the code went, what for, and the flow.
+    /// Verifies and parses `verification` of family B.
     ///
     /// # Errors
-    /// [`Error::NotValid`] for what is malformed, not signed by one of the keys, or of none of these purposes.
+    /// Fails with [`Error::NotValid`] if the text is malformed, is not signed by one of the keys, or does not have
+    /// one of the purposes.
     pub fn open_verification(keys: &Keys, text: &str, purposes: &[Purpose]) -> Result<Binding, Error> {
         match Self::open(keys, text) {
             Some(Self { destination, purpose, flow: Some(flow) }) if purposes.contains(&purpose) => {
@@ -69,10 +71,10 @@ impl Token {
         }
     }
 
-    /// The token as it goes out, signed under the current key.
+    /// Returns the token's text, signed under the current key.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the phone is no E.164 number.
+    /// Fails with [`Error::Internal`] if the phone is not an E.164 number.
     pub fn sign(&self, keys: &Keys) -> Result<String, Error> {
         let (first, second) = match &self.destination {
             Destination::Phone(phone) => phone.parts().map_err(Error::internal)?,
@@ -87,10 +89,10 @@ impl Token {
     fn open(keys: &Keys, text: &str) -> Option<Self> {
         let (fields, claimed) = unframe(text)?;
         let joined = join(&fields);
-        let genuine = |key| {
+        let verify = |key| {
             constant_time::verify_slices_are_equal(signature(key, &joined).as_bytes(), claimed.as_bytes())
         };
-        keys.all().any(|key| genuine(key).is_ok()).then_some(())?;
+        keys.all().any(|key| verify(key).is_ok()).then_some(())?;
         let (first, second, flag, flow) = match fields.as_slice() {
             [first, second, flag] => (first, second, flag, None),
             [first, second, flag, flow] => (first, second, flag, Some(FlowId::of_token(flow))),
@@ -121,7 +123,7 @@ fn encode(text: &str) -> String {
 }
 
 fn decode(text: &str) -> Option<String> {
-    // `=` never stands in a token: a text that has one is another spelling of the same fields.
+    // A signed token never contains `=`. Accepting it would allow a second spelling of the same fields.
     let padded = (!text.contains('=')).then(|| text.replace('.', "="))?;
     String::from_utf8(BASE64.decode(padded).ok()?).ok()
 }
@@ -150,9 +152,9 @@ mod tests {
     use phonenumber::country;
     use proptest::prelude::*;
 
-    /// The `result` of the first document's first example.
+    /// `result` in the first example of the first document.
     const SAMPLE_30: &str = "T0RZLi5xenktc3AtdG9rZW5ANmNzOTJkLXRva2VuLk1UTTJNamN4TkRBME9ETS4ucXp5LXNwLXRva2VuQDZjczkyZC10b2tlbi5NekEuLnF6eS1zcC10b2tlbkA2Y3M5MmQtdG9rZW4uMzhiZTg4ZjMwZTEyYzU5ODc1MzgyNGE2MjQ3NDBkNDI.";
-    /// The `phoneInfo` of its second.
+    /// `phoneInfo` in its second example.
     const SAMPLE_20: &str = "T0RZLi5xenktc3AtdG9rZW5ANmNzOTJkLXRva2VuLk1UTTJNamN4TkRBME9ETS4ucXp5LXNwLXRva2VuQDZjczkyZC10b2tlbi5NakEuLnF6eS1zcC10b2tlbkA2Y3M5MmQtdG9rZW4uN2JjYWZkYjA1ZGEzNzM0ZTAxYWMzODVkNjFlYzRjMWE.";
 
     fn phone(typed: &str) -> Destination {
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_samples_decode_and_encode_to_themselves() {
+    fn documented_samples_survive_a_round_trip() {
         for (sample, flag) in [(SAMPLE_30, "30"), (SAMPLE_20, "20")] {
             let (fields, signature) = unframe(sample).unwrap();
             assert_eq!(fields, ["86", "13627140483", flag]);
@@ -178,27 +180,27 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_own_signatures_are_not_accepted() {
+    fn documented_signatures_are_refused() {
         for sample in [SAMPLE_30, SAMPLE_20] {
             assert_eq!(Token::open(&two_keys(), sample), None);
         }
     }
 
     #[test]
-    fn a_token_opens_under_every_key_of_the_secret_and_no_other() {
+    fn token_opens_only_under_keys_of_the_secret() {
         let before = Keys::parse(&crate::domain::keys::tests::secret("old")).unwrap();
         let text = phone_info().sign(&before).unwrap();
         assert_eq!(Token::open(&two_keys(), &text), Some(phone_info()));
-        let stranger = Keys::parse(&format!(r#"{{"current":"x","x":"{}"}}"#, "x".repeat(32))).unwrap();
-        assert_eq!(Token::open(&stranger, &text), None);
+        let other_secret = Keys::parse(&format!(r#"{{"current":"x","x":"{}"}}"#, "x".repeat(32))).unwrap();
+        assert_eq!(Token::open(&other_secret, &text), None);
     }
 
     #[test]
-    fn a_token_of_one_family_or_purpose_is_none_of_another() {
+    fn token_is_bound_to_its_family_and_purpose() {
         let keys = two_keys();
         let flow = FlowId::draw().unwrap();
-        let mail = Destination::of_address("li@example.com");
-        for destination in [phone("13627140483"), mail] {
+        let email = Destination::of_address("li@example.com");
+        for destination in [phone("13627140483"), email] {
             let bound = Binding { destination, purpose: Purpose::BindPhone, flow: flow.clone() };
             let text = Token::from(bound.clone()).sign(&keys).unwrap();
             let opened = Token::open_verification(&keys, &text, &[Purpose::BindPhone]).unwrap();
@@ -212,19 +214,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fields_survive_the_framing(fields in prop::collection::vec(any::<String>(), 1..5)) {
+        fn fields_survive_framing(fields in prop::collection::vec(any::<String>(), 1..5)) {
             let framed = frame(&join(&fields), &"0".repeat(32));
             prop_assume!(framed.len() <= MAX_TOKEN_BYTES);
             prop_assert_eq!(unframe(&framed), Some((fields, "0".repeat(32))));
         }
 
         #[test]
-        fn no_text_breaks_the_parser(text in any::<String>()) {
+        fn arbitrary_text_is_refused(text in any::<String>()) {
             prop_assert!(!opens(&text));
         }
 
         #[test]
-        fn a_token_with_one_character_changed_is_refused(at in 0usize..200, to in "[ -~]") {
+        fn token_with_one_changed_character_is_refused(at in 0usize..200, to in "[ -~]") {
             let text = phone_info().sign(&two_keys()).unwrap();
             prop_assert!(opens(&text));
             let at = at % text.len();
