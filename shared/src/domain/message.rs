@@ -1,4 +1,4 @@
-//! Every sentence that a person reads, in every language.
+//! Every text that people read, in every language.
 
 use crate::{
     domain::{audit::Action, code::Purpose, notice::Changed},
@@ -7,7 +7,7 @@ use crate::{
 };
 use time::{OffsetDateTime, macros::format_description};
 
-/// A sentence in every language.
+/// A fixed sentence in every language.
 #[derive(Clone, Copy, Debug)]
 pub struct Sentence {
     chinese: &'static str,
@@ -15,7 +15,7 @@ pub struct Sentence {
 }
 
 impl Sentence {
-    /// The sentence in that language.
+    /// Returns the sentence in one language.
     #[must_use]
     pub fn in_language(self, language: Language) -> &'static str {
         match language {
@@ -31,28 +31,28 @@ const fn sentence(chinese: &'static str, english: &'static str) -> Sentence {
 
 /// The title of `verify-mail`'s page.
 pub const PAGE_TITLE: Sentence = sentence("验证邮箱", "Verify your mail address");
-/// What the page asks.
+/// The question on the page, shown above its button.
 pub const PAGE_QUESTION: Sentence = sentence(
     "请点击按钮完成验证。如非本人操作，请关闭此页面。",
     "Press the button to go on. Not you? Then close this page.",
 );
-/// Its button.
+/// The label of the page's button.
 pub const PAGE_BUTTON: Sentence = sentence("确认", "Confirm");
-/// The address is bound.
+/// The page's text after an email address was bound.
 pub const PAGE_BOUND: Sentence =
     sentence("邮箱验证成功，可以关闭此页面。", "Your mail address is verified. You can close this page.");
-/// The password may be set anew.
+/// The page's text after a recovery code was exchanged for a grant.
 pub const PAGE_GRANTED: Sentence =
     sentence("验证成功，请返回应用设置新密码。", "Verified. Go back to the app to set a new password.");
-/// The button in a mail that has a code.
+/// The label of the button in an email with a code.
 pub const MAIL_BUTTON: Sentence = sentence("验证邮箱", "Verify");
-/// The last line of a mail that has a code.
+/// The last line of an email with a code.
 pub const MAIL_CLOSING: Sentence = sentence(
     "如非本人操作，请忽略此邮件，也不要将验证码告知他人。",
     "Not you? Ignore this mail, and share the code with nobody.",
 );
 
-/// What an error says to a person.
+/// Returns the text of an error that the client shows to the user.
 #[must_use]
 pub fn of_error(error: &Error, language: Language) -> String {
     let fixed = match (error, language) {
@@ -112,9 +112,9 @@ pub fn of_error(error: &Error, language: Language) -> String {
     fixed.to_owned()
 }
 
-/// The text message that carries a code, with the last line by which a page of `domain` may read it
-/// (`WebOTP`, "Origin-bound one-time codes delivered via SMS"). Without that line at most 70 characters
-/// in Chinese and 160 in English: one part each, by the UCS-2 and GSM 7-bit limits of 3GPP TS 23.040.
+/// Returns the SMS with a code. With a `domain`, its last line lets a page of that domain read the code (`WebOTP`,
+/// "Origin-bound one-time codes delivered via SMS"). Without that line, the SMS fits one part: at most 70 characters in
+/// Chinese and 160 in English, the UCS-2 and GSM 7-bit limits of 3GPP TS 23.040.
 #[must_use]
 pub fn code_by_sms(
     code: &str,
@@ -123,7 +123,7 @@ pub fn code_by_sms(
     domain: Option<&str>,
     language: Language,
 ) -> String {
-    let (what, minutes) = (of_purpose(purpose, language), ttl_seconds.div_ceil(60));
+    let (what, minutes) = (purpose_text(purpose, language), ttl_seconds.div_ceil(60));
     let text = match language {
         Chinese => format!("您正在{what}，验证码{code}，{minutes}分钟内有效。如非本人操作，请勿告知他人。"),
         English => {
@@ -138,10 +138,10 @@ pub fn code_by_sms(
     }
 }
 
-/// Subject and first line of a mail that carries a code.
+/// Returns the subject and the first line of the email with a code.
 #[must_use]
 pub fn code_by_mail(purpose: Purpose, ttl_seconds: u64, language: Language) -> (String, String) {
-    let (what, minutes) = (of_purpose(purpose, language), ttl_seconds.div_ceil(60));
+    let (what, minutes) = (purpose_text(purpose, language), ttl_seconds.div_ceil(60));
     match language {
         Chinese => (format!("验证码：{what}"), format!("您正在{what}，以下验证码{minutes}分钟内有效：")),
         English => (
@@ -151,10 +151,11 @@ pub fn code_by_mail(purpose: Purpose, ttl_seconds: u64, language: Language) -> (
     }
 }
 
-/// The text message that tells of a change: what, when, from where, and what to do if it was not them.
+/// Returns the SMS that notifies a member of a change: its kind, time and source address, and what to do if the
+/// member did not make it.
 #[must_use]
 pub fn change_by_sms(changed: &Changed) -> String {
-    let (what, when, from) = (of_action(changed.action, changed.language), when(changed), from(changed));
+    let (what, when, from) = (action_text(changed.action, changed.language), when(changed), source(changed));
     match changed.language {
         Chinese => format!("您的{what}，{when}，IP {from}。如非本人操作，请立即找回密码并联系客服。"),
         English => format!(
@@ -163,11 +164,12 @@ pub fn change_by_sms(changed: &Changed) -> String {
     }
 }
 
-/// Subject and paragraphs of the mail that tells of a change, the last being what to do if it was not them.
-/// Not the `User-Agent`: its text is the caller's, who may be the attacker.
+/// Returns the subject and the paragraphs of the email that notifies a member of a change. The last paragraph
+/// explains what to do if the member did not make it. The `User-Agent` is left out, because an attacker could choose
+/// its text.
 #[must_use]
 pub fn change_by_mail(changed: &Changed) -> (String, [String; 3]) {
-    let (what, when, from) = (of_action(changed.action, changed.language), when(changed), from(changed));
+    let (what, when, from) = (action_text(changed.action, changed.language), when(changed), source(changed));
     match changed.language {
         Chinese => (
             format!("安全提醒：{what}"),
@@ -189,7 +191,7 @@ pub fn change_by_mail(changed: &Changed) -> (String, [String; 3]) {
     }
 }
 
-fn of_purpose(purpose: Purpose, language: Language) -> &'static str {
+fn purpose_text(purpose: Purpose, language: Language) -> &'static str {
     match purpose {
         Purpose::ChangePassword => sentence("修改登录密码", "change the login password"),
         Purpose::BindPhone => sentence("绑定手机", "bind this phone"),
@@ -202,7 +204,7 @@ fn of_purpose(purpose: Purpose, language: Language) -> &'static str {
     .in_language(language)
 }
 
-fn of_action(action: Action, language: Language) -> &'static str {
+fn action_text(action: Action, language: Language) -> &'static str {
     match action {
         Action::PasswordChanged | Action::PasswordChangedByMessage => {
             sentence("登录密码已修改", "login password was changed")
@@ -219,7 +221,7 @@ fn of_action(action: Action, language: Language) -> &'static str {
     .in_language(language)
 }
 
-/// In UTC, since nobody says where the member is.
+/// Formats the time of a change in UTC, because the member's time zone is not known.
 fn when(changed: &Changed) -> String {
     let at = i64::try_from(changed.at.0)
         .ok()
@@ -228,7 +230,7 @@ fn when(changed: &Changed) -> String {
         .unwrap_or_default()
 }
 
-fn from(changed: &Changed) -> &str {
+fn source(changed: &Changed) -> &str {
     changed.origin.source_ip.as_deref().unwrap_or(match changed.language {
         Chinese => "未知",
         English => "an unknown address",
@@ -361,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sms_fits_one_part_in_both_languages() {
+    fn each_sms_fits_one_part_in_each_language() {
         let purposes = [
             Purpose::ChangePassword,
             Purpose::BindPhone,
@@ -383,13 +385,13 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_the_domain_may_read_the_code() {
+    fn sms_ends_with_the_domain_line() {
         let text = code_by_sms("012345", Purpose::BindPhone, 300, Some("example.com"), English);
         assert_eq!(text.lines().last(), Some("@example.com #012345"));
     }
 
     #[test]
-    fn a_notice_says_what_when_and_from_where() {
+    fn notice_names_change_time_and_source_address() {
         assert_eq!(
             change_by_sms(&changed(Action::PhoneReplaced, English)),
             "Your account was bound to another phone on 2026-11-21 18:19 UTC from 203.0.113.255. \
