@@ -23,7 +23,7 @@ pub struct Request {
     /// The language in which its sender is answered.
     pub language: Language,
     /// The language that it asks for.
-    pub(crate) asked_language: Option<Language>,
+    pub(crate) requested_language: Option<Language>,
     /// Where it came from.
     pub origin: Origin,
     pub(crate) parameters: Parameters,
@@ -71,7 +71,7 @@ impl Request {
     /// else the default.
     #[must_use]
     pub(crate) fn notice_language(&self, member: &Member) -> Language {
-        self.asked_language.or(member.language).unwrap_or(self.language)
+        self.requested_language.or(member.language).unwrap_or(self.language)
     }
 
     /// Whether it only asks, and must change nothing.

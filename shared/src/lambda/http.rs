@@ -1,6 +1,6 @@
-//! HTTP events, of whichever gateway.
+//! HTTP events of API Gateway, function URLs and load balancers.
 
-use super::{Event, catch_unwind, log, outcome};
+use super::guard::{Event, catch_unwind, log, outcome};
 use crate::{
     app::App,
     clock::Timestamp,
@@ -38,13 +38,14 @@ use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 /// draft-ietf-httpapi-idempotency-key-header, 2.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// What a page of another origin may read beside the body (Fetch Standard, "CORS protocol"). A REST API of API
-/// Gateway hands `Authorization` on under the third name (its Developer Guide, "Important notes").
-const EXPOSED: &str = "Authorization, Retry-After, X-Amzn-Remapped-Authorization, X-Request-Id";
+/// The headers that a page of another origin may read (Fetch Standard, "CORS protocol"). A REST API of API Gateway
+/// renames `Authorization` to the third (Amazon API Gateway Developer Guide, "Important notes").
+const EXPOSED_HEADERS: &str = "Authorization, Retry-After, X-Amzn-Remapped-Authorization, X-Request-Id";
 
-/// The cookie that stands in for the second document's server session.
+/// The cookie that carries `verification` from one call of a flow to the next.
 const VERIFICATION: &str = "verification";
 
+/// Responds to an event as its gateway expects, even if it is not an HTTP request.
 pub(super) async fn respond_to_event<A, H, F>(app: &'static App, handler: H, event: Event) -> Value
 where
     A: Api,
@@ -53,7 +54,7 @@ where
 {
     let LambdaEvent { payload, context } = event;
     let (request_id, deadline) = (context.request_id.clone(), context.deadline);
-    // `lambda_http` panics on some events, such as one whose Host is no host.
+    // `lambda_http` panics on some events, such as one with an invalid Host header.
     let adapted = catch_unwind(async move {
         let request: LambdaRequest = serde_json::from_str(payload.get()).ok()?;
         let respond = move |request: lambda_http::Request| async move {
@@ -70,7 +71,7 @@ where
     adapted.flatten().unwrap_or_else(|| malformed::<A>(app, &request_id))
 }
 
-/// Refuses an event that is not an HTTP request, in the response format that every gateway accepts.
+/// Refuses an event that is not an HTTP request. Every gateway accepts this response format.
 fn malformed<A: Api>(app: &App, request_id: &str) -> Value {
     let language = app.settings.default_language;
     let mut response = failure::<A>(&Error::BodyNotValid, language, Format::Json, request_id);
@@ -87,12 +88,12 @@ fn malformed<A: Api>(app: &App, request_id: &str) -> Value {
     json!({ "statusCode": response.status().as_u16(), "headers": headers, "body": body })
 }
 
-/// Lets the pages of the one origin that is set read the answer, of a request with its cookie too.
+/// Allows pages of `CORS_ORIGIN` to read the response, even to a request with cookies.
 fn allow_origin(app: &App, headers: &mut HeaderMap) {
     let Some(origin) = &app.settings.cors_origin else { return };
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.header());
     headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
     headers.insert(VARY, HeaderValue::from_static("Origin"));
 }
 
@@ -107,13 +108,13 @@ where
     H: Fn(&'static App, Request) -> F + Copy,
     F: Future<Output = Result<Reply<A>, Error>>,
 {
-    let asked_language = header(event.headers(), ACCEPT_LANGUAGE).and_then(Language::of_header);
-    let language = asked_language.unwrap_or(app.settings.default_language);
+    let requested_language = header(event.headers(), ACCEPT_LANGUAGE).and_then(Language::of_header);
+    let language = requested_language.unwrap_or(app.settings.default_language);
     let format = A::format(event.method(), event.headers());
     let origin = origin(&event);
     let request_id = origin.request_id.clone();
     let reply = async {
-        let mut request = Request { asked_language, ..request(&event, origin, language)? };
+        let mut request = Request { requested_language, ..request(&event, origin, language)? };
         if format == Format::Json {
             request.idempotent = idempotent(app, &request, &event, deadline)?.map(Arc::new);
         }
@@ -128,7 +129,7 @@ where
     }
 }
 
-/// What the handler sees of an event.
+/// Reads the request that an event contains.
 fn request(event: &lambda_http::Request, origin: Origin, language: Language) -> Result<Request, Error> {
     let headers = event.headers();
     let query = event.query_string_parameters();
@@ -149,7 +150,7 @@ fn request(event: &lambda_http::Request, origin: Origin, language: Language) -> 
     let method = event.method().clone();
     Ok(Request {
         language,
-        asked_language: None,
+        requested_language: None,
         origin,
         parameters,
         session_token,
@@ -168,14 +169,14 @@ fn idempotent(
 ) -> Result<Option<IdempotentRequest>, Error> {
     let context = event.lambda_context_ref();
     let function = context.map(|context| context.env_config.function_name.as_str()).unwrap_or_default();
-    // Rounded up: whoever begins anew must not do so before this process is over.
+    // Rounded up: another process must not acquire the claim before this invocation ends.
     let until = Timestamp(deadline / 1000 + 1);
-    // What cannot be read is no key, and not the absence of one.
+    // An unreadable key becomes an empty one, which is refused. Without a key the request would run more than once.
     let key = event.headers().get(IDEMPOTENCY_KEY).map(|key| key.to_str().unwrap_or_default());
     app.idempotent_request(request, key, function, until)
 }
 
-/// The token of `Bearer …`, whose scheme is spelled in any case (RFC 9110, 11.1).
+/// Returns the token of `Bearer …`. The scheme is case-insensitive (RFC 9110, 11.1).
 fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.trim().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
@@ -185,7 +186,7 @@ fn origin(event: &lambda_http::Request) -> Origin {
     let source_ip = match event.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => context.identity.source_ip.clone(),
         Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
-        // A load balancer says it in a header alone, as the last of the list: what is before it the caller wrote.
+        // A load balancer appends it to this header. The caller may have written the earlier entries.
         Some(RequestContext::Alb(_)) => header(event.headers(), "x-forwarded-for")
             .and_then(|list| list.rsplit(',').next())
             .map(|address| address.trim().to_owned()),
@@ -229,7 +230,7 @@ fn set_cookie(value: &str, seconds: u64) -> String {
 }
 
 fn failure<A: Api>(error: &Error, language: Language, format: Format, request_id: &str) -> Response<Body> {
-    // Neither serializer nor template can fail on an error; if one did, the status would still be right.
+    // Writing an error does not fail. If it did, the response would still have the right status.
     let body = A::failure(error, language, format).unwrap_or_default();
     let mut response = response(A::error_status(error), body, format, request_id);
     if let Some(seconds) = error.retry_after() {
@@ -238,8 +239,7 @@ fn failure<A: Api>(error: &Error, language: Language, format: Format, request_id
     response
 }
 
-/// A page runs no script and loads nothing. It cannot be framed, and it sends no `Referer`, since its address
-/// contains the code of the mail.
+/// The policy of a page: no scripts, no subresources, no framing.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 fn response(status: StatusCode, body: String, format: Format, request_id: &str) -> Response<Body> {
@@ -254,6 +254,7 @@ fn response(status: StatusCode, body: String, format: Format, request_id: &str) 
         Format::Page => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
             headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+            // The page's URL contains the code.
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
             headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         }

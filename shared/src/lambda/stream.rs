@@ -1,11 +1,11 @@
 //! Events of the table's stream.
 
-use super::{Event, log, outcome};
+use super::guard::{Event, log, outcome};
 use crate::{app::App, domain::notice::Notice, error::Error, metrics};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The part of a DynamoDB stream's event that says what was queued.
+/// The part of a DynamoDB stream event that contains the queued notices.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct StreamEvent {
@@ -21,12 +21,12 @@ struct Record {
 #[serde(rename_all = "PascalCase")]
 struct View {
     sequence_number: String,
-    /// Absent where an item was removed.
+    /// Absent if an item was removed.
     new_image: Option<serde_dynamo::Item>,
 }
 
-/// Answers as `ReportBatchItemFailures` has it (AWS Lambda Developer Guide, "Reporting batch item
-/// failures"): the stream goes on from the record that is named.
+/// Delivers the notices of an event. The response names the first record that failed, from which the stream resumes
+/// (AWS Lambda Developer Guide, "Reporting batch item failures").
 pub(super) async fn deliver<H, F>(app: &'static App, handler: H, event: Event) -> Value
 where
     H: Fn(&'static App, Notice) -> F,
@@ -34,15 +34,15 @@ where
 {
     let request_id = &event.context.request_id;
     let Ok(StreamEvent { records }) = serde_json::from_str(event.payload.get()) else {
-        // Without a sequence number there is nothing that a retry could begin with.
-        log(&Error::internal("the event is none of a DynamoDB stream"), request_id);
+        // Without a sequence number the stream has no record to resume from.
+        log(&Error::internal("not a DynamoDB stream event"), request_id);
         return json!({ "batchItemFailures": [] });
     };
     for Record { dynamodb: View { sequence_number, new_image } } in records {
         let Some(new_image) = new_image else { continue };
         let delivery = async {
-            let notice =
-                serde_dynamo::from_item(new_image).map_err(|_| Error::internal("the item is no notice"))?;
+            let notice = serde_dynamo::from_item(new_image)
+                .map_err(|_| Error::internal("the item is not a notice"))?;
             handler(app, notice).await
         };
         if let Err(error) = outcome(event.context.deadline, delivery).await {
