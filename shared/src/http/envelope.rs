@@ -1,4 +1,4 @@
-//! The families of documented calls, and the shape of their responses.
+//! The families of documented calls, and the envelopes of their responses.
 
 use super::{
     page,
@@ -12,7 +12,7 @@ use std::fmt::Debug;
 
 /// A family of documented calls. A handler returns the reply of its own family only.
 pub trait Api: Sized + Send + Sync + 'static {
-    /// The documented content of a success.
+    /// The content of a success.
     type Success: Debug + Serialize + DeserializeOwned + Send + Sync;
 
     /// Returns the format of the response to a request.
@@ -30,13 +30,13 @@ pub trait Api: Sized + Send + Sync + 'static {
         error.status()
     }
 
-    /// Writes a success.
+    /// Returns the body of a success.
     ///
     /// # Errors
     /// [`Error::Internal`] if it cannot be serialized.
     fn success(reply: &Reply<Self>, format: Format) -> Result<String, Error>;
 
-    /// Writes an error.
+    /// Returns the body of an error.
     ///
     /// # Errors
     /// [`Error::Internal`] if it cannot be serialized.
@@ -52,23 +52,23 @@ pub enum Format {
     Page,
 }
 
-/// `/v1/user`: the first document.
+/// The user API, under `/v1/user`.
 #[derive(Debug)]
 pub struct UserApi;
 
-/// `/member` and `/web`: the second document.
+/// The member API, under `/member` and `/web`.
 #[derive(Debug)]
 pub struct MemberApi;
 
-/// `verify-mail`: the second document's envelope for a program, an HTML page for a browser.
+/// The calls of `verify-mail`: the member API's envelope for programs, an HTML page for browsers.
 #[derive(Debug)]
 pub struct PageApi;
 
-/// The content of a success of [`UserApi`]: `result`.
+/// The content of a success of [`UserApi`].
 #[derive(Debug, Serialize, Deserialize)]
 pub struct UserSuccess(pub(super) Value);
 
-/// The content of a success of [`MemberApi`]: `code` and `data`.
+/// The content of a success of [`MemberApi`].
 #[derive(Debug, Serialize, Deserialize)]
 pub struct MemberSuccess {
     #[serde(with = "status")]
@@ -153,7 +153,7 @@ impl Api for UserApi {
 
     fn error_status(error: &Error) -> StatusCode {
         match error {
-            // The first document's table of errors has 400, where HTTP has 429.
+            // The user API documents 400, although HTTP has 429.
             Error::SendFrequently { .. } => StatusCode::BAD_REQUEST,
             _ => error.status(),
         }
@@ -209,7 +209,8 @@ impl Api for MemberApi {
 impl Api for PageApi {
     type Success = PageSuccess;
 
-    /// A browser follows a link by GET, and names HTML in `Accept` when it submits a form. A program does neither.
+    /// Returns [`Format::Page`] for browsers: they follow a link with GET, and accept HTML when they submit a form.
+    /// Programs do neither.
     fn format(method: &Method, headers: &HeaderMap) -> Format {
         let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
         if method == Method::GET || accept.contains("text/html") { Format::Page } else { Format::Json }
@@ -258,7 +259,7 @@ mod status {
     use lambda_http::http::StatusCode;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
     pub fn serialize<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u16(status.as_u16())
     }
@@ -278,7 +279,7 @@ mod tests {
     use std::fmt::Write;
 
     fn every_error() -> Vec<Error> {
-        let cause = || "the cause, which no caller sees".into();
+        let cause = || "the cause, which is never part of a response".into();
         let mut errors: Vec<Error> = Field::ALL.into_iter().map(Error::Missing).collect();
         errors.extend(Field::ALL.into_iter().map(Error::NotValid));
         errors.extend([
@@ -320,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_has_the_documented_fields_first_and_in_their_order() {
+    fn success_begins_with_the_documented_fields() {
         let reply = Reply::result(true);
         assert_eq!(
             UserApi::success(&reply, Format::Json).unwrap(),

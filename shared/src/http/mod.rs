@@ -1,4 +1,4 @@
-//! The documented calls: parameters, requests, replies, and the envelopes of both families.
+//! The documented calls: parameters, requests, replies, envelopes, and the pages of `verify-mail`.
 
 pub mod envelope;
 pub mod page;

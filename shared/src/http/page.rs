@@ -1,11 +1,10 @@
-//! The page of `verify-mail`: what a person sees who follows the link of a mail.
+//! The HTML pages of `verify-mail`, which a browser shows after following the link in an email.
 //!
-//! It works without any script, and asks for one click, since mail scanners open links.
+//! They work without scripts. Verification needs one click, because mail scanners open links.
 
 use crate::{domain::message, error::Error, language::Language};
 use askama::Template;
 
-/// A small HTML page.
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
@@ -15,42 +14,42 @@ struct Page<'a> {
     form: Option<Form<'a>>,
 }
 
-/// The one button and what it sends.
+/// The form that the button submits.
 struct Form<'a> {
     verification: &'a str,
     code: &'a str,
     button: &'a str,
 }
 
-/// The page with the button, which has changed nothing yet.
+/// Returns the page with the button, which is shown before anything is verified.
 ///
 /// # Errors
-/// [`Error::Internal`] where the template fails.
+/// [`Error::Internal`] if the template fails.
 pub fn confirm(verification: &str, code: &str, language: Language) -> Result<String, Error> {
     let form = Form { verification, code, button: message::PAGE_BUTTON.in_language(language) };
     render(language, message::PAGE_QUESTION.in_language(language), Some(form))
 }
 
-/// The page that tells of a mail address that was bound.
+/// Returns the page that confirms that the email address was bound.
 ///
 /// # Errors
-/// [`Error::Internal`] where the template fails.
+/// [`Error::Internal`] if the template fails.
 pub fn bound(language: Language) -> Result<String, Error> {
     render(language, message::PAGE_BOUND.in_language(language), None)
 }
 
-/// The page that sends a person back to set a new password.
+/// Returns the page after a grant was issued, which asks the member to set a new password.
 ///
 /// # Errors
-/// [`Error::Internal`] where the template fails.
+/// [`Error::Internal`] if the template fails.
 pub fn granted(language: Language) -> Result<String, Error> {
     render(language, message::PAGE_GRANTED.in_language(language), None)
 }
 
-/// The page that tells of a refusal.
+/// Returns the page that explains an error.
 ///
 /// # Errors
-/// [`Error::Internal`] where the template fails.
+/// [`Error::Internal`] if the template fails.
 pub fn refused(error: &Error, language: Language) -> Result<String, Error> {
     render(language, &message::of_error(error, language), None)
 }
@@ -65,17 +64,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_link_holds_is_escaped() {
+    fn link_parameters_are_escaped() {
         let page = confirm("\"><script>alert(1)</script>", "'&", Language::English).unwrap();
         assert!(!page.contains("<script") && !page.contains("\"\">"), "{page}");
         assert_eq!((page.matches("<form").count(), page.matches("<button").count()), (1, 1));
     }
 
     #[test]
-    fn a_page_is_small_and_says_what_became_of_the_click_in_both_languages() {
+    fn result_pages_are_small_in_every_language() {
         for language in Language::ALL {
-            let refusal = Error::CodeNotValid { attempts_left: 0 };
-            for page in [bound(language), granted(language), refused(&refusal, language)] {
+            let error = Error::CodeNotValid { attempts_left: 0 };
+            for page in [bound(language), granted(language), refused(&error, language)] {
                 let page = page.unwrap();
                 assert!(page.len() < 2_000 && !page.contains("<form"), "{page}");
                 assert!(page.contains(&format!("<html lang=\"{}\">", language.tag())), "{page}");

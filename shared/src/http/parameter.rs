@@ -1,46 +1,46 @@
-//! The parameters of the documented calls: how each is spelled, and what its symbol is named after.
+//! The parameters of the documented calls: their names, and the field that each one's error symbols refer to.
 
 use crate::error::Field;
 
-/// A parameter by its spelling in the documents.
+/// A parameter of the documented calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parameter {
-    /// `phoneInfo`: the token of the first document.
+    /// `phoneInfo`: the user API's token of a sent code.
     PhoneInfo,
-    /// `code`: the digits that were sent.
+    /// `code`: the code that was sent.
     Code,
-    /// `newPassword`: the first document's new login password.
+    /// `newPassword`: the user API's new login password.
     NewPassword,
-    /// `newPasswordFirst`: the second document's new login password.
+    /// `newPasswordFirst`: the member API's new login password.
     NewPasswordFirst,
-    /// `newPasswordSecond`: the same once more.
+    /// `newPasswordSecond`: the same password, repeated.
     NewPasswordSecond,
-    /// `oldPassword`: the password that is to be replaced.
+    /// `oldPassword`: the password to be replaced.
     OldPassword,
-    /// `passwordFirst`: the login password after a recovery.
+    /// `passwordFirst`: the new login password in a recovery.
     PasswordFirst,
-    /// `passwordSecond`: the same once more.
+    /// `passwordSecond`: the same password, repeated.
     PasswordSecond,
     /// `payPasswordFirst`: the new pay password.
     PayPasswordFirst,
-    /// `payPasswordSecond`: the same once more.
+    /// `payPasswordSecond`: the same pay password, repeated.
     PayPasswordSecond,
-    /// `password`: the login password, where a change asks for it.
+    /// `password`: the login password, for reauthentication.
     Password,
     /// `phone`.
     Phone,
     /// `email`.
     Email,
-    /// `message`: the second document's name of a code.
+    /// `message`: the code, as the member API names it.
     Message,
-    /// `verification`: the token of a send, or the grant that a right code became.
+    /// `verification`: the member API's token of a sent code, or the grant that a verified code was exchanged for.
     Verification,
-    /// `purpose`: what a code is asked for.
+    /// `purpose`: the purpose of a requested code.
     Purpose,
 }
 
 impl Parameter {
-    /// The spelling on the wire.
+    /// Returns the parameter's name in a request.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl Parameter {
         }
     }
 
-    /// What a symbol about this parameter is named after.
+    /// Returns the field that the error symbols of this parameter refer to.
     #[must_use]
     pub fn field(self) -> Field {
         match self {

@@ -26,30 +26,30 @@ pub(crate) struct AddedFields {
 /// The effect on `verification`, in the body and in the cookie of that name.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) enum Verification {
-    /// It stays as it is.
+    /// It remains unchanged.
     #[default]
     Unchanged,
-    /// It becomes this token or grant.
+    /// It is replaced by this token or grant.
     Is(String),
     /// It was consumed.
     Consumed,
 }
 
 impl Reply<UserApi> {
-    /// A success with this `result`.
+    /// Creates a success with this `result`.
     pub fn result(result: impl Into<Value>) -> Self {
         Self { success: UserSuccess(result.into()), added: AddedFields::default() }
     }
 }
 
 impl Reply<MemberApi> {
-    /// The success of a change: `"201"`.
+    /// Creates the success of a change, with status 201.
     #[must_use]
     pub fn created() -> Self {
         Self::with_status(StatusCode::CREATED)
     }
 
-    /// The success of a send or of a read: `"200"`.
+    /// Creates the success of a send or a page, with status 200.
     #[must_use]
     pub fn ok() -> Self {
         Self::with_status(StatusCode::OK)
@@ -59,7 +59,7 @@ impl Reply<MemberApi> {
         Self { success: MemberSuccess { status, data: "success".into() }, added: AddedFields::default() }
     }
 
-    /// Adds the HTML page that a browser is shown instead of the envelope.
+    /// Adds the HTML page that a browser receives instead of the envelope.
     #[must_use]
     pub fn with_page(self, page: String) -> Reply<PageApi> {
         Reply { success: PageSuccess { member: self.success, page }, added: self.added }
@@ -67,7 +67,7 @@ impl Reply<MemberApi> {
 }
 
 impl<A: Api> Reply<A> {
-    /// Adds the lifetime of a code that was sent, and its resend cooldown.
+    /// Adds the lifetime and the resend cooldown of a code.
     #[must_use]
     pub fn with_expiry(mut self, code: &NewCode) -> Self {
         self.added.expires_in = Some(code.expires_in);

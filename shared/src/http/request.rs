@@ -1,4 +1,4 @@
-//! A request as a handler sees it: parameters, session, language, and where it came from.
+//! A request as a handler receives it: parameters, session, language and origin.
 
 use crate::{
     ExposeSecret, Secret,
@@ -11,20 +11,20 @@ use lambda_http::http::Method;
 use serde_json::value::RawValue;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// A header, or a field of the body, that names the session where `Authorization` does not.
+/// The header or body field that contains the session if `Authorization` does not.
 pub(crate) const SESSION: &str = "token";
 
-/// The longest body that is looked at (the contract, "Requests").
+/// The largest accepted body.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// A request.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The language in which its sender is answered.
+    /// The language of the response.
     pub language: Language,
-    /// The language that it asks for.
+    /// The supported language that the request prefers, if any.
     pub(crate) requested_language: Option<Language>,
-    /// Where it came from.
+    /// The origin that the audit trail records.
     pub origin: Origin,
     pub(crate) parameters: Parameters,
     pub(crate) session_token: Option<Secret>,
@@ -34,54 +34,54 @@ pub struct Request {
 }
 
 impl Request {
-    /// A parameter that must be there. `None` of its characters are trimmed.
+    /// Returns the value of a required parameter. It is not trimmed.
     ///
     /// # Errors
-    /// [`Error::Missing`] with the parameter's field.
+    /// [`Error::Missing`] if it is absent or blank.
     pub fn required(&self, parameter: Parameter) -> Result<&str, Error> {
         self.optional(parameter).ok_or(Error::Missing(parameter.field()))
     }
 
-    /// A parameter that may be there.
+    /// Returns the value of an optional parameter.
     #[must_use]
     pub fn optional(&self, parameter: Parameter) -> Option<&str> {
         self.parameters.get(parameter.name())
     }
 
-    /// Two entries of the same: the first, if the second is absent or equal.
+    /// Returns a value that is typed twice: the first one, if the second is absent or equal.
     ///
     /// # Errors
-    /// [`Error::Missing`] without the first, [`Error::NotValid`] where the two differ.
+    /// [`Error::Missing`] if the first is missing, [`Error::NotValid`] if they differ.
     pub fn required_twice(&self, first: Parameter, second: Parameter) -> Result<&str, Error> {
-        let entered = self.required(first)?;
+        let value = self.required(first)?;
         match self.optional(second) {
-            Some(again) if again != entered => Err(Error::NotValid(first.field())),
-            _ => Ok(entered),
+            Some(repeated) if repeated != value => Err(Error::NotValid(first.field())),
+            _ => Ok(value),
         }
     }
 
-    /// `verification`, as a parameter or else as the cookie that a send or a right code has set.
+    /// Returns `verification`: the parameter, or else the cookie that an earlier response set.
     #[must_use]
     pub fn verification(&self) -> Option<&str> {
         let cookie = || self.verification_cookie.as_ref().map(ExposeSecret::expose_secret);
         self.optional(Parameter::Verification).or_else(cookie)
     }
 
-    /// Returns the language of a notice to the member: the one that the request asked for, or else the member's, or
+    /// Returns the language of a notice to the member: the one that the request prefers, or else the member's, or
     /// else the default.
     #[must_use]
     pub(crate) fn notice_language(&self, member: &Member) -> Language {
         self.requested_language.or(member.language).unwrap_or(self.language)
     }
 
-    /// Whether it only asks, and must change nothing.
+    /// Returns whether the method is GET, so that the request must not change anything.
     #[must_use]
     pub fn is_get(&self) -> bool {
         self.method == Method::GET
     }
 }
 
-/// Parameters by name: those of the body stand before those of the query. Blank ones are not kept.
+/// Parameters by name. The body takes precedence over the query. Blank values count as absent.
 #[derive(Clone, Default)]
 pub struct Parameters {
     body: BTreeMap<String, Secret>,
@@ -89,8 +89,8 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Reads the query, whose names and values are decoded already, and the body, which `content_type` tells
-    /// what it is. A JSON number is the digits it was written with.
+    /// Parses the parameters of the decoded query, and of the body according to `content_type`. A JSON number becomes
+    /// the text that it was written as.
     ///
     /// # Errors
     /// [`Error::BodyTooLarge`], or [`Error::BodyNotValid`] for a body that is neither a JSON object nor a form.
@@ -108,12 +108,12 @@ impl Parameters {
         let body = if body.is_empty() {
             BTreeMap::new()
         } else if body.starts_with('{') || is_json(media_type) {
-            // A client that forgets the header sends JSON under a form's media type, as `curl -d` does.
+            // Clients that omit the header, such as `curl -d`, send JSON with the media type of a form.
             json(body)?
         } else if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
             || (media_type.is_empty() && body.contains('='))
         {
-            keep(
+            without_blanks(
                 form_urlencoded::parse(body.as_bytes())
                     .map(|(name, value)| (name.into_owned(), value.into_owned())),
             )
@@ -122,25 +122,25 @@ impl Parameters {
         };
         Ok(Self {
             body,
-            query: keep(query.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))),
+            query: without_blanks(query.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))),
         })
     }
 
-    /// The value, never a blank one.
+    /// Returns the value of a parameter, unless it is blank.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.body.get(name).or_else(|| self.query.get(name)).map(ExposeSecret::expose_secret)
     }
 
-    /// All parameters but the session in one text, in which two different requests never look the same.
+    /// Serializes all parameters except the session. Different parameters have different texts.
     pub(crate) fn canonical(&self) -> String {
-        // The later ones stand: a body's come before those of the query.
+        // The body takes precedence, because later entries replace earlier ones.
         let named = self.query.iter().chain(&self.body).filter(|(name, _)| *name != SESSION);
         let named: BTreeMap<_, _> = named.map(|(name, value)| (name, value.expose_secret())).collect();
         serde_json::json!(named).to_string()
     }
 
-    /// A parameter that is not taken from the query, since an address ends in logs (ASVS 5, 14.2.1).
+    /// Returns a parameter of the body only. URLs are logged, so they must not contain secrets (ASVS 5, 14.2.1).
     pub(crate) fn in_body(&self, name: &str) -> Option<&Secret> {
         self.body.get(name)
     }
@@ -157,16 +157,18 @@ fn is_json(media_type: &str) -> bool {
     media_type == "application/json" || media_type.ends_with("+json")
 }
 
-fn keep(pairs: impl Iterator<Item = (String, String)>) -> BTreeMap<String, Secret> {
+fn without_blanks(pairs: impl Iterator<Item = (String, String)>) -> BTreeMap<String, Secret> {
     pairs.filter(|(_, value)| !value.trim().is_empty()).map(|(name, value)| (name, value.into())).collect()
 }
 
 fn json(body: &str) -> Result<BTreeMap<String, Secret>, Error> {
     let fields: BTreeMap<String, &RawValue> = serde_json::from_str(body).map_err(|_| Error::BodyNotValid)?;
-    Ok(keep(fields.into_iter().filter_map(|(name, value)| Some((name, text_or_digits(value.get())?)))))
+    Ok(without_blanks(
+        fields.into_iter().filter_map(|(name, value)| Some((name, text_or_digits(value.get())?))),
+    ))
 }
 
-/// A JSON text as it is, a JSON number as the digits it was written with; nothing for any other type.
+/// Returns a JSON string's content, or a JSON number as it was written. Returns `None` for other types.
 fn text_or_digits(json: &str) -> Option<String> {
     match json.as_bytes().first()? {
         b'"' => serde_json::from_str(json).ok(),
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn json_form_and_query_say_the_same() {
+    fn json_form_and_query_are_equivalent() {
         for (content_type, body) in [
             ("application/json", r#"{"code":"123454"}"#),
             ("application/json; charset=utf-8", "\u{feff} {\"code\":123454}"),
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_text_nor_number_is_missing() {
+    fn values_of_other_json_types_are_missing() {
         let body = r#"{"a":null,"b":true,"c":[1],"d":{"e":1},"f":" ","g":1362714048312345678901,"h":"x"}"#;
         let parameters = read("application/json", body).unwrap();
         for name in ["a", "b", "c", "d", "f", "blank", "absent"] {
@@ -217,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_neither_is_refused() {
+    fn body_of_another_format_is_refused() {
         for (content_type, body) in [
             ("application/json", "[1]"),
             ("application/json", "code=1"),
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_kibibytes_are_the_most() {
+    fn body_size_is_limited() {
         let body = |length: usize| format!("a={}", "x".repeat(length - 2));
         assert!(read("", &body(MAX_BODY_BYTES)).is_ok());
         assert!(matches!(read("", &body(MAX_BODY_BYTES + 1)), Err(Error::BodyTooLarge)));
@@ -241,12 +243,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_body_breaks_the_parser(content_type in any::<Option<String>>(), body in any::<Vec<u8>>()) {
+        fn arbitrary_body_does_not_panic(content_type in any::<Option<String>>(), body in any::<Vec<u8>>()) {
             let _ = Parameters::read([], content_type.as_deref(), &body);
         }
 
         #[test]
-        fn a_text_is_the_same_by_json_and_by_form(value in any::<String>().prop_filter("blank", |v| !v.trim().is_empty())) {
+        fn json_and_form_yield_the_same_text(value in any::<String>().prop_filter("blank", |v| !v.trim().is_empty())) {
             let as_json = serde_json::json!({ "v": value }).to_string();
             let as_form = form_urlencoded::Serializer::new(String::new()).append_pair("v", &value).finish();
             let (by_json, by_form) = (read("application/json", &as_json).unwrap(), read("application/x-www-form-urlencoded", &as_form).unwrap());
