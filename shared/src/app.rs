@@ -1,4 +1,4 @@
-//! The working parts of a function, built once per process before the first request.
+//! The state of a function, built once per process before the first request.
 
 use crate::{
     aws::Clients,
@@ -11,14 +11,14 @@ use crate::{
 use secrecy::ExposeSecret;
 use std::time::Duration;
 
-/// The working parts of a function. The flows extend it with the steps of a handler.
+/// The state of a function: settings, keys, and clients. The flows extend it with the operations that handlers call.
 #[derive(Debug)]
 pub struct App {
     /// The settings.
     pub settings: Settings,
     /// The keys.
     pub keys: Keys,
-    /// The rules and costs of passwords.
+    /// The rules for login passwords, and the cost of hashing them.
     pub passwords: PasswordPolicy,
     /// The table.
     pub store: Store,
@@ -28,16 +28,16 @@ pub struct App {
     pub email: EmailSender,
 }
 
-/// The time limit for opening the first connection to the store: far more than a TLS handshake within a region takes,
-/// and far less than the 10 s that Lambda gives to init.
+/// The timeout for opening the first connection to the store. A TLS handshake within a region takes far less, and
+/// Lambda allows 10 s for init.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
 impl App {
-    /// Reads the keys and opens the connection to the store, both at once. The function starts even if the store cannot
-    /// be reached yet.
+    /// Reads the keys and opens the connection to the store concurrently. The function starts even if the store is
+    /// unreachable.
     ///
     /// # Errors
-    /// Fails if the keys cannot be read.
+    /// Fails if the keys cannot be read or parsed.
     pub async fn start(settings: Settings) -> Result<Self, Cause> {
         let clients = Clients::new(&settings.aws)?;
         let store = Store::new(clients.dynamodb(&settings.aws), settings.table_name.clone());
@@ -52,13 +52,13 @@ impl App {
     }
 }
 
-/// Takes the TLS handshake out of the first request, while init still has a whole processor. An endpoint without TLS,
-/// such as the local stack's, has no handshake.
+/// Performs the TLS handshake during init, which has a whole core, instead of in the first request. Skips it for an
+/// endpoint without TLS, such as the local stack's.
 async fn connect(store: &Store, settings: &Settings) {
     let plain =
         settings.aws.dynamodb_endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"));
     if !plain {
-        // The first request reports a store that cannot be reached.
+        // The first request fails if the store is still unreachable.
         let _ = tokio::time::timeout(CONNECT_LIMIT, store.connect()).await;
     }
 }

@@ -1,7 +1,7 @@
-//! What the AWS clients share: one HTTP client, one TLS setup, region, credentials, time limits.
+//! The AWS clients, which share one HTTP client, one TLS configuration, region, credentials and timeouts.
 //!
-//! Set by hand rather than by `aws-config`: a function has its credentials in the environment, and
-//! looking for profiles costs every cold start.
+//! Lambda provides the credentials in the environment. `aws-config` would also look for profiles, which slows down
+//! every cold start.
 
 use crate::{
     ExposeSecret,
@@ -20,53 +20,55 @@ use aws_smithy_http_client::{Builder, tls};
 use aws_types::SdkConfig;
 use std::{sync::LazyLock, time::Duration};
 
-/// Amazon Trust Services' roots, which sign every endpoint of AWS's commercial partition.
+/// The root certificates of Amazon Trust Services. Every endpoint of AWS's commercial partition has a chain to one.
 const ROOTS: &[u8] = include_bytes!("../data/amazon-trust-services.pem");
 
-/// A connection within a region takes milliseconds: a second is a lost packet and its retransmission.
+/// Connecting within a region takes milliseconds. A second allows one retransmission of a lost packet.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// DynamoDB and SNS answer within tens of milliseconds; a try that takes this long is lost.
+/// The timeout of one attempt. DynamoDB and SNS respond within tens of milliseconds, so a slower attempt is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-/// All tries of one call. A request as a whole ends before the function's own time-out of 10 s, whatever it
-/// calls, and the read of the secret before the 10 s of init.
+/// The timeout of one call with all its attempts. Reading the secret therefore ends within the 10 s of init.
+/// `lambda::guard` limits a request as a whole.
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(4_500);
 
-/// Tries a single write again that met a transaction on its item; the SDK itself does not.
+/// Retries a single write after a conflict with a transaction on its item, which the SDK does not do.
 #[derive(Debug)]
-struct MetTransaction;
+struct RetryTransactionConflict;
 
-impl ClassifyRetry for MetTransaction {
+impl ClassifyRetry for RetryTransactionConflict {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let failed = context.output_or_error().and_then(Result::err);
-        let met = failed.and_then(|error| error.as_operation_error()).is_some_and(|error| {
+        let is_conflict = failed.and_then(|error| error.as_operation_error()).is_some_and(|error| {
             let put = error.downcast_ref().is_some_and(PutItemError::is_transaction_conflict_exception);
             let update = error.downcast_ref().is_some_and(UpdateItemError::is_transaction_conflict_exception);
             let delete = error.downcast_ref().is_some_and(DeleteItemError::is_transaction_conflict_exception);
             put || update || delete
         });
-        if met { RetryAction::transient_error() } else { RetryAction::NoActionIndicated }
+        if is_conflict { RetryAction::transient_error() } else { RetryAction::NoActionIndicated }
     }
 
     fn name(&self) -> &'static str {
-        "a single write that met a transaction"
+        "transaction conflict"
     }
 }
 
-/// What is built at its first use: of the clients, a function needs one or two.
+/// A value that is built on first use. A function uses only one or two of the clients.
 pub type Lazy<T> = LazyLock<T, Box<dyn FnOnce() -> T + Send>>;
 
 fn lazy<T>(build: impl FnOnce() -> T + Send + 'static) -> Lazy<T> {
     LazyLock::new(Box::new(build))
 }
 
-/// The clients of one process.
+/// Builds the clients of one process.
 pub(crate) struct Clients {
     shared: SdkConfig,
 }
 
 impl Clients {
+    /// Prepares the configuration that all clients share.
+    ///
     /// # Errors
-    /// Where the TLS setup cannot be built.
+    /// Fails if the TLS configuration cannot be built.
     pub(crate) fn new(aws: &AwsSettings) -> Result<Self, crate::error::Cause> {
         let roots = tls::TrustStore::empty().with_pem_certificate(ROOTS);
         let http = Builder::new()
@@ -100,13 +102,13 @@ impl Clients {
         let (shared, endpoint) = (self.shared.clone(), aws.dynamodb_endpoint.clone());
         lazy(move || {
             let mut config =
-                aws_sdk_dynamodb::config::Builder::from(&shared).retry_classifier(MetTransaction);
+                aws_sdk_dynamodb::config::Builder::from(&shared).retry_classifier(RetryTransactionConflict);
             config.set_endpoint_url(endpoint);
             aws_sdk_dynamodb::Client::from_conf(config.build())
         })
     }
 
-    /// Without retries: one after a lost answer would be a second SMS.
+    /// Returns a client without retries, because a retry after a lost response would send a second SMS.
     pub(crate) fn sns(&self, aws: &AwsSettings) -> Lazy<aws_sdk_sns::Client> {
         let (shared, endpoint) = (self.shared.clone(), aws.sns_endpoint.clone());
         lazy(move || {
@@ -117,7 +119,7 @@ impl Clients {
         })
     }
 
-    /// Without retries, as SMS.
+    /// Returns a client without retries, because a retry after a lost response would send a second email.
     pub(crate) fn sesv2(&self, aws: &AwsSettings) -> Lazy<aws_sdk_sesv2::Client> {
         let (shared, endpoint) = (self.shared.clone(), aws.sesv2_endpoint.clone());
         lazy(move || {
@@ -128,10 +130,10 @@ impl Clients {
         })
     }
 
-    /// The text of the keys' secret.
+    /// Reads the secret that contains the keys.
     ///
     /// # Errors
-    /// [`SecretError`] where it cannot be read.
+    /// [`SecretError`] if it cannot be read.
     pub(crate) async fn secret(&self, settings: &Settings) -> Result<crate::Secret, SecretError> {
         let arn = match &settings.keys {
             KeysSource::Inline(text) => return Ok(text.clone()),
@@ -139,7 +141,7 @@ impl Clients {
         };
         let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.shared);
         config.set_endpoint_url(settings.aws.secrets_manager_endpoint.clone());
-        let answer = aws_sdk_secretsmanager::Client::from_conf(config.build())
+        let response = aws_sdk_secretsmanager::Client::from_conf(config.build())
             .get_secret_value()
             .secret_id(arn)
             .send()
@@ -148,7 +150,7 @@ impl Clients {
                 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
                 SecretError(error.code().unwrap_or("no answer").to_owned())
             })?;
-        answer.secret_string.map(Into::into).ok_or_else(|| SecretError("it holds no text".to_owned()))
+        response.secret_string.map(Into::into).ok_or_else(|| SecretError("it holds no text".to_owned()))
     }
 }
 
