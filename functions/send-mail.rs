@@ -1,5 +1,5 @@
-//! POST /web/userservice/security/sendMail: sends a code and a link to an email address, to bind it, or, without a
-//! session, to recover the login password.
+//! POST /web/userservice/security/sendMail: sends a code and a link to an email address. A member binds the address
+//! with them. Without a session they recover the login password.
 
 use shared::{
     App, Error, MemberApi, Parameter, Reply, Request, code::Purpose, proof::Reauthenticated, serve,
@@ -16,8 +16,8 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     if member.would_replace(&email)
         && let Reauthenticated::ByPassword(verified) = app.reauthenticate(&session, member, &request).await?
     {
-        // An outdated hash waits for another call: a function that sends codes may not write members.
-        app.end_failures(verified).await?;
+        // The new hash of an outdated password is not stored: this function is not allowed to write members.
+        app.reset_failures(verified).await?;
     }
     let code = app.send_code(member.id, &email, Purpose::BindMail, &request).await?;
     Ok(app.sent(code)?.with_session(app.renew(&session)?))

@@ -1,7 +1,7 @@
-//! The figures by which an operator sees how the functions do, in CloudWatch's embedded metric format: an
-//! invocation that counted something ends with one line of JSON for each set of dimensions.
+//! Metrics for operators, in CloudWatch's embedded metric format: an invocation that recorded something ends with one
+//! line of JSON per set of dimensions.
 //!
-//! A dimension takes few values, and none of them names a member, an address or a request.
+//! A dimension has few values, and none of them identifies a member, an address or a request.
 
 use crate::{
     contact::Destination,
@@ -13,28 +13,29 @@ use lambda_http::tracing;
 use metrics_cloudwatch_embedded::{Builder, Collector};
 use std::{io, time::Instant};
 
-/// Count by `Channel`, and of SMS by `CallingCode`: a provider was handed a code, and did not refuse it.
+/// Counts codes that a provider accepted, or may have accepted: by `Channel`, and for SMS also by `CallingCode`.
 const CODES_SENT: &str = "CodesSent";
-/// Count by `Channel`, and of SMS by `CallingCode`: a code came back right and was spent.
+/// Counts codes that were verified and consumed: by `Channel`, and for SMS also by `CallingCode`.
 const CODES_VERIFIED: &str = "CodesVerified";
-/// Count by `Reason`: a code was not sent, because of a limit or because its provider refused it.
+/// Counts codes that were not sent, because of a rate limit or because the provider refused them: by `Reason`.
 const CODES_REFUSED: &str = "CodesRefused";
-/// Count: a wrong code was tried. Not where there was none to try.
+/// Counts attempts with a wrong code. An attempt without a stored code is not counted.
 const WRONG_CODES: &str = "WrongCodes";
-/// Count: a send met an open breaker, whether that refuses or records. A code that is asked for without a
-/// login can meet it twice, when it is asked for and when it is sent.
+/// Counts sends that met an open circuit breaker, also if it only records. An anonymous request can count twice: when
+/// the code is requested and when it is sent.
 const BREAKER_OPEN: &str = "BreakerOpen";
-/// Count by `Action`: a change was made.
+/// Counts committed changes by `Action`.
 const CHANGES: &str = "Changes";
-/// Count: a row of wrong passwords, wrong pay passwords or a day's wrong codes reached its limit.
+/// Counts failure counters that reached their limit: of passwords, of pay passwords, or of a day's codes.
 const LOCKOUTS: &str = "Lockouts";
-/// Milliseconds by `Provider`: how long it took to answer, or not to.
+/// Milliseconds until a `Provider` responded or the call was abandoned.
 const PROVIDER_TIME: &str = "ProviderTime";
-/// Count: a notice of a change was sent.
+/// Counts notices of changes that were sent.
 const NOTICES_SENT: &str = "NoticesSent";
-/// Count: a queued notice, or code, was not delivered; the stream comes back to it.
+/// Counts failed deliveries of queued notices and codes. The stream retries them.
 const NOTICES_FAILED: &str = "NoticesFailed";
-/// Count by `Symbol`: a request, a delivery or a ping failed, and the log tells why.
+/// Counts requests, deliveries and pings that failed through no fault of the caller: by `Symbol`. The log has the
+/// cause.
 const FAILURES: &str = "Failures";
 
 const COUNTS: [&str; 10] = [
@@ -50,19 +51,19 @@ const COUNTS: [&str; 10] = [
     FAILURES,
 ];
 
-/// What prints the metrics, where they have a namespace.
+/// Prints the recorded metrics, if a namespace is set.
 #[derive(Clone, Copy)]
 pub(crate) struct Metrics(Option<&'static Collector>);
 
 impl Metrics {
-    /// From now on what is counted is kept until it is printed. Without a namespace nothing is.
+    /// Starts recording metrics. Without a namespace nothing is recorded.
     ///
     /// # Errors
-    /// Where the process has begun already.
+    /// Fails if the process already records metrics.
     pub(crate) fn start(namespace: Option<&str>) -> Result<Self, Cause> {
         let Some(namespace) = namespace else { return Ok(Self(None)) };
         let collector = Builder::new().cloudwatch_namespace(namespace.to_owned()).init()?;
-        // Descriptions have no place in the format.
+        // The format does not contain descriptions.
         for name in COUNTS {
             describe_counter!(name, Unit::Count, "");
         }
@@ -70,97 +71,97 @@ impl Metrics {
         Ok(Self(Some(collector)))
     }
 
-    /// Prints what was counted since the last time.
+    /// Prints the metrics recorded since the last call.
     pub(crate) fn print(self) {
-        if let Some(Err(fault)) = self.0.map(|collector| collector.flush(io::stdout())) {
-            tracing::warn!(cause = %fault, "the metrics were not printed");
+        if let Some(Err(error)) = self.0.map(|collector| collector.flush(io::stdout())) {
+            tracing::warn!(cause = %error, "the metrics could not be printed");
         }
     }
 }
 
-/// A code went to its provider, with this outcome.
-pub(crate) fn code_sent(to: &Destination, outcome: &Result<(), SendError>) {
+/// Records the outcome of handing a code to its provider.
+pub(crate) fn code_sent(destination: &Destination, outcome: &Result<(), SendError>) {
     match outcome {
-        Ok(()) | Err(SendError::Unknown(_)) => count_to(CODES_SENT, to),
+        Ok(()) | Err(SendError::Unknown(_)) => count_to(CODES_SENT, destination),
         Err(SendError::Refused(_)) => counter!(CODES_REFUSED, "Reason" => "provider").increment(1),
     }
 }
 
-/// A code that was sent there was spent.
-pub(crate) fn code_verified(sent_to: &Destination) {
-    count_to(CODES_VERIFIED, sent_to);
+/// Records that a code was verified and consumed.
+pub(crate) fn code_verified(destination: &Destination) {
+    count_to(CODES_VERIFIED, destination);
 }
 
-/// A send ended with this error, which is counted where it is a limit's.
+/// Records the failure of a send, if a rate limit refused it.
 pub(crate) fn send_refused(error: &Error) {
     if let Error::SendFrequently { limit, .. } = error {
         counter!(CODES_REFUSED, "Reason" => limit.to_string()).increment(1);
     }
 }
 
-/// A wrong code was tried, after which so many tries are left for the day.
+/// Records an attempt with a wrong code, after which `left_today` more are allowed.
 pub(crate) fn wrong_code(left_today: u32) {
     counter!(WRONG_CODES).increment(1);
     wrong_attempt(left_today);
 }
 
-/// A wrong password or code was tried, after which so many tries are left.
+/// Records an attempt with a wrong password or code, after which `left` more are allowed.
 pub(crate) fn wrong_attempt(left: u32) {
     if left == 0 {
         counter!(LOCKOUTS).increment(1);
     }
 }
 
-/// A breaker was found open.
+/// Records that a send met an open circuit breaker.
 pub(crate) fn breaker_open() {
     counter!(BREAKER_OPEN).increment(1);
 }
 
-/// A change was made.
+/// Records a committed change.
 pub(crate) fn change(action: Action) {
     counter!(CHANGES, "Action" => action.to_string()).increment(1);
 }
 
-/// A notice of a change was sent.
+/// Records that a notice of a change was sent.
 pub(crate) fn notice_sent() {
     counter!(NOTICES_SENT).increment(1);
 }
 
-/// What was queued was not delivered.
+/// Records that a queued notice or code was not delivered.
 pub(crate) fn notice_failed() {
     counter!(NOTICES_FAILED).increment(1);
 }
 
-/// An error that an operator must look at.
+/// Records an error that an operator must investigate.
 pub(crate) fn failure(error: &Error) {
     counter!(FAILURES, "Symbol" => error.symbol().into_owned()).increment(1);
 }
 
-/// Who takes messages.
+/// A provider of messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Provider {
-    /// Of SMS.
+    /// Amazon SNS, for SMS.
     Sns,
-    /// Of mail.
+    /// Amazon SES, for email.
     Ses,
 }
 
-/// A call to a provider, whose time ends when this is dropped, also where nobody waits for the answer any more.
-pub(crate) struct Timed(Provider, Instant);
+/// Measures a call to a provider until it is dropped, so that abandoned calls are measured too.
+pub(crate) struct ProviderTimer(Provider, Instant);
 
-/// Begins a call to a provider.
-pub(crate) fn timed(provider: Provider) -> Timed {
-    Timed(provider, Instant::now())
+/// Starts measuring a call to a provider.
+pub(crate) fn time_call(provider: Provider) -> ProviderTimer {
+    ProviderTimer(provider, Instant::now())
 }
 
-impl Drop for Timed {
+impl Drop for ProviderTimer {
     fn drop(&mut self) {
-        let Self(provider, begun) = self;
+        let Self(provider, started) = self;
         let name = match provider {
             Provider::Sns => "sns",
             Provider::Ses => "ses",
         };
-        histogram!(PROVIDER_TIME, "Provider" => name).record(begun.elapsed().as_secs_f64() * 1_000.0);
+        histogram!(PROVIDER_TIME, "Provider" => name).record(started.elapsed().as_secs_f64() * 1_000.0);
     }
 }
 
@@ -169,7 +170,7 @@ fn count_to(name: &'static str, destination: &Destination) {
         Destination::Email(_) => counter!(name, "Channel" => "mail").increment(1),
         Destination::Phone(phone) => {
             counter!(name, "Channel" => "sms").increment(1);
-            // A number that is none was not sent to.
+            // Codes are only sent to valid numbers, which have a calling code.
             if let Ok((calling_code, _)) = phone.parts() {
                 counter!(name, "CallingCode" => calling_code.to_owned()).increment(1);
             }

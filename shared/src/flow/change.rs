@@ -9,23 +9,24 @@ use crate::{
     store::change::Conflict,
 };
 
-/// How often a change is committed when other requests modify the member first. Two covers a double tap.
-const COMMITS: u32 = 3;
+/// How many times a commit is attempted if other requests modify the member first. Two covers a double tap.
+const MAX_COMMITS: u32 = 3;
 
 impl App {
-    /// Commits a change and returns the reply. If another request modified the member first, reads the member again and
-    /// commits the same change with the same proof. No attempt is counted again.
+    /// Commits a change and returns the reply. If another request modified the member first, the member is read again
+    /// and the same change is committed with the same proof, without counting another attempt.
     ///
     /// # Errors
-    /// The refusal, if the member as read again does not meet the change's conditions, the proof was consumed by another
-    /// request, or the credentials were changed ([`Error::InvalidToken`]); [`Error::Busy`], [`Error::Internal`].
+    /// - [`Error::InvalidToken`] if the credentials changed since the proof was verified.
+    /// - An error of the change, if the member no longer meets its conditions or another request consumed its proof.
+    /// - [`Error::Busy`], [`Error::Internal`].
     pub async fn commit<A: Api>(
         &self,
         mut change: Change,
         request: &Request,
         reply: Reply<A>,
     ) -> Result<Reply<A>, Error> {
-        let sealed = self.sealed(request, &reply)?;
+        let sealed = self.seal(request, &reply)?;
         let mut commits = 1;
         loop {
             let plan = change.plan()?;
@@ -38,7 +39,7 @@ impl App {
                     }
                     return Ok(reply);
                 }
-                Err(Error::Busy(cause)) if cause.is::<Conflict>() && commits < COMMITS => commits += 1,
+                Err(Error::Busy(cause)) if cause.is::<Conflict>() && commits < MAX_COMMITS => commits += 1,
                 Err(error) => return Err(error),
             }
             let member = self.store.member(change.member().id).await?.ok_or(Error::UserNotFound)?;

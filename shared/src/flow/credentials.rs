@@ -1,4 +1,4 @@
-//! Passwords: accepting a new one, and verifying one that was typed. An attempt is counted before it is compared.
+//! Passwords: accepting new ones and verifying typed ones. An attempt is counted before the password is compared.
 
 use crate::{
     app::App,
@@ -17,10 +17,11 @@ use crate::{
 };
 
 impl App {
-    /// Accepts a new login password. An unacceptable one costs no attempt and no code.
+    /// Accepts a new login password. Handlers call this first, so that an unacceptable password uses up neither an
+    /// attempt nor a code.
     ///
     /// # Errors
-    /// [`Error::NotValid`] if it is not acceptable.
+    /// [`Error::NotValid`] if it is too short, too long, too common, or one of the member's contacts.
     pub fn accept_password(&self, typed: &str, member: Option<&Member>) -> Result<Password, Error> {
         let contacts = member.map(Member::contacts).unwrap_or_default();
         self.passwords.accept(typed, &contacts).ok_or(Error::NotValid(Field::NewPassword))
@@ -29,7 +30,7 @@ impl App {
     /// Accepts a new pay password.
     ///
     /// # Errors
-    /// [`Error::NotValid`] if it is not acceptable.
+    /// [`Error::NotValid`] if it is malformed or easily guessed.
     pub fn accept_pay_password(&self, typed: &str, member: &Member) -> Result<Password, Error> {
         pay_password::accept(typed, member.phone.as_ref()).ok_or(Error::NotValid(Field::PayPassword))
     }
@@ -37,7 +38,7 @@ impl App {
     /// Hashes an accepted password.
     ///
     /// # Errors
-    /// [`Error::Internal`].
+    /// [`Error::Internal`] if hashing fails.
     pub fn hash(&self, password: &Password) -> Result<PasswordHash, Error> {
         self.passwords.hash(&self.keys, password)
     }
@@ -45,8 +46,8 @@ impl App {
     /// Verifies the member's login password.
     ///
     /// # Errors
-    /// [`Error::NotValid`] if it is wrong or the member has none, [`Error::TooManyAttempts`] during a lockout of this
-    /// login.
+    /// [`Error::NotValid`] if it is wrong or the member has none, [`Error::TooManyAttempts`] during a lockout of the
+    /// session's login.
     pub async fn verify_password(
         &self,
         session: &Session,
@@ -80,11 +81,12 @@ impl App {
         Ok(VerifiedPayPassword { hash, failures })
     }
 
-    /// Requires a recent login, or the login `password` instead, before a phone or an email address is replaced. An
-    /// attacker with an open session could otherwise take the account over by a recovery.
+    /// Requires the login `password` or a recent login before a phone or an email address is replaced. Otherwise an
+    /// attacker with an open session could take over the account: bind a contact, then recover the password with it.
     ///
     /// # Errors
-    /// [`Error::ReauthenticationRequired`], or as [`App::verify_password`].
+    /// [`Error::ReauthenticationRequired`] without a password if the login is not recent; with a password, the errors of
+    /// [`App::verify_password`].
     pub async fn reauthenticate(
         &self,
         session: &Session,
@@ -98,16 +100,15 @@ impl App {
         if recent { Ok(Reauthenticated::ByLogin) } else { Err(Error::ReauthenticationRequired) }
     }
 
-    /// Ends the row of failures of a verified password that allows no change.
+    /// Resets the failures of a verified password that does not authorize a change. A change resets them itself.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn end_failures(&self, verified: VerifiedPassword) -> Result<(), Error> {
+    pub async fn reset_failures(&self, verified: VerifiedPassword) -> Result<(), Error> {
         self.store.reset(&verified.failures).await
     }
 
-    /// Returns the counter of wrong pay passwords in a row, which lock the pay password for
-    /// `PAY_PASSWORD_LOCK_SECONDS`.
+    /// Returns the counter of consecutive wrong pay passwords, whose lockout lasts `PAY_PASSWORD_LOCK_SECONDS`.
     #[must_use]
     pub fn pay_password_failures(&self, member: &Member) -> Counter {
         Counter::of_pay_passwords(

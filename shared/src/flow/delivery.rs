@@ -1,4 +1,4 @@
-//! Delivery of the notice queue: at least once, each notice to its one destination.
+//! Delivery of queued notices. Notices of changes are delivered at least once, codes at most once.
 
 use crate::{
     app::App,
@@ -14,10 +14,10 @@ use crate::{
 };
 
 impl App {
-    /// Delivers a notice.
+    /// Delivers a notice. A code that has expired is skipped.
     ///
     /// # Errors
-    /// [`Error::SendFailed`], [`Error::Busy`], after which another delivery is worthwhile.
+    /// [`Error::SendFailed`], [`Error::Busy`] and [`Error::Internal`], after which the stream retries the delivery.
     pub async fn deliver(&self, notice: &Notice) -> Result<(), Error> {
         match notice {
             Notice::Changed(changed) => {
@@ -37,7 +37,7 @@ impl App {
             Destination::Phone(phone) => self.sms.send(phone, &message::change_by_sms(changed)).await,
             Destination::Email(email) => {
                 let (subject, paragraphs) = message::change_by_mail(changed);
-                let message = EmailMessage::of_paragraphs(&subject, &paragraphs, changed.language)?;
+                let message = EmailMessage::from_paragraphs(&subject, &paragraphs, changed.language)?;
                 self.email.send(email, &message).await
             }
         }

@@ -1,4 +1,4 @@
-//! Runs a request once: a repetition under the same `Idempotency-Key` receives the stored response.
+//! Idempotent requests: a replay with the same `Idempotency-Key` receives the stored response.
 
 use crate::{
     ExposeSecret,
@@ -15,17 +15,17 @@ use crate::{
 use lambda_http::tracing;
 use std::time::Duration;
 
-/// How often a repetition polls for the response while the first request is in progress: for four seconds in all,
-/// in which every request ends that meets no fault.
+/// How many times a replay polls for the response of a request that is in progress. Together with the interval this
+/// is four seconds, in which a request ends unless the store or a provider fails.
 const POLLS: u32 = 40;
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl App {
-    /// Reads a request's idempotency key. Returns `None` without one, and for an invalid session, which the handler
-    /// refuses.
+    /// Returns the idempotent request if a key was sent. Returns `None` as well if the session is invalid, because
+    /// the handler refuses such a request.
     ///
     /// # Errors
-    /// [`Error::NotValid`] for a malformed key.
+    /// [`Error::NotValid`] if the key is malformed.
     pub(crate) fn idempotent_request(
         &self,
         request: &Request,
@@ -39,8 +39,8 @@ impl App {
         Ok(Some(IdempotentRequest::new(&caller, key, content.into(), until)?))
     }
 
-    /// Identifies the caller, since the keys of different callers are independent. A caller with neither session nor
-    /// `verification` is identified by source address, so that no one receives another's response by guessing a key.
+    /// Returns the identity of the caller, to whom idempotency keys are scoped: the member, the `verification`, or
+    /// else the source address. Guessing a key therefore does not yield another caller's response.
     fn idempotency_caller(&self, request: &Request) -> Option<String> {
         if let Some(token) = &request.session_token {
             let claims = session::verify(&self.keys, &self.settings, token.expose_secret()).ok()?;
@@ -53,7 +53,7 @@ impl App {
         ))
     }
 
-    /// Runs the handler, or returns the stored response to the same request.
+    /// Runs the handler, or returns the response that is stored for the same request.
     pub(crate) async fn run_once<A, H, F>(
         &'static self,
         request: Request,
@@ -72,14 +72,14 @@ impl App {
         match &response {
             _ if idempotent.is_completed() => response,
             Err(error) if !error.is_permanent() => match self.store.release(&idempotent).await? {
-                // The change was committed, and DynamoDB's response to that was lost.
-                Some(sealed) => self.opened(&idempotent, &sealed).unwrap_or(response),
+                // The change was committed, but DynamoDB's response was lost.
+                Some(sealed) => self.open(&idempotent, &sealed).unwrap_or(response),
                 None => response,
             },
             Ok(_) | Err(_) => {
-                let sealed = idempotent.seal(&self.keys, serialized(response.as_ref())?)?;
+                let sealed = idempotent.seal(&self.keys, serialize(response.as_ref())?)?;
                 if let Err(error) = self.store.complete(&sealed).await {
-                    // The effect of the request is not undone by this.
+                    // The request took effect, so this does not fail it.
                     tracing::warn!(cause = %error, "a response could not be stored for repetitions");
                 }
                 response
@@ -87,7 +87,11 @@ impl App {
         }
     }
 
-    /// Claims a request for this process, or returns the response if it is completed.
+    /// Claims a request for this process, or returns the response if another process completed it.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyKeyReused`] if the key was used with other parameters, [`Error::Busy`] if the other process
+    /// is still running after the last poll.
     async fn claim<A: Api>(
         &self,
         idempotent: &IdempotentRequest,
@@ -99,8 +103,8 @@ impl App {
                     return Err(Error::IdempotencyKeyReused);
                 }
                 Claim::Claimed { response: Some(sealed), .. } => {
-                    let removed = || Error::internal("a response was stored under a key that was removed");
-                    return self.opened(idempotent, &sealed).ok_or_else(removed).map(Some);
+                    let unreadable = || Error::internal("a stored response uses a removed key");
+                    return self.open(idempotent, &sealed).ok_or_else(unreadable).map(Some);
                 }
                 Claim::Claimed { response: None, .. } => tokio::time::sleep(POLL_INTERVAL).await,
             }
@@ -108,25 +112,22 @@ impl App {
         Err(Error::Busy("the same request is still in progress".into()))
     }
 
-    fn opened<A: Api>(
-        &self,
-        idempotent: &IdempotentRequest,
-        sealed: &str,
-    ) -> Option<Result<Reply<A>, Error>> {
+    /// Decrypts a stored response. Returns `None` if its key was removed.
+    fn open<A: Api>(&self, idempotent: &IdempotentRequest, sealed: &str) -> Option<Result<Reply<A>, Error>> {
         serde_json::from_slice(&idempotent.open(&self.keys, sealed)?).ok()
     }
 
-    /// Encrypts the reply to an idempotent request, for the transaction that commits its change.
-    pub(super) fn sealed<'a, A: Api>(
+    /// Encrypts the reply to an idempotent request, so that the transaction of its change can store it.
+    pub(super) fn seal<'a, A: Api>(
         &self,
         request: &'a Request,
         reply: &Reply<A>,
     ) -> Result<Option<SealedResponse<'a>>, Error> {
         let Some(idempotent) = &request.idempotent else { return Ok(None) };
-        idempotent.seal(&self.keys, serialized(Ok(reply))?).map(Some)
+        idempotent.seal(&self.keys, serialize(Ok(reply))?).map(Some)
     }
 }
 
-fn serialized<A: Api>(response: Result<&Reply<A>, &Error>) -> Result<Vec<u8>, Error> {
+fn serialize<A: Api>(response: Result<&Reply<A>, &Error>) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(&response).map_err(Error::internal)
 }

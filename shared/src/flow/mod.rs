@@ -1,4 +1,5 @@
-//! Flows: the steps of a handler that need the store, the keys and the providers. Each file extends [`App`].
+//! Flows: the operations of handlers that need the store, the keys or the providers. Each file is an `impl` of
+//! [`App`].
 //!
 //! [`App`]: crate::App
 

@@ -1,4 +1,4 @@
-//! Sessions: authenticating a request, and renewing the session with the reply.
+//! Sessions: authenticating a request, and renewing its session in the reply.
 
 use crate::{
     ExposeSecret,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl App {
-    /// Authenticates the session of a request.
+    /// Authenticates the session of a request, and reads its member.
     ///
     /// # Errors
     /// [`Error::InvalidToken`] if the session is missing or invalid, or the credentials changed since it was issued.
@@ -30,7 +30,7 @@ impl App {
         }
     }
 
-    /// Authenticates the session of a request that does not need one. A session that was sent must be valid.
+    /// Authenticates the session of a request in which it is optional.
     ///
     /// # Errors
     /// [`Error::InvalidToken`] if an invalid session was sent.
@@ -49,7 +49,7 @@ impl App {
         self.issue(session.claims.member, session.claims.credential_version, session.claims.auth_time)
     }
 
-    /// Renews the session of a request that does not need one, if it was sent.
+    /// Renews an optional session, if it was sent.
     ///
     /// # Errors
     /// [`Error::Internal`] if signing fails.
@@ -57,8 +57,8 @@ impl App {
         session.map(|session| self.renew(session)).transpose()
     }
 
-    /// Renews a session so that it remains valid after a change, which ends all others if it raises the credential
-    /// version.
+    /// Renews a session so that it remains valid after a change. A change of the login password raises the credential
+    /// version, which ends every other session.
     ///
     /// # Errors
     /// [`Error::Internal`] if signing fails.
@@ -66,7 +66,7 @@ impl App {
         self.issue(session.claims.member, change.credential_version(), session.claims.auth_time)
     }
 
-    /// Issues a session to a member who logged in at `auth_time`.
+    /// Issues a session for a member who logged in at `auth_time`.
     ///
     /// # Errors
     /// [`Error::Internal`] if signing fails.

@@ -1,8 +1,8 @@
-//! Verification: a code is sent to a destination and verified by its holder.
+//! Verification: a one-time code is sent to a destination, typed by its holder, and verified.
 //!
-//! Both channels and all purposes share this mechanism. A member's code is sent in the request. An anonymous request only
-//! queues its code: `deliver-notices` generates and sends it, if the destination has a member. So neither the response
-//! nor its time discloses whether there is one.
+//! Both channels and all purposes share this mechanism. A member's code is sent while the request runs. An anonymous
+//! request only queues a code, and `deliver-notices` generates and sends it if the destination has a member. Neither
+//! the response nor its time therefore discloses whether an account exists.
 
 use crate::{
     Secret,
@@ -40,19 +40,19 @@ use lambda_http::tracing;
 use secrecy::ExposeSecret;
 
 impl App {
-    /// Parses a phone number that a person typed.
+    /// Parses a phone number as a person types it.
     ///
     /// # Errors
-    /// [`Error::NotValid`].
+    /// [`Error::NotValid`] unless it is a phone number of an allowed calling code.
     pub fn phone(&self, typed: &str) -> Result<Destination, Error> {
         let phone = self.settings.phones.parse(typed).map_err(|_| Error::NotValid(Field::Phone))?;
         Ok(Destination::Phone(phone))
     }
 
-    /// Parses an email address that a person typed.
+    /// Parses an email address as a person types it.
     ///
     /// # Errors
-    /// [`Error::NotValid`].
+    /// [`Error::NotValid`] unless it is an accepted email address.
     pub fn email(&self, typed: &str) -> Result<Destination, Error> {
         typed.parse().map(Destination::Email).map_err(|_| Error::NotValid(Field::Email))
     }
@@ -60,7 +60,7 @@ impl App {
     /// Returns who may use a member's code: the member and, if a verification token was sent, only that flow.
     ///
     /// # Errors
-    /// [`Error::NotValid`] for a token of another destination or purpose.
+    /// [`Error::NotValid`] if the token is invalid, or was issued for another destination or purpose.
     pub fn code_holder(
         &self,
         member: &Member,
@@ -79,8 +79,9 @@ impl App {
     /// Generates a code for a member, stores it, and sends it.
     ///
     /// # Errors
-    /// [`Error::SendFrequently`] if a rate limit is exceeded; [`Error::SendFailed`], after which the member may request
-    /// another code at once if the provider refused this one, and after the resend cooldown if it may have been sent.
+    /// [`Error::SendFrequently`] if a rate limit is exceeded, [`Error::SendFailed`] if the code was not sent or may not
+    /// have been sent. If the provider refused it, the member can request another code at once; otherwise the resend
+    /// cooldown applies.
     pub async fn send_code(
         &self,
         member: MemberId,
@@ -116,7 +117,7 @@ impl App {
         let new = self.new_code(destination, purpose)?;
         let send = code_send(&new, None, request);
         if let Destination::Phone(phone) = destination {
-            // Checked here and counted at delivery: a code that is never sent does not use the budget.
+            // Only checked here. Delivery counts codes, so codes that are never sent do not use up the budget.
             self.check_traffic(phone, &self.store.traffic(phone).await?, send.at)?;
         }
         let notice = Notice::Code(CodeRequested {
@@ -135,7 +136,7 @@ impl App {
     /// Generates and sends a requested code, if its destination has a member. A duplicate delivery sends nothing.
     ///
     /// # Errors
-    /// [`Error::SendFailed`] if the provider refused it, after which another delivery is worthwhile.
+    /// [`Error::SendFailed`] if the provider refused the code, so that the stream retries the delivery.
     pub(super) async fn deliver_code(&self, requested: &CodeRequested) -> Result<(), Error> {
         let Some(member) = self.store.owner(&requested.destination).await? else { return Ok(()) };
         let (binding, now) = (requested.binding(), Timestamp::now());
@@ -144,11 +145,11 @@ impl App {
             return Ok(());
         }
         match self.send(&binding, &code, requested.language, now).await {
-            // Another delivery would be refused again. The refusal was logged.
+            // A retry would be refused again. The refusal is already logged.
             Ok(()) | Err(Unsent { error: Error::SendFrequently { .. }, .. }) => Ok(()),
-            // The code is not sent again: the member could receive two, of which only one is valid.
+            // Not retried: the member could receive two codes, of which only one is valid.
             Err(Unsent { error, may_have_been_sent: true }) => {
-                tracing::error!(cause = %error, "a code may have been sent or not");
+                tracing::error!(cause = %error, "a code may not have been sent");
                 Ok(())
             }
             Err(Unsent { error, .. }) => {
@@ -158,7 +159,7 @@ impl App {
         }
     }
 
-    /// Sends a stored code, if the traffic to its calling code allows another one.
+    /// Sends a stored code, if the traffic limits of its calling code allow another one.
     async fn send(
         &self,
         binding: &Binding,
@@ -170,17 +171,20 @@ impl App {
             return Ok(self.publish(binding, code, language).await?);
         };
         let traffic = self.store.count_sent(phone, now).await?;
-        let sent = match self.check_traffic(phone, &traffic, now) {
+        let outcome = match self.check_traffic(phone, &traffic, now) {
             Ok(()) => self.publish(binding, code, language).await.map_err(Unsent::from),
             Err(denied) => Err(denied.into()),
         };
-        if sent.as_ref().is_err_and(|unsent| !unsent.may_have_been_sent) {
+        if outcome.as_ref().is_err_and(|unsent| !unsent.may_have_been_sent) {
             self.store.uncount_sent(phone, now).await?;
         }
-        sent
+        outcome
     }
 
-    /// Fails if the hourly budget of a calling code is used up or its circuit breaker is open.
+    /// Checks the traffic limits of a calling code.
+    ///
+    /// # Errors
+    /// [`Error::SendFrequently`] if its hourly budget is used up or its circuit breaker is open.
     fn check_traffic(&self, phone: &Phone, traffic: &[Slot], now: Timestamp) -> Result<(), Error> {
         let Some((denial, retry_after)) = TrafficPolicy::from(&self.settings).check(traffic, now) else {
             return Ok(());
@@ -206,7 +210,8 @@ impl App {
     /// Verifies a code. The attempt is counted before the code is compared.
     ///
     /// # Errors
-    /// [`Error::CodeNotValid`], [`Error::TooManyAttempts`]; [`Error::NotValid`] for a flow that is not the code's.
+    /// [`Error::CodeNotValid`] if it is wrong, consumed or expired, [`Error::TooManyAttempts`] if the code's or the
+    /// day's attempts are used up, [`Error::NotValid`] if another flow requested it.
     pub async fn verify_code(
         &self,
         destination: &Destination,
@@ -221,7 +226,7 @@ impl App {
         let failures = Counter::of_codes(destination, purpose, self.settings.failures_per_day);
         let left_today = self.store.count(&failures).await?;
         let binding = Binding { destination: destination.clone(), purpose, flow };
-        // A code that is never generated, because the destination has no member, is compared in the same time.
+        // A destination without a member has no MAC. Comparing with an absent one takes the same time.
         let absent = CodeMac::absent(&self.keys);
         let matches = binding.matches(&self.keys, mac.as_ref().unwrap_or(&absent), typed);
         match (member, mac) {
@@ -236,7 +241,7 @@ impl App {
         }
     }
 
-    /// Exchanges a verified code for a grant, which the reply carries.
+    /// Exchanges a verified code for a grant, and returns the reply with that grant.
     ///
     /// # Errors
     /// [`Error::CodeNotValid`] if another request consumed the code.
@@ -248,7 +253,7 @@ impl App {
     ) -> Result<Reply<A>, Error> {
         let (grant, ttl) = (Grant::draw()?, self.settings.grant_ttl_seconds);
         let reply = reply.with_grant(&grant, ttl);
-        let sealed = self.sealed(request, &reply)?;
+        let sealed = self.seal(request, &reply)?;
         self.store.exchange(&code, &grant, ttl, sealed.as_ref()).await?;
         self.record_verified(&code).await;
         Ok(reply)
@@ -257,7 +262,7 @@ impl App {
     /// Verifies a grant for a purpose and destination.
     ///
     /// # Errors
-    /// [`Error::NotValid`] if it is not valid for them.
+    /// [`Error::NotValid`] if it is expired, consumed, or for another purpose or destination.
     pub async fn verify_grant(
         &self,
         grant: &Grant,
@@ -267,7 +272,7 @@ impl App {
         self.store.grant(grant, purpose, destination).await
     }
 
-    /// Returns the reply to a send: the lifetime of the code, its resend cooldown, and the token of its flow.
+    /// Returns the reply to a send, with the code's lifetime, its resend cooldown, and the token of its flow.
     ///
     /// # Errors
     /// [`Error::Internal`] if the token cannot be signed.
@@ -276,12 +281,12 @@ impl App {
         Ok(reply.with_verification(Token::from(code.binding).sign(&self.keys)?))
     }
 
-    /// Counts a consumed code among those of its calling code that were verified.
+    /// Counts a consumed code as verified traffic of its calling code.
     pub(super) async fn record_verified(&self, code: &VerifiedCode) {
         metrics::code_verified(&code.binding.destination);
         let Destination::Phone(phone) = &code.binding.destination else { return };
         if let Err(error) = self.store.count_verified(phone, code.sent_at).await {
-            // The change is committed, whether this is counted or not.
+            // The code is already consumed, so this does not fail the request.
             tracing::warn!(cause = %error, "a verified code was not counted");
         }
     }
@@ -300,7 +305,7 @@ impl App {
         let code = code.expose_secret();
         let Binding { destination, purpose, .. } = binding;
         let settings = &self.settings;
-        let sent = match destination {
+        let outcome = match destination {
             Destination::Phone(phone) => {
                 let (ttl, domain) = (settings.code_ttl_seconds, settings.web_otp_domain.as_deref());
                 self.sms.send(phone, &message::code_by_sms(code, *purpose, ttl, domain, language)).await
@@ -313,11 +318,11 @@ impl App {
                 self.email.send(email, &message).await
             }
         };
-        metrics::code_sent(destination, &sent);
-        sent
+        metrics::code_sent(destination, &outcome);
+        outcome
     }
 
-    /// Returns the address of `verify-mail`'s page, on which a click verifies what a typed code would.
+    /// Returns the URL of the `verify-mail` page, where one click verifies the code.
     fn link(&self, binding: &Binding, code: &str) -> Result<Option<String>, Error> {
         let Some(base) = &self.settings.mail_link_base_url else { return Ok(None) };
         let verification = Token::from(binding.clone()).sign(&self.keys)?;
@@ -329,7 +334,7 @@ impl App {
     }
 }
 
-/// A stored code that was not sent, or may not have been.
+/// The failure to send a stored code.
 struct Unsent {
     error: Error,
     may_have_been_sent: bool,

@@ -1,4 +1,4 @@
-//! Email by Amazon SES.
+//! Email, sent by Amazon SES.
 
 use super::send_error;
 use crate::{
@@ -15,14 +15,14 @@ use aws_sdk_sesv2::{
     types::{Body, Content, Destination, EmailContent, Message},
 };
 
-/// Sends mail.
+/// Sends email.
 #[derive(Debug)]
 pub struct EmailSender {
     client: Lazy<Client>,
     from: Option<String>,
 }
 
-/// A mail in both of its forms: plain text and HTML.
+/// An email as plain text and as HTML.
 pub struct EmailMessage {
     subject: String,
     text: String,
@@ -50,11 +50,11 @@ struct Link<'a> {
 }
 
 impl EmailMessage {
-    /// A mail of plain paragraphs.
+    /// Creates an email of plain paragraphs.
     ///
     /// # Errors
-    /// [`SendError::Refused`] where the template fails.
-    pub fn of_paragraphs(
+    /// [`SendError::Refused`] if the template fails.
+    pub fn from_paragraphs(
         subject: &str,
         paragraphs: &[String],
         language: Language,
@@ -63,10 +63,10 @@ impl EmailMessage {
         Self::render(&html, paragraphs.join("\n\n"))
     }
 
-    /// A mail that carries a code and, where there is one, the link that does what the code does.
+    /// Creates an email with a code and, if there is one, the link that verifies it.
     ///
     /// # Errors
-    /// [`SendError::Refused`] where the template fails.
+    /// [`SendError::Refused`] if the template fails.
     pub fn with_code(
         subject: &str,
         opening: &str,
@@ -89,38 +89,38 @@ impl EmailMessage {
 
     fn render(html: &Html<'_>, text: String) -> Result<Self, SendError> {
         let rendered =
-            html.render().map_err(|_| SendError::Refused("the mail's template failed".to_owned()))?;
+            html.render().map_err(|_| SendError::Refused("the template of the email failed".to_owned()))?;
         Ok(Self { subject: html.subject.to_owned(), text, html: rendered })
     }
 }
 
 impl EmailSender {
-    /// A sender by that client, whose retries must be off: a retry after a lost answer is a second mail.
+    /// Creates a sender. The client must not retry, because a retry after a lost response would send a second email.
     #[must_use]
     pub(crate) fn new(client: Lazy<Client>, from: Option<String>) -> Self {
         Self { client, from }
     }
 
-    /// Sends one mail.
+    /// Sends one email.
     ///
     /// # Errors
-    /// [`SendError`], which tells a refusal from an unknown outcome.
-    pub async fn send(&self, to: &Email, mail: &EmailMessage) -> Result<(), SendError> {
-        let refused = |why: &str| SendError::Refused(why.to_owned());
+    /// [`SendError::Refused`] if nothing was sent, [`SendError::Unknown`] if the email may have been sent.
+    pub async fn send(&self, to: &Email, message: &EmailMessage) -> Result<(), SendError> {
+        let refused = |reason: &str| SendError::Refused(reason.to_owned());
         let from = self.from.as_deref().ok_or_else(|| refused("MAIL_FROM is not set"))?;
-        // `build` fails without data alone.
+        // `build` fails only without data.
         let content = |data: &str| {
             Content::builder().data(data).charset("UTF-8").build().map_err(|_| refused("ConstructionFailure"))
         };
-        let body = Body::builder().text(content(&mail.text)?).html(content(&mail.html)?).build();
-        let message = Message::builder().subject(content(&mail.subject)?).body(body).build();
-        let email = self
+        let body = Body::builder().text(content(&message.text)?).html(content(&message.html)?).build();
+        let simple = Message::builder().subject(content(&message.subject)?).body(body).build();
+        let request = self
             .client
             .send_email()
             .from_email_address(from)
             .destination(Destination::builder().to_addresses(to.as_str()).build())
-            .content(EmailContent::builder().simple(message).build());
-        let _timed = metrics::timed(Provider::Ses);
-        email.send().await.map(drop).map_err(|error| send_error(&error))
+            .content(EmailContent::builder().simple(simple).build());
+        let _timer = metrics::time_call(Provider::Ses);
+        request.send().await.map(drop).map_err(|error| send_error(&error))
     }
 }

@@ -1,4 +1,4 @@
-//! What leaves the bundle for a person.
+//! The providers that send SMS and email.
 
 pub mod email;
 pub mod sms;

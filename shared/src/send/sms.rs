@@ -1,4 +1,4 @@
-//! SMS by Amazon SNS.
+//! SMS, sent by Amazon SNS.
 
 use super::send_error;
 use crate::{
@@ -17,7 +17,7 @@ pub struct SmsSender {
 }
 
 impl SmsSender {
-    /// A sender by that client, whose retries must be off: a retry after a lost answer is a second SMS.
+    /// Creates a sender. The client must not retry, because a retry after a lost response would send a second SMS.
     #[must_use]
     pub(crate) fn new(client: Lazy<Client>, sender_id: Option<String>) -> Self {
         Self { client, sender_id }
@@ -26,9 +26,9 @@ impl SmsSender {
     /// Sends one SMS.
     ///
     /// # Errors
-    /// [`SendError`], which tells a refusal from an unknown outcome.
+    /// [`SendError::Refused`] if nothing was sent, [`SendError::Unknown`] if the SMS may have been sent.
     pub async fn send(&self, to: &Phone, text: &str) -> Result<(), SendError> {
-        // `build` fails without a data type alone.
+        // `build` fails only without a data type.
         let attribute = |value: &str| {
             MessageAttributeValue::builder().data_type("String").string_value(value).build().ok()
         };
@@ -39,7 +39,7 @@ impl SmsSender {
         if let Some(sender_id) = self.sender_id.as_deref().and_then(attribute) {
             publish = publish.message_attributes("AWS.SNS.SMS.SenderID", sender_id);
         }
-        let _timed = metrics::timed(Provider::Sns);
+        let _timer = metrics::time_call(Provider::Sns);
         publish.send().await.map(drop).map_err(|error| send_error(&error))
     }
 }
