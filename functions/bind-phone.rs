@@ -1,4 +1,4 @@
-//! PUT /member/userservice/security/bindingPhone: binds a phone to the member, by the code that was sent to it.
+//! PUT /member/userservice/security/bindingPhone: binds a phone to the member with a code sent to it.
 
 use shared::{App, Error, MemberApi, Parameter, Reply, Request, change::Change, code::Purpose, serve};
 use std::process::ExitCode;

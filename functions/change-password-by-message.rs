@@ -1,4 +1,4 @@
-//! POST /v1/user/changePasswordByMessage: changes the login password by the code that was sent.
+//! POST /v1/user/changePasswordByMessage: changes the login password with a code sent to the member's phone.
 
 use shared::{
     App, Error,

@@ -1,4 +1,4 @@
-//! PUT /member/userservice/security: changes the login password by the old one.
+//! PUT /member/userservice/security: changes the login password with the old one.
 
 use shared::{
     App, Error, Field, MemberApi,

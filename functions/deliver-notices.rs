@@ -1,4 +1,4 @@
-//! Called by the table's stream: delivers queued notices and codes.
+//! Invoked by the table's stream: sends queued notices of changes and recovery codes.
 
 use shared::{App, Error, notice::Notice, serve_notices};
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! PUT /web/userservice/security: replaces a forgotten login password, by a grant. Logs no one in.
+//! PUT /web/userservice/security: replaces a forgotten login password with a grant. It does not start a session.
 
 use shared::{
     App, Error, Field, MemberApi,

@@ -1,5 +1,5 @@
-//! PUT /member/userservice/security/resetPayPassword: removes or replaces the pay password, by a code that was sent to
-//! the member's own phone, or by the grant for that code.
+//! PUT /member/userservice/security/resetPayPassword: removes or replaces the pay password with a code sent to the
+//! member's own phone, or with the grant for that code.
 
 use shared::{
     App, Error, Field, MemberApi, Parameter, Reply, Request,
@@ -35,6 +35,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     app.commit(change, &request, reply).await
 }
 
+/// Verifies the code or, without one, the grant.
 async fn possession(
     app: &App,
     request: &Request,

@@ -1,4 +1,5 @@
-//! POST /v1/user/sendChangePasswordMessage: sends a code to the member's own phone, to change the login password.
+//! POST /v1/user/sendChangePasswordMessage: sends a code to the member's own phone, for a change of the login
+//! password.
 
 use shared::{
     App, Error, Field, Reply, Request, UserApi, code::Purpose, contact::Destination, serve, token::Token,

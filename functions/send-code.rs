@@ -1,5 +1,5 @@
-//! GET /member/userservice/security: sends a code to a phone, to bind it, to reset the pay password, or, without a
-//! session, to recover the login password.
+//! GET /member/userservice/security: sends a code to a phone. A member binds the phone or resets the pay password
+//! with it. Without a session it recovers the login password.
 
 use shared::{App, Error, MemberApi, Parameter, Reply, Request, code::Purpose, serve};
 use std::process::ExitCode;

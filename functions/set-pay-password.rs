@@ -1,4 +1,4 @@
-//! PUT /member/userservice/security/payPassword: sets the first pay password.
+//! PUT /member/userservice/security/payPassword: sets the pay password of a member who has none.
 
 use shared::{
     App, Error, MemberApi,

@@ -1,4 +1,4 @@
-//! PUT /member/userservice/security/updatePayPassword: changes the pay password by the old one.
+//! PUT /member/userservice/security/updatePayPassword: changes the pay password with the old one.
 
 use shared::{
     App, Error, Field, MemberApi,

@@ -1,5 +1,6 @@
-//! GET and POST /web/userservice/security/verifyMail: GET shows a page with one button, because mail scanners open
-//! links. POST verifies, and binds the address or returns a grant.
+//! GET and POST /web/userservice/security/verifyMail: POST verifies a code sent to an email address, and binds the
+//! address or issues a grant. GET only returns a page with a button that submits the POST, because mail scanners open
+//! links.
 
 use shared::{
     App, Error, PageApi, Parameter, Reply, Request,

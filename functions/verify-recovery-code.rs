@@ -1,4 +1,5 @@
-//! POST /web/userservice/security: exchanges a code for a grant.
+//! POST /web/userservice/security: exchanges a code for a grant, which recovers the login password or resets the pay
+//! password.
 
 use shared::{
     App, Error, Field, MemberApi, Parameter, Reply, Request,
