@@ -1,4 +1,4 @@
-//! A bare function: what `startup` (in `local/examples`) compares the bundle's functions with.
+//! A minimal function, with which `cargo run -p bench --bin startup` compares the start of the bundle's functions.
 
 use lambda_http::{Body, Request, Response, service_fn};
 use std::convert::Infallible;
