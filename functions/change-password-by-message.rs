@@ -34,5 +34,5 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<UserApi>, E
 }
 
 fn main() -> ExitCode {
-    serve::<UserApi, _, _>(handle)
+    serve::<UserApi>(handle)
 }

@@ -34,5 +34,5 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
 }
 
 fn main() -> ExitCode {
-    serve::<MemberApi, _, _>(handle)
+    serve::<MemberApi>(handle)
 }

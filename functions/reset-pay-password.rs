@@ -53,5 +53,5 @@ async fn possession(
 }
 
 fn main() -> ExitCode {
-    serve::<MemberApi, _, _>(handle)
+    serve::<MemberApi>(handle)
 }

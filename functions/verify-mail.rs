@@ -35,5 +35,5 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<PageApi>, E
 }
 
 fn main() -> ExitCode {
-    serve::<PageApi, _, _>(handle)
+    serve::<PageApi>(handle)
 }

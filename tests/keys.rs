@@ -148,8 +148,8 @@ async fn unreadable_secret_stops_the_function_with_the_cause() {
     let binary = Some((StatusCode::OK, json!({ "ARN": ARN, "SecretBinary": "aHVudGVyMg==" })));
     let responding_with = SecretsManager::responding_with;
     let cases = [
-        (SecretsManager::unreachable().await, "the secret cannot be read: no answer"),
-        (responding_with(None).await, "the secret cannot be read: no answer"),
+        (SecretsManager::unreachable().await, "the secret cannot be read: no response"),
+        (responding_with(None).await, "the secret cannot be read: no response"),
         (
             responding_with(refused("AccessDeniedException")).await,
             "the secret cannot be read: AccessDeniedException",
@@ -158,7 +158,7 @@ async fn unreadable_secret_stops_the_function_with_the_cause() {
             responding_with(refused("ResourceNotFoundException")).await,
             "the secret cannot be read: ResourceNotFoundException",
         ),
-        (responding_with(binary).await, "the secret cannot be read: it holds no text"),
+        (responding_with(binary).await, "the secret cannot be read: it does not contain text"),
         (
             responding_with(text("hunter2{")).await,
             "the secret is not a JSON object with `current` and a key of that name",

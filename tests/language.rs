@@ -34,7 +34,7 @@ fn unquoted(text: &str) -> String {
 
 /// Returns the comments of a Rust file, and the texts of its errors.
 fn rust_prose(code: &str) -> Vec<String> {
-    let error = Regex::new(r##"#\[error\("(.*)"\)\]"##).unwrap();
+    let error = Regex::new(r#"#\[error\("(.*)"\)\]"#).unwrap();
     let prose = code.lines().filter_map(|line| {
         let line = line.trim();
         match error.captures(line) {

@@ -251,7 +251,7 @@ async fn change_after_a_conflict_counts_one_attempt() {
             });
             bundle.dynamodb("UpdateItem", update).await;
         };
-        let (response, _) = tokio::join!(change.commit(&bundle), conflict);
+        let (response, ()) = tokio::join!(change.commit(&bundle), conflict);
         assert!(response.status.is_success(), "{kind:?}: {}", response.text);
         proxy.heal();
     }

@@ -12,5 +12,5 @@ async fn handle(_: &'static App, request: Request) -> Result<Reply<UserApi>, Err
 }
 
 fn main() -> ExitCode {
-    serve::<UserApi, _, _>(handle)
+    serve::<UserApi>(handle)
 }

@@ -148,9 +148,12 @@ impl Clients {
             .await
             .map_err(|error| {
                 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
-                SecretError(error.code().unwrap_or("no answer").to_owned())
+                SecretError(error.code().unwrap_or("no response").to_owned())
             })?;
-        response.secret_string.map(Into::into).ok_or_else(|| SecretError("it holds no text".to_owned()))
+        response
+            .secret_string
+            .map(Into::into)
+            .ok_or_else(|| SecretError("it does not contain text".to_owned()))
     }
 }
 

@@ -81,7 +81,7 @@ pub enum Error {
     #[error("the idempotency key was already used for another request")]
     IdempotencyKeyReused,
     /// The store throttles requests or does not respond in time.
-    #[error("the store is busy: {0}")]
+    #[error("the service is busy: {0}")]
     #[serde(skip)]
     Busy(#[source] Cause),
     /// A fault of the service. The cause is logged and not returned to the caller.

@@ -49,7 +49,7 @@ pub use http::{
     reply::{self, Reply},
     request::{self, Request},
 };
-pub use lambda::{serve, serve_notices};
+pub use lambda::{Handler, serve, serve_notices};
 
 /// A secret text: redacted in `Debug`, and wiped from memory when it is dropped.
 pub use secrecy::{ExposeSecret, SecretString as Secret};

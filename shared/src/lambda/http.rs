@@ -1,6 +1,9 @@
 //! HTTP events of API Gateway, function URLs and load balancers.
 
-use super::guard::{Event, catch_unwind, log, outcome};
+use super::{
+    Handler,
+    guard::{Event, catch_unwind, log, outcome},
+};
 use crate::{
     app::App,
     clock::Timestamp,
@@ -46,12 +49,11 @@ const EXPOSED_HEADERS: &str = "Authorization, Retry-After, X-Amzn-Remapped-Autho
 const VERIFICATION: &str = "verification";
 
 /// Responds to an event as its gateway expects, even if it is not an HTTP request.
-pub(super) async fn respond_to_event<A, H, F>(app: &'static App, handler: H, event: Event) -> Value
-where
-    A: Api,
-    H: Fn(&'static App, Request) -> F + Copy + Send + Sync + 'static,
-    F: Future<Output = Result<Reply<A>, Error>> + Send + 'static,
-{
+pub(super) async fn respond_to_event<A: Api>(
+    app: &'static App,
+    handler: impl Handler<A>,
+    event: Event,
+) -> Value {
     let LambdaEvent { payload, context } = event;
     let (request_id, deadline) = (context.request_id.clone(), context.deadline);
     // `lambda_http` panics on some events, such as one with an invalid Host header.
@@ -97,17 +99,12 @@ fn allow_origin(app: &App, headers: &mut HeaderMap) {
     headers.insert(VARY, HeaderValue::from_static("Origin"));
 }
 
-async fn respond<A, H, F>(
+async fn respond<A: Api>(
     app: &'static App,
-    handler: H,
+    handler: impl Handler<A>,
     event: lambda_http::Request,
     deadline: u64,
-) -> Response<Body>
-where
-    A: Api,
-    H: Fn(&'static App, Request) -> F + Copy,
-    F: Future<Output = Result<Reply<A>, Error>>,
-{
+) -> Response<Body> {
     let requested_language = header(event.headers(), ACCEPT_LANGUAGE).and_then(Language::of_header);
     let language = requested_language.unwrap_or(app.settings.default_language);
     let format = A::format(event.method(), event.headers());
@@ -118,7 +115,7 @@ where
         if format == Format::Json {
             request.idempotent = idempotent(app, &request, &event, deadline)?.map(Arc::new);
         }
-        app.run_once(request, handler).await
+        app.run_once(request, |app, request| handler.handle(app, request)).await
     };
     match outcome(deadline, reply).await.and_then(|reply| success(&reply, format, &request_id)) {
         Ok(response) => response,

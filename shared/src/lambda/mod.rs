@@ -24,26 +24,46 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json, value::RawValue};
 use std::{convert::Infallible, future::Future, process::ExitCode};
 
-/// Runs the function of an endpoint: builds the [`App`] once, then responds to events until the runtime ends.
-///
-/// If a setting is out of range or the secret cannot be read, the process exits during init and logs the reason.
-pub fn serve<A, H, F>(handler: H) -> ExitCode
+/// The handler of an endpoint of family `A`: an `async fn` that takes the [`App`] and a [`Request`].
+pub trait Handler<A: Api>: Copy + Send + Sync + 'static {
+    /// Handles a request.
+    fn handle(
+        self,
+        app: &'static App,
+        request: Request,
+    ) -> impl Future<Output = Result<Reply<A>, Error>> + Send + 'static;
+}
+
+impl<A, H, F> Handler<A> for H
 where
     A: Api,
     H: Fn(&'static App, Request) -> F + Copy + Send + Sync + 'static,
     F: Future<Output = Result<Reply<A>, Error>> + Send + 'static,
 {
+    fn handle(
+        self,
+        app: &'static App,
+        request: Request,
+    ) -> impl Future<Output = Result<Reply<A>, Error>> + Send + 'static {
+        self(app, request)
+    }
+}
+
+/// Runs the function of an endpoint: builds the [`App`] once, then responds to events until the runtime ends.
+///
+/// If a setting is out of range or the secret cannot be read, the process exits during init and logs the reason.
+pub fn serve<A: Api>(handler: impl Handler<A>) -> ExitCode {
     run(move |app, event| http::respond_to_event(app, handler, event))
 }
 
 /// Responds to one event as [`serve`] does, without its runtime and without a deadline. Every response is one that
 /// the event's gateway accepts.
-pub async fn respond<A, H, F>(app: &'static App, handler: H, event: Box<RawValue>, request_id: &str) -> Value
-where
-    A: Api,
-    H: Fn(&'static App, Request) -> F + Copy + Send + Sync + 'static,
-    F: Future<Output = Result<Reply<A>, Error>> + Send + 'static,
-{
+pub async fn respond<A: Api>(
+    app: &'static App,
+    handler: impl Handler<A>,
+    event: Box<RawValue>,
+    request_id: &str,
+) -> Value {
     let mut context = Context::default();
     request_id.clone_into(&mut context.request_id);
     context.deadline = u64::MAX;
