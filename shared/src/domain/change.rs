@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn pay_password_reset_refuses_cooling_off_and_foreign_proofs() {
+    fn reset_refuses_cooling_off_and_foreign_proofs() {
         let reset = |member: &Member, proof| {
             Change::pay_password_reset(member, None, proof, failures(), COOLING_OFF_SECONDS)
         };
