@@ -1,7 +1,6 @@
 //! Grants, stored by their hash.
 
-use super::transaction::Transaction;
-use super::{ItemKey, Store, number, write};
+use super::{ItemKey, Store, number, transaction::Transaction, write};
 use crate::{
     clock::Timestamp,
     contact::Destination,

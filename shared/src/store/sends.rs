@@ -100,7 +100,7 @@ impl SendLog {
     }
 }
 
-/// Returns the attribute of the send that `later` others followed.
+/// Returns the name of the attribute for the send that `later` others followed.
 fn at(later: u32) -> String {
     format!("at{later}")
 }
@@ -113,13 +113,13 @@ impl Transaction {
     /// Records a send, unless a limit is exceeded.
     pub(super) fn log_send(&mut self, log: SendLog, send: &CodeSend<'_>) -> Result<(), Error> {
         let now = send.at;
-        let news = ["at0 = :now", "flow = :flow", "expires_at = :until"].map(str::to_owned);
+        let newest = ["at0 = :now", "flow = :flow", "expires_at = :until"].map(str::to_owned);
         let has_room = log.limits.iter().enumerate().map(|(number, limit)| {
             let oldest = limit.oldest();
             format!("(attribute_not_exists({oldest}) OR {oldest} <= :before{number})")
         });
         let update = log
-            .update(news.into_iter().chain((1..log.length()).map(|to| shift(to - 1, to))))
+            .update(newest.into_iter().chain((1..log.length()).map(|to| shift(to - 1, to))))
             .condition_expression(has_room.collect::<Vec<_>>().join(" AND "))
             .expression_attribute_values(":now", number(now.0))
             .expression_attribute_values(":flow", text(send.code.binding.flow.as_str()))
@@ -146,9 +146,9 @@ impl Transaction {
         let update = unshift(log)
             .condition_expression("flow = :flow")
             .expression_attribute_values(":flow", text(send.code.binding.flow.as_str()));
-        let gone =
+        let followed =
             |_| Error::internal("cannot remove an unsent code from the rate limits: another one followed");
-        self.update(update, Some(Box::new(gone)))
+        self.update(update, Some(Box::new(followed)))
     }
 
     /// Removes the newest send of a member: this one, or one of the same moment.

@@ -1,8 +1,9 @@
-//! The traffic to a calling code, counted by slots of time. No transaction touches it: every send and every
-//! right code of a country would meet in it.
+//! The traffic to each calling code, counted in slots of time.
 //!
-//! Item `calling-code#<calling code>` / `traffic`, with `sent<n>` and `verified<n>` for slot number `n`. A
-//! count takes the slots along that are over, so that the item stays as small as an hour's.
+//! Item `calling-code#<calling code>` / `traffic`, with the counts `sent<n>` and `verified<n>` of slot number `n`. Each
+//! count of a send also removes slots that have ended, so that the item remains as small as one hour's.
+//!
+//! No transaction writes this item: every send to a country and every verified code of it would conflict on it.
 
 use super::{Item, ItemKey, Store, failed_condition, number, store_error};
 use crate::{
@@ -17,34 +18,34 @@ use std::collections::BTreeMap;
 const SENT: &str = "sent";
 const VERIFIED: &str = "verified";
 
-/// So many slots are taken along when they are over. What a silence of more than five hours leaves behind
-/// takes a request of its own.
-const SWEPT: u64 = 4 * SLOTS;
+/// The number of ended slots that each count removes. Removing older ones, after more than five hours without a send,
+/// takes another request.
+const SWEPT_SLOTS: u64 = 4 * SLOTS;
 
-/// How long the item is of use.
+/// The seconds after a send for which the item is needed.
 const HOUR: u64 = SLOTS * SLOT_SECONDS;
 
 impl Store {
-    /// The traffic to a phone's calling code.
+    /// Returns the traffic to a phone's calling code.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn traffic(&self, phone: &Phone) -> Result<Vec<Slot>, Error> {
+    pub(crate) async fn traffic(&self, phone: &Phone) -> Result<Vec<Slot>, Error> {
         Ok(slots(&self.get_item(key(phone)?).await?.unwrap_or_default()))
     }
 
-    /// Counts a code that is about to be sent, and answers the traffic before it.
+    /// Counts a code that is about to be sent. Returns the traffic before it.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn count_sent(&self, phone: &Phone, at: Timestamp) -> Result<Vec<Slot>, Error> {
+    pub(crate) async fn count_sent(&self, phone: &Phone, at: Timestamp) -> Result<Vec<Slot>, Error> {
         let current = slot(at);
         let oldest = current.saturating_sub(SLOTS - 1);
         let counted = self
             .update_traffic(phone)?
             .update_expression(format!(
                 "SET expires_at = :until ADD {SENT}{current} :one {}",
-                remove(oldest.saturating_sub(SWEPT)..oldest)
+                remove(oldest.saturating_sub(SWEPT_SLOTS)..oldest)
             ))
             .expression_attribute_values(":until", number(at.plus(HOUR).0))
             .expression_attribute_values(":one", number(1))
@@ -53,7 +54,8 @@ impl Store {
             .await
             .map_err(|error| store_error(&error))?;
         let before = slots(&counted.attributes.unwrap_or_default());
-        let left: Vec<_> = before.iter().map(|slot| slot.number).filter(|n| n + SWEPT < oldest).collect();
+        let left: Vec<_> =
+            before.iter().map(|slot| slot.number).filter(|number| number + SWEPT_SLOTS < oldest).collect();
         if !left.is_empty() {
             let swept = self.update_traffic(phone)?.update_expression(remove(left)).send().await;
             swept.map_err(|error| store_error(&error))?;
@@ -61,27 +63,27 @@ impl Store {
         Ok(before)
     }
 
-    /// Takes a count back, because nothing left.
+    /// Takes a count back, because the code was certainly not sent.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn uncount_sent(&self, phone: &Phone, at: Timestamp) -> Result<(), Error> {
+    pub(crate) async fn uncount_sent(&self, phone: &Phone, at: Timestamp) -> Result<(), Error> {
         self.add(phone, SENT, at, -1).await
     }
 
-    /// Counts a code that came back right, in the slot that it was sent in.
+    /// Counts a verified code in the slot in which it was sent.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn count_verified(&self, phone: &Phone, sent_at: Timestamp) -> Result<(), Error> {
+    pub(crate) async fn count_verified(&self, phone: &Phone, sent_at: Timestamp) -> Result<(), Error> {
         self.add(phone, VERIFIED, sent_at, 1).await
     }
 
-    async fn add(&self, phone: &Phone, what: &str, at: Timestamp, change: i8) -> Result<(), Error> {
+    async fn add(&self, phone: &Phone, count: &str, at: Timestamp, change: i8) -> Result<(), Error> {
         let add = self
             .update_traffic(phone)?
-            .update_expression(format!("ADD {what}{} :change", slot(at)))
-            // Where the item was swept, there is nothing left to judge by.
+            .update_expression(format!("ADD {count}{} :change", slot(at)))
+            // If TTL has removed the item, the count no longer matters.
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":change", number(change));
         match add.send().await {
@@ -101,19 +103,21 @@ fn key(phone: &Phone) -> Result<ItemKey, Error> {
     Ok(ItemKey::new(format!("calling-code#{calling_code}"), "traffic"))
 }
 
+/// Returns the clause that removes the counts of these slots.
 fn remove(slots: impl IntoIterator<Item = u64>) -> String {
     let names: Vec<_> = slots.into_iter().map(|slot| format!("{SENT}{slot}, {VERIFIED}{slot}")).collect();
     format!("REMOVE {}", names.join(", "))
 }
 
+/// Returns the slots of an item, the oldest first.
 fn slots(item: &Item) -> Vec<Slot> {
     let mut slots = BTreeMap::<u64, Slot>::new();
     for (name, value) in item {
-        let numbered = |what| name.strip_prefix(what)?.parse().ok();
+        let slot_of = |count: &str| name.strip_prefix(count)?.parse().ok();
         let count = value.as_n().ok().and_then(|count| count.parse().ok()).unwrap_or_default();
-        if let Some(number) = numbered(SENT) {
+        if let Some(number) = slot_of(SENT) {
             slots.entry(number).or_default().sent = count;
-        } else if let Some(number) = numbered(VERIFIED) {
+        } else if let Some(number) = slot_of(VERIFIED) {
             slots.entry(number).or_default().verified = count;
         }
     }
