@@ -1,4 +1,4 @@
-//! The audit trail: who changed what, when, and from where.
+//! The audit trail: who changed what, when and from where.
 
 use super::{Item, ItemKey, Store, read, store_error, text, transaction::Transaction, write};
 use crate::{
@@ -13,69 +13,97 @@ use crate::{
 use aws_sdk_dynamodb::types::Put;
 use serde::{Deserialize, Serialize};
 
-/// How long a record is kept: 400 days, a year and the time to notice.
+/// How long a record is stored: 400 days, which is a year and the time to notice that something happened.
 const RETENTION_SECONDS: u64 = 400 * 86_400;
 
-/// A record. Item `audit#<member>` / `<milliseconds>#<request id>`: a partition of its own, so that who records a
-/// change need not be allowed to put a member.
+/// A record. Item `audit#<member>` / `<milliseconds>#<request id>`, or `audit#operator` for an action that concerns no
+/// single member. It has a partition of its own, because a function that records a change may not put a member.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
-    /// What was done.
+    /// The action.
     pub action: AuditEvent,
-    /// When.
+    /// The time of the action.
     pub at: Timestamp,
-    /// The operator who did it, where it was one.
+    /// The operator, if one performed the action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
-    /// From where.
+    /// The origin of the request.
     #[serde(flatten)]
     pub origin: Origin,
-    /// When the record goes.
+    /// When the record expires.
     pub expires_at: Timestamp,
 }
 
-/// No record is written over.
+/// A record of any audit trail.
+#[derive(Debug)]
+pub struct TrailEntry {
+    /// The member's id, or `operator`.
+    pub subject: String,
+    /// The record.
+    pub record: Record,
+    /// Orders the records of all trails by their time.
+    pub sort_key: String,
+}
+
+/// Condition: no record is overwritten.
 const ABSENT: &str = "attribute_not_exists(pk)";
 
-fn partition(of: MemberId) -> String {
-    format!("{PREFIX}{of}")
-}
-
-/// What the partition of every trail begins with.
+/// The beginning of every trail's partition key.
 pub const PREFIX: &str = "audit#";
 
-/// The end of the partition in which stands what operators do that concerns no one member.
-pub const OPERATOR: &str = "operator";
+/// The subject of operators' actions that concern no single member.
+const OPERATOR: &str = "operator";
 
-/// The item of what an operator does now, to a member or to no one member.
-///
-/// # Errors
-/// [`Error::Internal`] where there is no randomness.
-pub fn operation(of: Option<MemberId>, operation: AdminAction, actor: &str) -> Result<Item, Error> {
-    let at = Timestamp::now();
-    let record = Record {
-        action: AuditEvent::AdminAction(operation),
-        at,
-        actor: Some(actor.to_owned()),
-        origin: Origin { request_id: random::uuid()?.to_string(), source_ip: None, user_agent: None },
-        expires_at: at.plus(RETENTION_SECONDS),
-    };
-    let pk = of.map_or_else(|| format!("{PREFIX}{OPERATOR}"), partition);
-    let sk = sort_key(&record.origin);
-    write(record, ItemKey::new(pk, sk))
+fn partition(member: MemberId) -> String {
+    format!("{PREFIX}{member}")
 }
 
-fn sort_key(origin: &Origin) -> String {
-    format!("{:013}#{}", clock::now_millis(), origin.request_id)
+/// Returns the item that records an action of an operator.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub fn operation(member: Option<MemberId>, action: AdminAction, actor: &str) -> Result<Item, Error> {
+    let partition = member.map_or_else(|| format!("{PREFIX}{OPERATOR}"), partition);
+    Record::of_operator(action, actor)?.into_item(partition)
+}
+
+impl Record {
+    fn of_change(action: Action, origin: Origin) -> Self {
+        Self::new(AuditEvent::Change(action), None, origin)
+    }
+
+    fn of_operator(action: AdminAction, actor: &str) -> Result<Self, Error> {
+        let origin = Origin { request_id: random::uuid()?.to_string(), source_ip: None, user_agent: None };
+        Ok(Self::new(AuditEvent::AdminAction(action), Some(actor.to_owned()), origin))
+    }
+
+    fn new(action: AuditEvent, actor: Option<String>, origin: Origin) -> Self {
+        let at = Timestamp::now();
+        Self { action, at, actor, origin, expires_at: at.plus(RETENTION_SECONDS) }
+    }
+
+    /// Returns the item of a record that is written now.
+    fn into_item(self, partition: String) -> Result<Item, Error> {
+        let sort_key = format!("{:013}#{}", clock::now_millis(), self.origin.request_id);
+        write(self, ItemKey::new(partition, sort_key))
+    }
+}
+
+impl TrailEntry {
+    pub(super) fn read(item: Item) -> Result<Self, Error> {
+        let ItemKey { pk, sk } = read(item.clone())?;
+        let subject = pk.strip_prefix(PREFIX).unwrap_or_default().to_owned();
+        Ok(Self { subject, record: read(item)?, sort_key: sk })
+    }
 }
 
 impl Store {
-    /// The member's trail, the newest first, at most one page (1 MB) of it.
+    /// Returns a member's trail, the newest record first, at most one page (1 MB) of it.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn audit_trail(&self, member: MemberId) -> Result<Vec<Record>, Error> {
-        let answer = self
+        let output = self
             .client
             .query()
             .table_name(&self.table)
@@ -86,24 +114,54 @@ impl Store {
             .send()
             .await
             .map_err(|error| store_error(&error))?;
-        answer.items.unwrap_or_default().into_iter().map(read).collect()
+        output.items.unwrap_or_default().into_iter().map(read).collect()
+    }
+
+    /// Returns all records of a member's trail, the oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn whole_audit_trail(&self, member: MemberId) -> Result<Vec<Record>, Error> {
+        self.partition(partition(member)).await
+    }
+
+    /// Records an action of an operator on a member, or one that concerns no single member.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn record_action(
+        &self,
+        member: Option<MemberId>,
+        action: AdminAction,
+        actor: &str,
+    ) -> Result<(), Error> {
+        let partition = member.map_or_else(|| format!("{PREFIX}{OPERATOR}"), partition);
+        let item = Record::of_operator(action, actor)?.into_item(partition)?;
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        put.send().await.map(drop).map_err(|error| store_error(&error))
     }
 }
 
 impl Transaction {
     /// Adds the record of a change.
-    pub(super) fn record(&mut self, of: MemberId, action: Action, origin: &Origin) -> Result<(), Error> {
-        let at = Timestamp::now();
-        let record = Record {
-            action: AuditEvent::Change(action),
-            at,
-            actor: None,
-            origin: origin.clone(),
-            expires_at: at.plus(RETENTION_SECONDS),
-        };
-        let item = write(record, ItemKey::new(partition(of), sort_key(origin)))?;
+    pub(super) fn record(&mut self, member: MemberId, action: Action, origin: &Origin) -> Result<(), Error> {
+        self.put_record(member, Record::of_change(action, origin.clone()))
+    }
+
+    /// Adds the record of an operator's action on a member.
+    pub(super) fn record_action(
+        &mut self,
+        member: MemberId,
+        action: AdminAction,
+        actor: &str,
+    ) -> Result<(), Error> {
+        self.put_record(member, Record::of_operator(action, actor)?)
+    }
+
+    fn put_record(&mut self, member: MemberId, record: Record) -> Result<(), Error> {
+        let item = record.into_item(partition(member))?;
         let put = Put::builder().set_item(Some(item)).condition_expression(ABSENT);
-        let exists = |_| Error::internal("a record of that change exists");
+        let exists = |_| Error::internal("this action is already recorded");
         self.put(put, Some(Box::new(exists)))
     }
 }

@@ -2,7 +2,6 @@
 
 use super::{Item, Store, member, number, read, text};
 use crate::{
-    contact::Destination,
     domain::{
         audit::Origin,
         change::{Consumed, Plan, Writes},
@@ -13,50 +12,28 @@ use crate::{
     error::Error,
     language::Language,
 };
-use aws_sdk_dynamodb::types::{AttributeValue, Update, builders::UpdateBuilder};
-
-/// Condition: no one has written the member since this request read them.
-pub const UNCHANGED: &str = "revision = :revision";
+use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 
 /// Another request wrote the member between this one's read and its write.
 #[derive(Debug, thiserror::Error)]
 #[error("the member was changed by another request")]
 pub(crate) struct Conflict;
 
-/// The update of the member's item by a plan.
+/// Returns the update of the member by a plan.
 fn update(plan: &Plan<'_>) -> UpdateBuilder {
     let Writes { credential_version, password, pay_password, cooling_since } = plan.writes;
-    let contact = plan.binds.map(|destination| match destination {
-        Destination::Phone(phone) => ("phone", text(phone.as_str())),
-        Destination::Email(email) => ("email", text(email.as_str())),
-    });
     let set: Vec<(&str, AttributeValue)> = [
         credential_version.map(|version| ("credential_version", number(version))),
         password.map(|hash| ("password", text(hash.as_str()))),
         pay_password.flatten().map(|hash| ("pay_password", text(hash.as_str()))),
-        contact,
+        plan.binds.map(member::contact),
         cooling_since.map(|since| ("cooling_since", number(since.0))),
     ]
     .into_iter()
     .flatten()
     .collect();
     let removed = matches!(pay_password, Some(None)).then_some("pay_password");
-
-    let assignments: Vec<_> = set.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
-    let assign = if set.is_empty() { String::new() } else { format!("SET {} ", assignments.join(", ")) };
-    let remove = removed.map(|name| format!("REMOVE #{name} ")).unwrap_or_default();
-    let update = Update::builder()
-        .set_key(Some(member::key(plan.member.id).into_item()))
-        .update_expression(format!("{assign}{remove}ADD revision :one"))
-        .condition_expression(UNCHANGED)
-        .expression_attribute_values(":revision", number(plan.member.revision))
-        .expression_attribute_values(":one", number(1));
-    let names = set.iter().map(|(name, _)| *name).chain(removed);
-    let update =
-        names.fold(update, |update, name| update.expression_attribute_names(format!("#{name}"), name));
-    set.iter().fold(update, |update, (name, value)| {
-        update.expression_attribute_values(format!(":{name}"), value.clone())
-    })
+    member::update(plan.member, &set, removed)
 }
 
 impl Store {

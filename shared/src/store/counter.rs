@@ -4,14 +4,15 @@
 
 use super::{
     Item, ItemKey, Store, failed_condition, number, read, store_error,
-    transaction::Transaction,
+    transaction::{Backoff, MAX_WRITES, Transaction},
     write_id::{IS_LAST, NOT_YET, WriteId},
 };
 use crate::{
     clock::Timestamp,
     domain::{
+        audit::AdminAction,
         counter::{self, Counter, Window},
-        member::Member,
+        member::{Member, MemberId},
     },
     error::Error,
 };
@@ -37,6 +38,48 @@ struct CounterItem {
     /// Below zero if an attempt was taken back after its window ended.
     count: i64,
     expires_at: Timestamp,
+}
+
+/// A counter's item with its key.
+#[derive(Deserialize)]
+struct StoredCounter {
+    pk: String,
+    sk: String,
+    count: i64,
+    expires_at: Timestamp,
+}
+
+/// The failed attempts of one counter that can lock a member out.
+#[derive(Clone, Debug)]
+pub struct FailureCounter {
+    /// The kind of the failed attempts.
+    pub kind: FailureKind,
+    /// Their number. Below zero if an attempt was taken back after its window ended.
+    pub count: i64,
+    /// When the counter expires. It can be in the past, because DynamoDB deletes expired items with a delay.
+    pub expires_at: Timestamp,
+    key: ItemKey,
+}
+
+/// A kind of failed attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Wrong login passwords.
+    Password,
+    /// Wrong pay passwords.
+    PayPassword,
+    /// Wrong codes.
+    Code,
+}
+
+impl FailureKind {
+    fn of_subject(subject: &str) -> Self {
+        match subject.split('#').next() {
+            Some("password") => Self::Password,
+            Some("pay-password") => Self::PayPassword,
+            _ => Self::Code,
+        }
+    }
 }
 
 fn partition(subject: &str) -> String {
@@ -66,7 +109,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`] if none was left. Then nothing is counted.
-    pub async fn count(&self, counter: &Counter) -> Result<u32, Error> {
+    pub(crate) async fn count(&self, counter: &Counter) -> Result<u32, Error> {
         let now = Timestamp::now();
         let write_id = WriteId::draw()?;
         let left = |item: Item| -> Result<u32, Error> {
@@ -119,10 +162,54 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn reset(&self, counter: &Counter) -> Result<(), Error> {
+    pub(crate) async fn reset(&self, counter: &Counter) -> Result<(), Error> {
         let delete =
             self.client.delete_item().table_name(&self.table).set_key(Some(key(counter).into_item()));
         delete.send().await.map(drop).map_err(|error| store_error(&error))
+    }
+
+    /// Returns every counter that can lock a member out, expired ones included.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn failure_counters(&self, member: &Member) -> Result<Vec<FailureCounter>, Error> {
+        let mut counters = Vec::new();
+        for subject in counter::subjects(member) {
+            let kind = FailureKind::of_subject(&subject);
+            for stored in self.partition::<StoredCounter>(partition(&subject)).await? {
+                let StoredCounter { pk, sk, count, expires_at } = stored;
+                counters.push(FailureCounter { kind, count, expires_at, key: ItemKey::new(pk, sk) });
+            }
+        }
+        Ok(counters)
+    }
+
+    /// Deletes counters of a member, and records that, even if there are none.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn clear_failures(
+        &self,
+        member: MemberId,
+        counters: &[FailureCounter],
+        actor: &str,
+    ) -> Result<(), Error> {
+        let mut rest = counters;
+        loop {
+            // One write of each transaction is the audit record.
+            let (cleared, later) = rest.split_at_checked(MAX_WRITES - 1).unwrap_or((rest, &[]));
+            let mut transaction = self.transaction();
+            for counter in cleared {
+                let delete = Delete::builder().set_key(Some(counter.key.clone().into_item()));
+                transaction.delete(delete, None)?;
+            }
+            transaction.record_action(member, AdminAction::Unlocked, actor)?;
+            self.commit_with(Backoff::of_command(), transaction).await?;
+            if later.is_empty() {
+                return Ok(());
+            }
+            rest = later;
+        }
     }
 }
 

@@ -1,33 +1,89 @@
-//! The member, and who owns a phone or a mail address.
+//! Members, and the ownership of their phones and email addresses.
 
-use super::{Item, ItemKey, Store, text, transaction::Transaction, write};
+use super::{Item, ItemKey, Store, number, text, transaction::Transaction, write};
 use crate::{
     contact::Destination,
     domain::member::{Member, MemberId},
     error::Error,
 };
 use aws_sdk_dynamodb::types::{
-    Delete, Put,
-    builders::{DeleteBuilder, PutBuilder},
+    AttributeValue, Delete, Put, Update,
+    builders::{DeleteBuilder, PutBuilder, UpdateBuilder},
 };
 use serde::{Deserialize, Serialize};
 
-/// Item `phone#<E.164>` or `email#<address>` / `owner`: a phone or an address belongs to one member.
+/// Item `phone#<E.164>` or `email#<address>` / `owner`: a phone or an email address belongs to one member.
 #[derive(Serialize, Deserialize)]
-struct OwnerItem {
-    member: MemberId,
+pub(super) struct OwnerItem {
+    pub(super) member: MemberId,
 }
 
-/// The key of a member.
+/// The sort key of a member's own item.
+pub(super) const SORT_KEY: &str = "member";
+/// The beginning of every member's partition key.
+pub(super) const PREFIX: &str = "member#";
+
+/// Condition: no such item exists.
+pub const ABSENT: &str = "attribute_not_exists(pk)";
+/// Condition: no member or this member owns it.
+const FREE_OR_OWN: &str = "attribute_not_exists(pk) OR #member = :member";
+/// Condition: this member owns it.
+const OWN: &str = "#member = :member";
+/// Condition: the member has not been written since it was read (optimistic lock).
+const UNCHANGED: &str = "revision = :revision";
+
+/// Returns the key of a member.
 #[must_use]
 pub fn key(id: MemberId) -> ItemKey {
-    ItemKey::new(format!("member#{id}"), "member")
+    ItemKey::new(format!("{PREFIX}{id}"), SORT_KEY)
 }
 
-/// The key of the item that tells to whom a phone or a mail address belongs.
+/// Returns the key of the item that names the owner of a phone or an email address.
 #[must_use]
 pub fn owner_key(destination: &Destination) -> ItemKey {
     ItemKey::new(destination.key(), "owner")
+}
+
+/// Returns the keys of all items of a member: its own first, then one per phone and email address.
+pub(super) fn keys(member: &Member) -> impl Iterator<Item = ItemKey> {
+    let owners = member.destinations().into_iter().map(|destination| owner_key(&destination));
+    std::iter::once(key(member.id)).chain(owners)
+}
+
+fn owner(member: MemberId, destination: &Destination) -> Result<Item, Error> {
+    write(OwnerItem { member }, owner_key(destination))
+}
+
+/// Returns the update of a member as read: it sets and removes attributes and raises `revision`, unless another write
+/// did so first.
+pub(super) fn update(
+    member: &Member,
+    set: &[(&'static str, AttributeValue)],
+    removed: Option<&'static str>,
+) -> UpdateBuilder {
+    let assignments: Vec<_> = set.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
+    let assign = if set.is_empty() { String::new() } else { format!("SET {} ", assignments.join(", ")) };
+    let remove = removed.map(|name| format!("REMOVE #{name} ")).unwrap_or_default();
+    let update = Update::builder()
+        .set_key(Some(key(member.id).into_item()))
+        .update_expression(format!("{assign}{remove}ADD revision :one"))
+        .condition_expression(UNCHANGED)
+        .expression_attribute_values(":revision", number(member.revision))
+        .expression_attribute_values(":one", number(1));
+    let names = set.iter().map(|(name, _)| *name).chain(removed);
+    let update =
+        names.fold(update, |update, name| update.expression_attribute_names(format!("#{name}"), name));
+    set.iter().fold(update, |update, (name, value)| {
+        update.expression_attribute_values(format!(":{name}"), value.clone())
+    })
+}
+
+/// Returns the attribute of a member that contains this phone or email address.
+pub(super) fn contact(destination: &Destination) -> (&'static str, AttributeValue) {
+    match destination {
+        Destination::Phone(phone) => ("phone", text(phone.as_str())),
+        Destination::Email(email) => ("email", text(email.as_str())),
+    }
 }
 
 /// The items of a member: their own first, then that of each phone or mail address.
@@ -39,18 +95,6 @@ pub fn items(member: &Member) -> Result<Vec<Item>, Error> {
     let owners = member.destinations().into_iter().map(|destination| owner(member.id, &destination));
     std::iter::once(own).chain(owners).collect()
 }
-
-/// The item that tells that a phone or a mail address belongs to a member.
-fn owner(of: MemberId, destination: &Destination) -> Result<Item, Error> {
-    write(OwnerItem { member: of }, owner_key(destination))
-}
-
-/// The condition of an item that is not there yet.
-pub const ABSENT: &str = "attribute_not_exists(pk)";
-/// It belongs to nobody, or to this member.
-const FREE_OR_OWN: &str = "attribute_not_exists(pk) OR #member = :member";
-/// It belongs to this member.
-const OWN: &str = "#member = :member";
 
 /// Gives a phone or an address to a member, if it is nobody else's.
 ///
@@ -74,7 +118,7 @@ pub fn release(of: MemberId, destination: &Destination) -> DeleteBuilder {
 }
 
 impl Store {
-    /// The member of that id.
+    /// Returns the member with this id.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -82,7 +126,7 @@ impl Store {
         self.get(key(id)).await
     }
 
-    /// The member to whom a phone or a mail address belongs.
+    /// Returns the member who owns a phone or an email address.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -90,30 +134,63 @@ impl Store {
         Ok(self.get::<OwnerItem>(owner_key(destination)).await?.map(|owner| owner.member))
     }
 
-    /// Creates a member together with the ownership of phone and mail address.
+    /// Creates a member together with the ownership of its phone and email address.
     ///
     /// # Errors
     /// [`Error::PhoneInUse`], [`Error::EmailInUse`], [`Error::Busy`], [`Error::Internal`].
     pub async fn create_member(&self, member: &Member) -> Result<(), Error> {
-        let absent = |item| Put::builder().set_item(Some(item)).condition_expression(ABSENT);
         let mut transaction = self.transaction();
-        let exists = |_| Error::internal("a member with this id exists");
-        transaction.put(absent(write(member, key(member.id))?), Some(Box::new(exists)))?;
-        for destination in member.destinations() {
-            let put = absent(owner(member.id, &destination)?);
-            transaction.put(put, Some(Box::new(in_use(&destination))))?;
-        }
+        transaction.create(member)?;
         self.commit(transaction).await
     }
 }
 
 impl Transaction {
-    /// Gives a phone or an email address to a member, and releases the one that it replaces.
+    /// Adds the items of a new member, in the order of [`keys`].
+    pub(super) fn create(&mut self, member: &Member) -> Result<(), Error> {
+        let exists = |_| Error::internal("a member with this id exists");
+        self.put_new(write(member, key(member.id))?, exists)?;
+        for destination in member.destinations() {
+            self.put_new(owner(member.id, &destination)?, in_use(&destination))?;
+        }
+        Ok(())
+    }
+
+    fn put_new(
+        &mut self,
+        item: Item,
+        exists: impl FnOnce(Option<Item>) -> Error + Send + 'static,
+    ) -> Result<(), Error> {
+        let put = Put::builder().set_item(Some(item)).condition_expression(ABSENT);
+        self.put(put, Some(Box::new(exists)))
+    }
+
+    /// Binds a phone or an email address to a member, and releases the one that it replaces.
     pub(super) fn bind(&mut self, member: &Member, destination: &Destination) -> Result<(), Error> {
-        self.put(claim(member.id, destination)?, Some(Box::new(in_use(destination))))?;
-        let Some(replaced) = member.replaced_by(destination) else { return Ok(()) };
+        self.claim(member, destination)?;
+        self.release_replaced(member, destination)
+    }
+
+    /// Makes a member the owner of a phone or an email address, unless another member is.
+    pub(super) fn claim(&mut self, member: &Member, destination: &Destination) -> Result<(), Error> {
+        let put = Put::builder()
+            .set_item(Some(owner(member.id, destination)?))
+            .condition_expression(FREE_OR_OWN)
+            .expression_attribute_names("#member", "member")
+            .expression_attribute_values(":member", text(member.id.to_string()));
+        self.put(put, Some(Box::new(in_use(destination))))
+    }
+
+    /// Releases the phone or the email address that another one replaces, for other members to claim.
+    pub(super) fn release_replaced(&mut self, member: &Member, new: &Destination) -> Result<(), Error> {
+        let Some(replaced) = member.replaced_by(new) else { return Ok(()) };
+        let delete = Delete::builder()
+            .set_key(Some(owner_key(&replaced).into_item()))
+            .condition_expression(OWN)
+            .expression_attribute_names("#member", "member")
+            .expression_attribute_values(":member", text(member.id.to_string()));
         let not_own = |_| Error::internal("another member owns a member's contact");
-        self.delete(release(member.id, &replaced), Some(Box::new(not_own)))
+        self.delete(delete, Some(Box::new(not_own)))
     }
 }
 

@@ -1,21 +1,33 @@
-//! The one DynamoDB table: how items are read and written. One file a concept.
+//! The DynamoDB table, its only reader and writer. One file per kind of item.
 //!
-//! Every item has a partition key `pk`, a sort key `sk`, and, where it ends by itself, `expires_at`,
-//! the TTL attribute. A TTL deletion can be days late (Amazon DynamoDB Developer Guide, "Using time to
-//! live"), so every read and every condition checks the time as well.
+//! Every item has a partition key `pk` and a sort key `sk`. An item that expires has `expires_at`, the TTL attribute.
+//! DynamoDB deletes expired items with a delay of up to days (Amazon DynamoDB Developer Guide, "Using time to live"), so
+//! every read and every condition also checks the time.
+//!
+//! Two rules hold for every write of a member: it raises `revision`, under which a change made from a read is still
+//! valid, and a new login password raises `credential_version`, which ends all sessions.
 
+mod admin;
 pub mod audit;
-pub mod change;
-pub mod code;
+pub(crate) mod change;
+pub(crate) mod code;
 pub mod counter;
 pub mod grant;
 pub(crate) mod idempotency;
+mod import;
 pub mod member;
 pub mod notice;
-pub mod sends;
+mod scan;
+pub(crate) mod sends;
 pub mod traffic;
 pub mod transaction;
 mod write_id;
+
+pub use admin::MemberUpdate;
+pub use counter::{FailureCounter, FailureKind};
+pub use import::{Creation, ExistingMembers};
+pub use scan::{Page, SEGMENTS};
+pub use transaction::{Backoff, is_conflict};
 
 use crate::{aws::Lazy, error::Error};
 use aws_sdk_dynamodb::{
@@ -25,10 +37,10 @@ use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
     types::AttributeValue,
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
 
-/// An item as DynamoDB has it.
+/// An item in the form of the SDK.
 pub type Item = HashMap<String, AttributeValue>;
 
 /// The table.
@@ -39,7 +51,7 @@ pub struct Store {
 }
 
 /// The key of an item.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemKey {
     pk: String,
     sk: String,
@@ -50,7 +62,7 @@ impl ItemKey {
         Self { pk, sk: sk.into() }
     }
 
-    /// As DynamoDB takes it.
+    /// Returns the key in the form of the SDK.
     #[must_use]
     pub fn into_item(self) -> Item {
         HashMap::from([("pk".to_owned(), text(self.pk)), ("sk".to_owned(), text(self.sk))])
@@ -58,33 +70,33 @@ impl ItemKey {
 }
 
 impl Store {
-    /// The table of that name, by that client.
+    /// Returns the table of that name, with a client that is built when it is first used.
     #[must_use]
     pub(crate) fn new(client: Lazy<Client>, table: String) -> Self {
         Self { client, table }
     }
 
-    /// The table of that name, by a client that was set up elsewhere.
+    /// Returns the table of that name.
     #[must_use]
     pub fn from_client(client: Client, table: String) -> Self {
         Self::new(Lazy::new(Box::new(move || client)), table)
     }
 
-    /// Opens the connection, so that no member waits for it: one read of an item that is never there.
+    /// Opens the connection by reading an item that never exists, so that the first request need not wait for it.
     ///
     /// # Errors
-    /// As any read.
-    pub async fn connect(&self) -> Result<(), Error> {
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn connect(&self) -> Result<(), Error> {
         self.get::<serde::de::IgnoredAny>(ItemKey::new("connection".to_owned(), "connection")).await.map(drop)
     }
 
-    /// Reads an item strongly consistent: a session must end with the change that ends it.
+    /// Reads an item with strong consistency: a session must end as soon as the change that ends it is committed.
     async fn get<T: DeserializeOwned>(&self, key: ItemKey) -> Result<Option<T>, Error> {
         self.get_item(key).await?.map(read).transpose()
     }
 
     async fn get_item(&self, key: ItemKey) -> Result<Option<Item>, Error> {
-        let answer = self
+        let output = self
             .client
             .get_item()
             .table_name(&self.table)
@@ -93,15 +105,30 @@ impl Store {
             .send()
             .await
             .map_err(|error| store_error(&error))?;
-        Ok(answer.item)
+        Ok(output.item)
+    }
+
+    /// Reads all items of a partition, by their sort key.
+    async fn partition<T: DeserializeOwned>(&self, pk: String) -> Result<Vec<T>, Error> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(pk));
+        let items = query.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+        items.map_err(|error| store_error(&error))?.into_iter().map(read).collect()
     }
 }
 
+/// Deserializes an item.
 fn read<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
     serde_dynamo::from_item(item).map_err(Error::internal)
 }
 
-fn write(value: impl serde::Serialize, key: ItemKey) -> Result<Item, Error> {
+/// Serializes an item and adds its key.
+fn write(value: impl Serialize, key: ItemKey) -> Result<Item, Error> {
     let mut item: Item = serde_dynamo::to_item(value).map_err(Error::internal)?;
     item.extend(key.into_item());
     Ok(item)
@@ -115,20 +142,22 @@ fn number(value: impl Into<i128>) -> AttributeValue {
     AttributeValue::N(value.into().to_string())
 }
 
-/// What DynamoDB said, without the request: its values could be a member's.
+/// DynamoDB's error code and message. Does not contain the request, whose values can be a member's.
 #[derive(Debug, thiserror::Error)]
 #[error("DynamoDB: {code}: {message}")]
-struct DynamoDbError {
-    code: String,
-    message: String,
+pub struct DynamoDbError {
+    /// The code, such as `AccessDeniedException`.
+    pub code: String,
+    /// The message.
+    pub message: String,
 }
 
-/// A throttle, a time-out or an unreachable store is "busy"; all else is a fault of ours.
+/// Returns [`Error::Busy`] for a throttle, a timeout or an unreachable table, and [`Error::Internal`] otherwise.
 fn store_error<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Error {
-    let (busy, code, message) = match error {
-        SdkError::TimeoutError(_) => (true, "TimeoutError", "no answer in time"),
+    let (is_busy, code, message) = match error {
+        SdkError::TimeoutError(_) => (true, "TimeoutError", "no response in time"),
         SdkError::DispatchFailure(_) => (true, "DispatchFailure", "the store could not be reached"),
-        SdkError::ResponseError(_) => (true, "ResponseError", "the answer was cut off"),
+        SdkError::ResponseError(_) => (true, "ResponseError", "the response is incomplete"),
         SdkError::ServiceError(service) => {
             let code = service.err().code().unwrap_or("Unknown");
             (is_throttle(code), code, service.err().message().unwrap_or_default())
@@ -136,10 +165,10 @@ fn store_error<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Er
         _ => (false, "ConstructionFailure", "the request could not be built"),
     };
     let cause = DynamoDbError { code: code.to_owned(), message: message.to_owned() };
-    if busy { Error::Busy(cause.into()) } else { Error::internal(cause) }
+    if is_busy { Error::Busy(cause.into()) } else { Error::internal(cause) }
 }
 
-/// The item on which an update's condition failed, if it stood; any other error as [`store_error`] has it.
+/// Returns the stored item, if there is one, of an update whose condition failed. Fails like [`store_error`] otherwise.
 fn failed_condition(error: SdkError<UpdateItemError, HttpResponse>) -> Result<Option<Item>, Error> {
     match error {
         SdkError::ServiceError(service) if service.err().is_conditional_check_failed_exception() => {

@@ -1,27 +1,26 @@
-//! Several writes that all happen or none, each with the error that its failed condition means.
+//! Transactions: several writes that are all applied or none, each with the error that its failed condition means.
 
-use super::{DynamoDbError, Item, Store, is_throttle, store_error};
+use super::{DynamoDbError, Item, Store, change::Conflict, is_throttle, store_error};
 use crate::{error::Error, random};
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
     types::{
-        CancellationReason, Delete, Put,
+        CancellationReason,
         ReturnValuesOnConditionCheckFailure::AllOld,
-        TransactWriteItem, Update,
+        TransactWriteItem,
         builders::{DeleteBuilder, PutBuilder, UpdateBuilder},
     },
 };
-use std::time::Duration;
+use std::{slice, time::Duration};
 
-/// How often a transaction that met another one on the same item is tried: waits of 25 to 100 ms,
-/// after which the other, whose own two phases take some 20 ms, is over.
-const ATTEMPTS: u32 = 4;
+/// Returns the error that a failed condition means, given the stored item, if there is one.
+pub(super) type Refusal = Box<dyn FnOnce(Option<Item>) -> Error + Send>;
 
-/// What a failed condition means, given the item as it stood, if it stood.
-pub type Refusal = Box<dyn FnOnce(Option<Item>) -> Error + Send>;
+/// The writes that a transaction can contain (Amazon DynamoDB Developer Guide, "Amazon DynamoDB Transactions").
+pub(super) const MAX_WRITES: usize = 100;
 
-/// Writes under way. At most 100 (DynamoDB's own bound); no change here has more than ten.
-pub struct Transaction {
+/// Writes that [`Store::commit`] sends.
+pub(super) struct Transaction {
     table: String,
     writes: Vec<TransactWriteItem>,
     refusals: Vec<Option<Refusal>>,
@@ -30,35 +29,31 @@ pub struct Transaction {
 impl Transaction {
     /// Adds a put.
     pub(super) fn put(&mut self, put: PutBuilder, refusal: Option<Refusal>) -> Result<(), Error> {
-        let put: Put = put
-            .table_name(&self.table)
-            .return_values_on_condition_check_failure(AllOld)
-            .build()
-            .map_err(Error::internal)?;
+        let put = put.table_name(&self.table).return_values_on_condition_check_failure(AllOld);
+        let put = put.build().map_err(Error::internal)?;
         self.add(TransactWriteItem::builder().put(put).build(), refusal);
         Ok(())
     }
 
     /// Adds an update.
     pub(super) fn update(&mut self, update: UpdateBuilder, refusal: Option<Refusal>) -> Result<(), Error> {
-        let update: Update = update
-            .table_name(&self.table)
-            .return_values_on_condition_check_failure(AllOld)
-            .build()
-            .map_err(Error::internal)?;
+        let update = update.table_name(&self.table).return_values_on_condition_check_failure(AllOld);
+        let update = update.build().map_err(Error::internal)?;
         self.add(TransactWriteItem::builder().update(update).build(), refusal);
         Ok(())
     }
 
     /// Adds a deletion.
     pub(super) fn delete(&mut self, delete: DeleteBuilder, refusal: Option<Refusal>) -> Result<(), Error> {
-        let delete: Delete = delete
-            .table_name(&self.table)
-            .return_values_on_condition_check_failure(AllOld)
-            .build()
-            .map_err(Error::internal)?;
+        let delete = delete.table_name(&self.table).return_values_on_condition_check_failure(AllOld);
+        let delete = delete.build().map_err(Error::internal)?;
         self.add(TransactWriteItem::builder().delete(delete).build(), refusal);
         Ok(())
+    }
+
+    /// Returns how many more writes it can contain.
+    pub(super) fn room(&self) -> usize {
+        MAX_WRITES.saturating_sub(self.writes.len())
     }
 
     fn add(&mut self, write: TransactWriteItem, refusal: Option<Refusal>) {
@@ -67,48 +62,132 @@ impl Transaction {
     }
 }
 
+/// The waits of a function, in milliseconds. The two phases of a conflicting transaction take some 20 ms.
+const REQUEST_WAITS: [u64; 3] = [25, 50, 75];
+
+/// The waits of the operator's command, in milliseconds. No client waits for it, and it writes much at once.
+const COMMAND_WAITS: [u64; 7] = [50, 100, 200, 400, 800, 1_600, 3_200];
+
+/// The waits between attempts at a write that conflicts with other writers.
+#[derive(Debug)]
+pub struct Backoff(slice::Iter<'static, u64>);
+
+impl Backoff {
+    /// Returns the waits of a function: four attempts.
+    pub(super) fn of_request() -> Self {
+        Self(REQUEST_WAITS.iter())
+    }
+
+    /// Returns the waits of the operator's command: eight attempts, with exponentially longer waits.
+    #[must_use]
+    pub fn of_command() -> Self {
+        Self(COMMAND_WAITS.iter())
+    }
+
+    /// Returns no waits: one attempt, after which the caller has to read again what it writes.
+    pub(super) fn none() -> Self {
+        Self([].iter())
+    }
+
+    /// Waits before the next attempt. Returns `false` at once if there is none left.
+    pub async fn wait(&mut self) -> bool {
+        let Some(millis) = self.0.next() else { return false };
+        tokio::time::sleep(Duration::from_millis(*millis)).await;
+        true
+    }
+}
+
+/// Whether a write failed because others were writing the same items, so that another attempt can succeed.
+#[must_use]
+pub fn is_conflict(error: &Error) -> bool {
+    let Error::Busy(cause) = error else { return false };
+    let canceled = cause.downcast_ref::<DynamoDbError>().is_some_and(|error| error.code == CANCELED);
+    canceled || cause.is::<Conflict>()
+}
+
+/// The code of the error of a canceled transaction.
+const CANCELED: &str = "TransactionCanceledException";
+
+/// The part of one write in the cancellation of its transaction.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// None: another write was the reason.
+    Blameless,
+    /// Its condition failed, which means this error.
+    Refused(Error),
+    /// It conflicted with another transaction, or was throttled.
+    Conflict,
+}
+
 impl Store {
     /// Begins a transaction on the table.
     pub(super) fn transaction(&self) -> Transaction {
         Transaction { table: self.table.clone(), writes: Vec::new(), refusals: Vec::new() }
     }
 
-    /// Commits. A retry of the SDK after a lost answer cannot commit twice, nor fail on its own
-    /// success: `ClientRequestToken` makes it the same request for ten minutes.
+    /// Commits a transaction of a function.
     ///
     /// # Errors
-    /// What the first failed condition means, [`Error::Busy`] where another transaction or a
-    /// throttle stays in the way, [`Error::Internal`] for all else.
+    /// The refusal of the first write whose condition failed, [`Error::Busy`] if a conflict or a throttle outlasts every
+    /// attempt, [`Error::Internal`] otherwise.
     pub(super) async fn commit(&self, transaction: Transaction) -> Result<(), Error> {
-        let Transaction { writes, mut refusals, .. } = transaction;
-        for attempt in 1..=ATTEMPTS {
-            let sent = self
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(writes.clone()))
-                .client_request_token(random::uuid()?.to_string())
-                .send()
-                .await;
-            let Err(error) = sent else { return Ok(()) };
-            let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
-                error.as_service_error()
-            else {
-                return Err(store_error(&error));
-            };
-            let reasons = canceled.cancellation_reasons();
-            if let Some(refused) = refused(&mut refusals, reasons) {
-                return Err(refused);
+        self.commit_with(Backoff::of_request(), transaction).await
+    }
+
+    /// Commits a transaction, with these waits between its attempts. Fails like [`Store::commit`].
+    pub(super) async fn commit_with(
+        &self,
+        mut backoff: Backoff,
+        transaction: Transaction,
+    ) -> Result<(), Error> {
+        let Transaction { writes, refusals, .. } = transaction;
+        loop {
+            let Some(reasons) = self.send(writes.clone()).await? else { return Ok(()) };
+            if reasons.iter().any(condition_failed) {
+                return Err(first_refusal(refusals, &reasons));
             }
-            if !reasons.iter().all(|reason| passes(code(reason))) {
-                return Err(Error::internal(cause(reasons)));
-            }
-            if attempt < ATTEMPTS {
-                tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 25)).await;
-            } else {
-                return Err(Error::Busy(cause(reasons).into()));
+            require_retryable(&reasons)?;
+            if !backoff.wait().await {
+                return Err(Error::Busy(cause(&reasons).into()));
             }
         }
-        Err(Error::internal("a transaction ended without an outcome"))
+    }
+
+    /// Sends a transaction once. Returns `None` if it was committed, or else a verdict on each write, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], or [`Error::Internal`] if another attempt cannot succeed either.
+    pub(super) async fn attempt(&self, transaction: Transaction) -> Result<Option<Vec<Verdict>>, Error> {
+        let Transaction { writes, refusals, .. } = transaction;
+        let Some(reasons) = self.send(writes).await? else { return Ok(None) };
+        if !reasons.iter().any(condition_failed) {
+            require_retryable(&reasons)?;
+        }
+        let verdicts = refusals.into_iter().zip(&reasons).map(|(refusal, reason)| match code(reason) {
+            "None" => Verdict::Blameless,
+            _ if condition_failed(reason) => Verdict::Refused(meaning(refusal, reason)),
+            _ => Verdict::Conflict,
+        });
+        Ok(Some(verdicts.collect()))
+    }
+
+    /// Sends writes once. Returns `None` if they were applied, or else the reason of each for canceling the transaction.
+    ///
+    /// If the response is lost, the SDK sends the request again under the same `ClientRequestToken`, which DynamoDB
+    /// recognizes for ten minutes: it neither commits twice nor fails because of its own success.
+    async fn send(&self, writes: Vec<TransactWriteItem>) -> Result<Option<Vec<CancellationReason>>, Error> {
+        let request = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes))
+            .client_request_token(random::uuid()?.to_string());
+        let Err(error) = request.send().await else { return Ok(None) };
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+                Ok(Some(canceled.cancellation_reasons().to_vec()))
+            }
+            _ => Err(store_error(&error)),
+        }
     }
 }
 
@@ -116,35 +195,43 @@ fn code(reason: &CancellationReason) -> &str {
     reason.code().unwrap_or("None")
 }
 
-/// Reasons that another try can cure.
-fn passes(code: &str) -> bool {
-    code == "None" || code == "TransactionConflict" || is_throttle(code)
+fn condition_failed(reason: &CancellationReason) -> bool {
+    code(reason) == "ConditionalCheckFailed"
 }
 
-/// What the first failed condition means; of several waits the longest.
-fn refused(refusals: &mut Vec<Option<Refusal>>, reasons: &[CancellationReason]) -> Option<Error> {
-    let failed = |reason: &CancellationReason| code(reason) == "ConditionalCheckFailed";
-    if !reasons.iter().any(failed) {
-        return None;
+/// Fails with [`Error::Internal`] if another attempt cannot succeed.
+fn require_retryable(reasons: &[CancellationReason]) -> Result<(), Error> {
+    let is_retryable = |code: &str| code == "None" || code == "TransactionConflict" || is_throttle(code);
+    if reasons.iter().all(|reason| is_retryable(code(reason))) {
+        Ok(())
+    } else {
+        Err(Error::internal(cause(reasons)))
     }
-    let meanings =
-        refusals.drain(..).zip(reasons).filter(|(_, reason)| failed(reason)).map(|(refusal, reason)| {
-            match refusal {
-                Some(refusal) => refusal(reason.item.clone()),
-                None => Error::internal("a write without a condition was refused by one"),
-            }
-        });
-    meanings.reduce(|first, next| match (&first, &next) {
+}
+
+/// Returns the refusal of the first write whose condition failed, or of several rate limits the longest wait.
+fn first_refusal(refusals: Vec<Option<Refusal>>, reasons: &[CancellationReason]) -> Error {
+    let failed = refusals.into_iter().zip(reasons).filter(|(_, reason)| condition_failed(reason));
+    let errors = failed.map(|(refusal, reason)| meaning(refusal, reason));
+    let first = errors.reduce(|first, next| match (&first, &next) {
         (Error::SendFrequently { retry_after, .. }, Error::SendFrequently { retry_after: longer, .. })
             if longer > retry_after =>
         {
             next
         }
         _ => first,
-    })
+    });
+    first.unwrap_or_else(|| Error::internal(cause(reasons)))
+}
+
+fn meaning(refusal: Option<Refusal>, reason: &CancellationReason) -> Error {
+    match refusal {
+        Some(refusal) => refusal(reason.item.clone()),
+        None => Error::internal("a write without a condition was refused by one"),
+    }
 }
 
 fn cause(reasons: &[CancellationReason]) -> DynamoDbError {
     let codes: Vec<_> = reasons.iter().map(code).collect();
-    DynamoDbError { code: "TransactionCanceledException".to_owned(), message: codes.join(", ") }
+    DynamoDbError { code: CANCELED.to_owned(), message: codes.join(", ") }
 }
