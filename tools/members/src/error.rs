@@ -3,6 +3,7 @@
 use std::{error::Error as _, io, path::PathBuf};
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use shared::store::{DynamoDbError, is_conflict};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +30,9 @@ pub enum Error {
         /// The service's error code and message.
         reason: String,
     },
-    /// The store failed.
+    /// A call of the library failed for another reason.
     #[error(transparent)]
-    Store(#[from] shared::Error),
+    Shared(shared::Error),
     /// The functions would not accept the settings.
     #[error("{0}")]
     Settings(#[from] shared::settings::SettingsError),
@@ -50,6 +51,28 @@ pub enum Error {
     /// A bug in this program.
     #[error("internal: {0}")]
     Internal(String),
+}
+
+const DYNAMODB: &str = "DynamoDB";
+
+impl From<shared::Error> for Error {
+    fn from(error: shared::Error) -> Self {
+        use shared::Error::{Busy, Internal, UserNotFound};
+        if is_conflict(&error) {
+            return Self::conflict();
+        }
+        let dynamodb = match &error {
+            Busy(cause) | Internal(cause) => cause.downcast_ref::<DynamoDbError>(),
+            _ => None,
+        };
+        match (dynamodb, &error) {
+            (Some(DynamoDbError { code, message }), _) => {
+                Self::Aws { call: DYNAMODB, reason: format!("{code}: {message}") }
+            }
+            (None, UserNotFound) => Self::NotFound("no such member: it was deleted meanwhile".to_owned()),
+            (None, _) => Self::Shared(error),
+        }
+    }
 }
 
 impl Error {
@@ -78,7 +101,7 @@ impl Error {
     /// Returns the error of a write that kept conflicting with other writers.
     pub fn conflict() -> Self {
         let reason = "gave up: the item is being modified by other writers (transaction conflict)";
-        Self::Aws { call: "DynamoDB", reason: reason.to_owned() }
+        Self::Aws { call: DYNAMODB, reason: reason.to_owned() }
     }
 
     /// Returns the error of a bug in this program.

@@ -1,7 +1,6 @@
 //! `members`: the operator's command, from a first import to the rotation of keys.
 
 mod actor;
-mod attribute;
 mod audit_log;
 mod commands;
 mod environment;
@@ -14,7 +13,6 @@ mod progress;
 mod scan;
 mod table;
 mod target;
-mod transaction;
 
 use std::{io, process::ExitCode};
 

@@ -6,18 +6,14 @@ use shared::{
     contact::{Destination, Email},
     member::{Member, MemberId},
     settings::Settings,
-    store::{Item, Store},
+    store::Store,
 };
 
-use crate::{attribute::text, error::Error, keys_secret::KeysSecret};
+use crate::{error::Error, keys_secret::KeysSecret};
 
 /// The table that a command works on, with the settings and the keys of its functions.
 pub struct MemberTable {
-    /// The DynamoDB client.
-    pub client: Client,
-    /// The table's name.
-    pub name: String,
-    /// The table as the functions read it.
+    /// The table's items, which only the store reads and writes.
     pub store: Store,
     /// The functions' settings.
     pub settings: Settings,
@@ -25,6 +21,9 @@ pub struct MemberTable {
     pub keys_secret: KeysSecret,
     /// The identity that runs the command, for audit records.
     pub actor: String,
+    /// For the table's description and tags.
+    client: Client,
+    name: String,
 }
 
 impl MemberTable {
@@ -38,7 +37,7 @@ impl MemberTable {
         let name = settings.table_name.clone();
         let store = Store::from_client(client.clone(), name.clone());
         let keys_secret = KeysSecret::new(settings.keys.clone(), config);
-        Self { client, name, store, settings, keys_secret, actor }
+        Self { store, settings, keys_secret, actor, client, name }
     }
 
     /// Finds a member by id, phone or email address.
@@ -58,14 +57,6 @@ impl MemberTable {
             self.store.owner(&destination).await?.ok_or_else(not_found)?
         };
         self.store.member(id).await?.ok_or_else(not_found)
-    }
-
-    /// Reads all items of a partition.
-    pub async fn partition(&self, pk: String) -> Result<Vec<Item>, Error> {
-        let query = self.client.query().table_name(&self.name).consistent_read(true);
-        let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", text(pk));
-        let items = query.into_paginator().items().send().collect::<Result<_, _>>().await;
-        items.map_err(Error::from_call("DynamoDB"))
     }
 
     /// Returns a text that identifies this table, and that changes if the table is deleted and created again.

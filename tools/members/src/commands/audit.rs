@@ -4,20 +4,12 @@ use futures_util::TryStreamExt;
 use serde::Serialize;
 use shared::{
     audit::AdminAction,
-    store::{
-        Item,
-        audit::{PREFIX, Record},
-    },
+    clock::Timestamp,
+    store::audit::{Record, TrailEntry},
 };
 use time::{Date, macros::format_description};
 
-use crate::{
-    attribute::text,
-    error::Error,
-    output,
-    scan::{self, Filter},
-    table::MemberTable,
-};
+use crate::{error::Error, output, scan, table::MemberTable};
 
 /// The command line.
 #[derive(Debug, clap::Args)]
@@ -38,53 +30,47 @@ struct AuditEntry {
     record: Record,
 }
 
-const MILLIS_PER_DAY: i128 = 86_400_000;
+const SECONDS_PER_DAY: i64 = 86_400;
 
 /// Prints the records, oldest first.
 pub async fn run(table: &MemberTable, Arguments { member, day }: Arguments, json: bool) -> Result<(), Error> {
-    let items = match (member, day) {
+    let entries = match (member, day) {
         (Some(member), _) => {
             let member = table.find(&member).await?;
             table.record(Some(member.id), AdminAction::AuditRead).await?;
-            table.partition(format!("{PREFIX}{}", member.id)).await?
+            let records = table.store.whole_audit_trail(member.id).await?;
+            let member = member.id.to_string();
+            records.into_iter().map(|record| AuditEntry { member: member.clone(), record }).collect()
         }
         (None, Some(day)) => {
             table.record(None, AdminAction::AuditRead).await?;
-            items_of_day(table, &day).await?
+            entries_of_day(table, &day).await?
         }
         (None, None) => return Err(Error::Usage("pass a member or --day YYYY-MM-DD".to_owned())),
     };
-    for item in items {
-        print_entry(&AuditEntry::from_item(item)?, json)?;
+    for entry in &entries {
+        print_entry(entry, json)?;
     }
     Ok(())
 }
 
-/// Reads the records of a day. The sort key of a record begins with its milliseconds since 1970.
-async fn items_of_day(table: &MemberTable, day: &str) -> Result<Vec<Item>, Error> {
+/// Reads the records of a day, oldest first.
+async fn entries_of_day(table: &MemberTable, day: &str) -> Result<Vec<AuditEntry>, Error> {
     let date = Date::parse(day, format_description!("[year]-[month]-[day]"));
     let date = date.map_err(|_| Error::Usage(format!("{day:?} is not a day; write it as YYYY-MM-DD")))?;
-    let begin = i128::from(date.midnight().assume_utc().unix_timestamp()) * 1_000;
-    let moment = |millis: i128| text(format!("{millis:013}"));
-    let filter = Filter {
-        expression: "begins_with(pk, :prefix) AND sk BETWEEN :begin AND :end",
-        values: vec![
-            (":prefix", text(PREFIX)),
-            (":begin", moment(begin)),
-            // BETWEEN is inclusive, but a record of the next midnight has a longer sort key and sorts after this.
-            (":end", moment(begin + MILLIS_PER_DAY)),
-        ],
-    };
-    let mut items: Vec<_> = scan::items(table, &filter).try_collect().await?;
-    items.sort_by_cached_key(|item| item.get("sk").and_then(|sk| sk.as_s().ok()).cloned());
-    Ok(items)
+    let begin = date.midnight().assume_utc().unix_timestamp();
+    // There are no records of the days before 1970.
+    let [begin, end] =
+        [begin, begin + SECONDS_PER_DAY].map(|at| Timestamp(at.try_into().unwrap_or_default()));
+    let entries = scan::items(|segment, from| table.store.scan_audit_trails(begin..end, segment, from));
+    let mut entries: Vec<TrailEntry> = entries.try_collect().await?;
+    entries.sort_by(|a, b| a.sort_key.cmp(&b.sort_key));
+    Ok(entries.into_iter().map(AuditEntry::from).collect())
 }
 
-impl AuditEntry {
-    fn from_item(item: Item) -> Result<Self, Error> {
-        let pk = item.get("pk").and_then(|pk| pk.as_s().ok());
-        let member = pk.and_then(|pk| pk.strip_prefix(PREFIX)).unwrap_or_default().to_owned();
-        Ok(Self { member, record: serde_dynamo::from_item(item).map_err(Error::internal)? })
+impl From<TrailEntry> for AuditEntry {
+    fn from(TrailEntry { subject, record, .. }: TrailEntry) -> Self {
+        Self { member: subject, record }
     }
 }
 

@@ -16,12 +16,7 @@ use shared::{
     password::PasswordHash,
 };
 
-use crate::{
-    error::Error,
-    output, private_file,
-    scan::{self, Filter},
-    table::MemberTable,
-};
+use crate::{error::Error, output, private_file, scan, table::MemberTable};
 
 /// The command line.
 #[derive(Debug, clap::Args)]
@@ -82,11 +77,9 @@ pub async fn run(table: &MemberTable, Arguments { output, with_hashes }: Argumen
         }
     };
     let mut out = BufWriter::new(&mut *out);
-    let filter = Filter::members();
     let mut count = 0_u64;
-    let mut items = std::pin::pin!(scan::items(table, &filter));
-    while let Some(item) = items.try_next().await? {
-        let member: Member = serde_dynamo::from_item(item).map_err(Error::internal)?;
+    let mut members = std::pin::pin!(scan::members(table));
+    while let Some(member) = members.try_next().await? {
         let exported = ExportedMember::new(&member, with_hashes);
         serde_json::to_writer(&mut out, &exported).map_err(io::Error::from)?;
         out.write_all(b"\n")?;

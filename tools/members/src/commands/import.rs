@@ -11,7 +11,6 @@ mod existing;
 mod field_error;
 mod format;
 mod hash_pool;
-mod items;
 mod lines;
 mod outcome;
 mod pending;

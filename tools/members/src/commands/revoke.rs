@@ -2,10 +2,6 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use aws_sdk_dynamodb::{
-    operation::update_item::UpdateItemError,
-    types::{TransactWriteItem, Update},
-};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::{HumanCount, ProgressBar};
 use serde::{Deserialize, Serialize};
@@ -13,17 +9,10 @@ use serde_json::json;
 use shared::{
     audit::AdminAction,
     clock::Timestamp,
-    member::MemberId,
-    store::{Item, member},
+    store::{ItemKey, Page, SEGMENTS},
 };
 
-use crate::{
-    attribute::{number, text},
-    error::Error,
-    output, progress,
-    scan::{self, Filter, SEGMENTS, ScanPage},
-    table::MemberTable,
-};
+use crate::{error::Error, output, progress, table::MemberTable};
 
 /// Whose sessions end.
 #[derive(Debug, clap::Args)]
@@ -52,10 +41,6 @@ pub struct Arguments {
     progress: PathBuf,
 }
 
-/// A session is valid only under the `credential_version` that it was issued under.
-const REVOKE: &str = "ADD credential_version :one, revision :one";
-const EXISTS: &str = "attribute_exists(pk)";
-
 /// Members of a page that are written concurrently.
 const CONCURRENT_WRITES: usize = 16;
 
@@ -69,7 +54,7 @@ struct RevokeCheckpoint {
     /// Members whose sessions have ended.
     count: u64,
     /// By segment, the key after which to resume. `None` if the segment is complete.
-    segments: BTreeMap<i32, Option<BTreeMap<String, String>>>,
+    segments: BTreeMap<i32, Option<ItemKey>>,
 }
 
 /// Ends sessions.
@@ -82,17 +67,7 @@ pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Resul
         return revoke_all(table, arguments.progress, arguments.resume, json).await;
     };
     let member = table.find(&member).await?;
-    let update = Update::builder()
-        .table_name(&table.name)
-        .set_key(Some(member::key(member.id).into_item()))
-        .update_expression(REVOKE)
-        .condition_expression(EXISTS)
-        .expression_attribute_values(":one", number(1));
-    let writes = vec![
-        TransactWriteItem::builder().update(update.build().map_err(Error::internal)?).build(),
-        table.record_write(member.id, AdminAction::Revoked)?,
-    ];
-    table.transact_with_retry(writes).await?;
+    table.store.revoke_sessions(member.id, &table.actor).await?;
     let text = format!("ended all sessions of member {}", member.id);
     output::result(json, &json!({ "id": member.id, "revoked": 1 }), text)
 }
@@ -117,7 +92,7 @@ async fn revoke_all(table: &MemberTable, path: PathBuf, resume: bool, json: bool
     let incomplete: Vec<_> = (0..SEGMENTS)
         .filter_map(|segment| match checkpoint.segments.get(&segment) {
             None => Some((segment, None)),
-            Some(Some(key)) => Some((segment, Some(to_item(key)))),
+            Some(Some(key)) => Some((segment, Some(key.clone()))),
             Some(None) => None,
         })
         .collect();
@@ -142,7 +117,7 @@ async fn revoke_all(table: &MemberTable, path: PathBuf, resume: bool, json: bool
         };
         let Some((segment, count, next)) = page else { break };
         checkpoint.count += count;
-        checkpoint.segments.insert(segment, next.as_ref().map(from_item));
+        checkpoint.segments.insert(segment, next);
         progress::write(&path, &checkpoint)?;
         bar.set_message(format!("{} members", HumanCount(checkpoint.count)));
         bar.tick();
@@ -157,44 +132,12 @@ async fn revoke_all(table: &MemberTable, path: PathBuf, resume: bool, json: bool
 async fn revoke_page(
     table: &MemberTable,
     segment: i32,
-    from: Option<Item>,
-) -> Result<(u64, Option<Item>), Error> {
-    let ScanPage { items, next } = scan::page(table, &Filter::members(), segment, from).await?;
-    let count = items.len() as u64;
-    let ids = items.into_iter().filter_map(|item| item.get("id")?.as_s().ok()?.parse().ok().map(MemberId));
-    stream::iter(ids.map(Ok)).try_for_each_concurrent(CONCURRENT_WRITES, |id| revoke(table, id)).await?;
+    from: Option<ItemKey>,
+) -> Result<(u64, Option<ItemKey>), Error> {
+    let Page { items: ids, next } = table.store.scan_member_ids(segment, from).await?;
+    let count = ids.len() as u64;
+    let ended = stream::iter(ids.into_iter().map(Ok))
+        .try_for_each_concurrent(CONCURRENT_WRITES, |id| table.store.end_sessions(id));
+    ended.await?;
     Ok((count, next))
-}
-
-async fn revoke(table: &MemberTable, id: MemberId) -> Result<(), Error> {
-    let update = table
-        .client
-        .update_item()
-        .table_name(&table.name)
-        .set_key(Some(member::key(id).into_item()))
-        .update_expression(REVOKE)
-        .condition_expression(EXISTS)
-        .expression_attribute_values(":one", number(1));
-    match update.send().await {
-        // The member was deleted since the scan, and has no sessions.
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-        {
-            Ok(())
-        }
-        sent => sent.map(drop).map_err(Error::from_call("DynamoDB")),
-    }
-}
-
-/// Converts a table key for the checkpoint.
-fn from_item(item: &Item) -> BTreeMap<String, String> {
-    let texts = item.iter().filter_map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone())));
-    texts.collect()
-}
-
-/// Converts a table key from the checkpoint.
-fn to_item(key: &BTreeMap<String, String>) -> Item {
-    key.iter().map(|(name, value)| (name.clone(), text(value))).collect()
 }

@@ -10,12 +10,7 @@ use shared::{
     password::PasswordHash,
 };
 
-use crate::{
-    error::Error,
-    failures::{self, FailedAttempts},
-    output,
-    table::MemberTable,
-};
+use crate::{error::Error, failures::FailedAttempts, output, table::MemberTable};
 
 /// The command line.
 #[derive(Debug, clap::Args)]
@@ -89,10 +84,10 @@ pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Resul
 
 /// Reads the failed attempts whose counters have not expired. DynamoDB deletes expired items with a delay.
 async fn current_failures(table: &MemberTable, member: &Member) -> Result<Vec<FailedAttempts>, Error> {
-    let counters = failures::counters(table, member).await?;
-    let failures = counters.into_iter().map(FailedAttempts::from_item).collect::<Result<Vec<_>, _>>()?;
+    let mut counters = table.store.failure_counters(member).await?;
     let now = Timestamp::now();
-    Ok(failures.into_iter().filter(|failures| failures.count > 0 && failures.until > now).collect())
+    counters.retain(|counter| counter.count > 0 && counter.expires_at > now);
+    Ok(counters.iter().map(FailedAttempts::from).collect())
 }
 
 /// Whether the password is still the imported hash, or was used here since.

@@ -13,6 +13,8 @@ pub struct FieldError {
     pub reason: Cow<'static, str>,
 }
 
+const TAKEN: &str = "belongs to another member";
+
 impl FieldError {
     /// Returns the error of a field.
     pub fn new(field: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
@@ -21,11 +23,20 @@ impl FieldError {
 
     /// Returns the error of a phone or email address that belongs to another member.
     pub fn taken(destination: &Destination) -> Self {
-        let field = match destination {
-            Destination::Phone(_) => "phone",
-            Destination::Email(_) => "email",
-        };
-        Self::new(field, "belongs to another member")
+        match destination {
+            Destination::Phone(_) => Self::phone_taken(),
+            Destination::Email(_) => Self::email_taken(),
+        }
+    }
+
+    /// Returns the error of a phone that belongs to another member.
+    pub fn phone_taken() -> Self {
+        Self::new("phone", TAKEN)
+    }
+
+    /// Returns the error of an email address that belongs to another member.
+    pub fn email_taken() -> Self {
+        Self::new("email", TAKEN)
     }
 }
 
