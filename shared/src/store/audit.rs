@@ -49,22 +49,13 @@ pub struct TrailEntry {
 const ABSENT: &str = "attribute_not_exists(pk)";
 
 /// The beginning of every trail's partition key.
-pub const PREFIX: &str = "audit#";
+pub(super) const PREFIX: &str = "audit#";
 
 /// The subject of operators' actions that concern no single member.
 const OPERATOR: &str = "operator";
 
 fn partition(member: MemberId) -> String {
     format!("{PREFIX}{member}")
-}
-
-/// Returns the item that records an action of an operator.
-///
-/// # Errors
-/// [`Error::Internal`].
-pub fn operation(member: Option<MemberId>, action: AdminAction, actor: &str) -> Result<Item, Error> {
-    let partition = member.map_or_else(|| format!("{PREFIX}{OPERATOR}"), partition);
-    Record::of_operator(action, actor)?.into_item(partition)
 }
 
 impl Record {

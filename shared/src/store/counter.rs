@@ -86,12 +86,6 @@ fn partition(subject: &str) -> String {
     format!("failures#{subject}")
 }
 
-/// Returns the partition keys of every counter that can lock a member out.
-#[must_use]
-pub fn partitions(member: &Member) -> Vec<String> {
-    counter::subjects(member).iter().map(|subject| partition(subject)).collect()
-}
-
 fn key(counter: &Counter) -> ItemKey {
     ItemKey::new(partition(&counter.subject), counter.part.as_deref().unwrap_or(WHOLE))
 }

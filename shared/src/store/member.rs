@@ -6,10 +6,7 @@ use crate::{
     domain::member::{Member, MemberId},
     error::Error,
 };
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, Update,
-    builders::{DeleteBuilder, PutBuilder, UpdateBuilder},
-};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, Update, builders::UpdateBuilder};
 use serde::{Deserialize, Serialize};
 
 /// Item `phone#<E.164>` or `email#<address>` / `owner`: a phone or an email address belongs to one member.
@@ -24,7 +21,7 @@ pub(super) const SORT_KEY: &str = "member";
 pub(super) const PREFIX: &str = "member#";
 
 /// Condition: no such item exists.
-pub const ABSENT: &str = "attribute_not_exists(pk)";
+const ABSENT: &str = "attribute_not_exists(pk)";
 /// Condition: no member or this member owns it.
 const FREE_OR_OWN: &str = "attribute_not_exists(pk) OR #member = :member";
 /// Condition: this member owns it.
@@ -33,14 +30,12 @@ const OWN: &str = "#member = :member";
 const UNCHANGED: &str = "revision = :revision";
 
 /// Returns the key of a member.
-#[must_use]
-pub fn key(id: MemberId) -> ItemKey {
+pub(super) fn key(id: MemberId) -> ItemKey {
     ItemKey::new(format!("{PREFIX}{id}"), SORT_KEY)
 }
 
 /// Returns the key of the item that names the owner of a phone or an email address.
-#[must_use]
-pub fn owner_key(destination: &Destination) -> ItemKey {
+pub(super) fn owner_key(destination: &Destination) -> ItemKey {
     ItemKey::new(destination.key(), "owner")
 }
 
@@ -84,37 +79,6 @@ pub(super) fn contact(destination: &Destination) -> (&'static str, AttributeValu
         Destination::Phone(phone) => ("phone", text(phone.as_str())),
         Destination::Email(email) => ("email", text(email.as_str())),
     }
-}
-
-/// The items of a member: their own first, then that of each phone or mail address.
-///
-/// # Errors
-/// [`Error::Internal`] where one cannot be written.
-pub fn items(member: &Member) -> Result<Vec<Item>, Error> {
-    let own = write(member, key(member.id));
-    let owners = member.destinations().into_iter().map(|destination| owner(member.id, &destination));
-    std::iter::once(own).chain(owners).collect()
-}
-
-/// Gives a phone or an address to a member, if it is nobody else's.
-///
-/// # Errors
-/// [`Error::Internal`] where it cannot be written.
-pub fn claim(of: MemberId, destination: &Destination) -> Result<PutBuilder, Error> {
-    let put = Put::builder().set_item(Some(owner(of, destination)?)).condition_expression(FREE_OR_OWN);
-    Ok(put
-        .expression_attribute_names("#member", "member")
-        .expression_attribute_values(":member", text(of.to_string())))
-}
-
-/// Sets a member's phone or address free.
-#[must_use]
-pub fn release(of: MemberId, destination: &Destination) -> DeleteBuilder {
-    Delete::builder()
-        .set_key(Some(owner_key(destination).into_item()))
-        .condition_expression(OWN)
-        .expression_attribute_names("#member", "member")
-        .expression_attribute_values(":member", text(of.to_string()))
 }
 
 impl Store {

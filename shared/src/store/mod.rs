@@ -11,16 +11,16 @@ mod admin;
 pub mod audit;
 pub(crate) mod change;
 pub(crate) mod code;
-pub mod counter;
-pub mod grant;
+mod counter;
+mod grant;
 pub(crate) mod idempotency;
 mod import;
-pub mod member;
-pub mod notice;
+mod member;
+mod notice;
 mod scan;
 pub(crate) mod sends;
-pub mod traffic;
-pub mod transaction;
+mod traffic;
+mod transaction;
 mod write_id;
 
 pub use admin::MemberUpdate;
@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
 
 /// An item in the form of the SDK.
-pub type Item = HashMap<String, AttributeValue>;
+type Item = HashMap<String, AttributeValue>;
 
 /// The table.
 #[derive(Debug)]
@@ -62,9 +62,7 @@ impl ItemKey {
         Self { pk, sk: sk.into() }
     }
 
-    /// Returns the key in the form of the SDK.
-    #[must_use]
-    pub fn into_item(self) -> Item {
+    fn into_item(self) -> Item {
         HashMap::from([("pk".to_owned(), text(self.pk)), ("sk".to_owned(), text(self.sk))])
     }
 }
