@@ -109,3 +109,27 @@ impl Error {
         Self::Internal(cause.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dynamodb(code: &str, message: &str) -> DynamoDbError {
+        DynamoDbError { code: code.to_owned(), message: message.to_owned() }
+    }
+
+    #[test]
+    fn dynamodb_error_is_printed_with_code_and_message() {
+        let denied = dynamodb("AccessDeniedException", "not authorized to perform: dynamodb:Query");
+        let error = Error::from(shared::Error::internal(denied));
+        let expected = "DynamoDB: AccessDeniedException: not authorized to perform: dynamodb:Query";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn lasting_conflict_is_printed_as_giving_up() {
+        let canceled = dynamodb("TransactionCanceledException", "None, TransactionConflict");
+        let error = Error::from(shared::Error::Busy(canceled.into()));
+        assert!(error.to_string().contains("modified by other writers"), "{error}");
+    }
+}
