@@ -67,8 +67,8 @@ impl Store {
         self.commit_with(Backoff::of_command(), transaction).await
     }
 
-    /// Ends all sessions of a member without a record, for a run over all members that is recorded once. Does nothing if
-    /// the member was deleted.
+    /// Ends all sessions of a member without a record, for a run over all members that is recorded once. Does nothing
+    /// if the member was deleted.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -87,8 +87,8 @@ impl Store {
         }
     }
 
-    /// Updates a member as read, and records that. Makes one attempt: after a [conflict](super::is_conflict), the caller
-    /// has to read the member again.
+    /// Updates a member as read, and records that. Makes one attempt: after a [conflict](super::is_conflict), the
+    /// caller has to read the member again.
     ///
     /// # Errors
     /// [`Error::PhoneInUse`], [`Error::EmailInUse`], [`Error::Busy`], [`Error::Internal`].

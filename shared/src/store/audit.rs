@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 /// How long a record is stored: 400 days, which is a year and the time to notice that something happened.
 const RETENTION_SECONDS: u64 = 400 * 86_400;
 
-/// A record. Item `audit#<member>` / `<milliseconds>#<request id>`, or `audit#operator` for an action that concerns no
-/// single member. It has a partition of its own, because a function that records a change may not put a member.
+/// A record. Item `audit#<member>` / `<milliseconds>#<request id>`, or `audit#operator` for an action that concerns
+/// no single member. It has a partition of its own, because a function that records a change may not put a member.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     /// The action.

@@ -119,8 +119,8 @@ impl Store {
         self.commit(transaction).await
     }
 
-    /// Removes a code that was certainly not sent, and its sends from the rate limits, so that another can be requested
-    /// at once.
+    /// Removes a code that was certainly not sent, and its sends from the rate limits, so that another can be
+    /// requested at once.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -141,8 +141,8 @@ impl Store {
         self.commit(transaction).await
     }
 
-    /// Marks a deferred code as delivered, with the MAC of the code that is about to be sent. Returns `false` if it must
-    /// not be sent: a duplicate of its notice delivered it before, a newer code replaced it, or it has expired.
+    /// Marks a deferred code as delivered, with the MAC of the code that is about to be sent. Returns `false` if it
+    /// must not be sent: a duplicate of its notice delivered it before, a newer code replaced it, or it has expired.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -196,8 +196,8 @@ impl Store {
     /// Counts an attempt and returns the code's item after it.
     ///
     /// # Errors
-    /// [`Error::CodeNotValid`] if there is no valid code for the holder, [`Error::NotValid`] for a flow that is not the
-    /// code's, [`Error::TooManyAttempts`] if the attempts are used up, [`Error::Busy`], [`Error::Internal`].
+    /// [`Error::CodeNotValid`] if there is no valid code for the holder, [`Error::NotValid`] for a flow that is not
+    /// the code's, [`Error::TooManyAttempts`] if the attempts are used up, [`Error::Busy`], [`Error::Internal`].
     pub(crate) async fn record_attempt(
         &self,
         attempt: &Attempt<'_>,

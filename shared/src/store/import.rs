@@ -28,8 +28,8 @@ pub enum Creation {
     PhoneInUse,
     /// Another member owns the email address.
     EmailInUse,
-    /// Nothing was written, and another attempt can succeed: other members canceled the transaction, it conflicted with
-    /// other writers, or the member was left for a later transaction.
+    /// Nothing was written, and another attempt can succeed: other members canceled the transaction, it conflicted
+    /// with other writers, or the member was left for a later transaction.
     Pending,
 }
 
@@ -43,7 +43,8 @@ pub struct ExistingMembers {
 }
 
 impl Store {
-    /// Creates as many members as fit into one transaction, each completely or not at all. Returns a result per member.
+    /// Creates as many members as fit into one transaction, each completely or not at all. Returns a result per
+    /// member.
     ///
     /// A transaction can contain an item only once. Of members that share an item, the first is attempted, and the
     /// others remain [pending](Creation::Pending).
@@ -126,8 +127,8 @@ impl Store {
 
 /// Returns the result of a member, given the verdicts on its writes in a canceled transaction.
 ///
-/// If the member's own item exists, so do its owner items, which then prove nothing. They show that another member owns
-/// a contact only if nothing at all prevented the member's own write, not even a conflict.
+/// If the member's own item exists, so do its owner items, which then prove nothing. They show that another member
+/// owns a contact only if nothing at all prevented the member's own write, not even a conflict.
 fn creation(verdicts: &[Verdict]) -> Creation {
     let refused = |verdict: &Verdict| match verdict {
         Verdict::Refused(Error::PhoneInUse) => Some(Creation::PhoneInUse),

@@ -1,11 +1,12 @@
 //! The DynamoDB table, its only reader and writer. One file per kind of item.
 //!
 //! Every item has a partition key `pk` and a sort key `sk`. An item that expires has `expires_at`, the TTL attribute.
-//! DynamoDB deletes expired items with a delay of up to days (Amazon DynamoDB Developer Guide, "Using time to live"), so
-//! every read and every condition also checks the time.
+//! DynamoDB deletes expired items with a delay of up to days (Amazon DynamoDB Developer Guide, "Using time to live"),
+//! so every read and every condition also checks the time.
 //!
-//! Two rules hold for every write of a member: it raises `revision`, under which a change made from a read is still
-//! valid, and a new login password raises `credential_version`, which ends all sessions.
+//! Every write of a member raises `revision`, the optimistic lock of changes that are made from a read. A write that
+//! ends all sessions, such as a new login password, also raises `credential_version`, under which sessions are
+//! issued.
 
 mod admin;
 pub mod audit;
@@ -166,7 +167,8 @@ fn store_error<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Er
     if is_busy { Error::Busy(cause.into()) } else { Error::internal(cause) }
 }
 
-/// Returns the stored item, if there is one, of an update whose condition failed. Fails like [`store_error`] otherwise.
+/// Returns the stored item, if there is one, of an update whose condition failed. Fails like [`store_error`]
+/// otherwise.
 fn failed_condition(error: SdkError<UpdateItemError, HttpResponse>) -> Result<Option<Item>, Error> {
     match error {
         SdkError::ServiceError(service) if service.err().is_conditional_check_failed_exception() => {

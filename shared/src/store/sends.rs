@@ -2,8 +2,8 @@
 //!
 //! The items of a destination and a member store the times of the last sends, the newest as `at0`. Every send shifts
 //! them by one. So a limit holds in any stretch of time, not only in each hour of the clock, and needs no read before
-//! the write. Many members can share a source address, whose limit may be in the thousands: its item counts by the hour
-//! of the clock.
+//! the write. Many members can share a source address, whose limit may be in the thousands: its item counts by the
+//! hour of the clock.
 
 use super::{Item, ItemKey, number, text, transaction::Transaction};
 use crate::{

@@ -1,7 +1,7 @@
 //! The traffic to each calling code, counted in slots of time.
 //!
-//! Item `calling-code#<calling code>` / `traffic`, with the counts `sent<n>` and `verified<n>` of slot number `n`. Each
-//! count of a send also removes slots that have ended, so that the item remains as small as one hour's.
+//! Item `calling-code#<calling code>` / `traffic`, with the counts `sent<n>` and `verified<n>` of slot number `n`.
+//! Each count of a send also removes slots that have ended, so that the item remains as small as one hour's.
 //!
 //! No transaction writes this item: every send to a country and every verified code of it would conflict on it.
 

@@ -51,7 +51,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Returns how many more writes it can contain.
+    /// Returns the number of writes that can still be added.
     pub(super) fn room(&self) -> usize {
         MAX_WRITES.saturating_sub(self.writes.len())
     }
@@ -89,7 +89,7 @@ impl Backoff {
         Self([].iter())
     }
 
-    /// Waits before the next attempt. Returns `false` at once if there is none left.
+    /// Waits before the next attempt. Returns `false` at once if no attempt is left.
     pub async fn wait(&mut self) -> bool {
         let Some(millis) = self.0.next() else { return false };
         tokio::time::sleep(Duration::from_millis(*millis)).await;
@@ -108,14 +108,14 @@ pub fn is_conflict(error: &Error) -> bool {
 /// The code of the error of a canceled transaction.
 const CANCELED: &str = "TransactionCanceledException";
 
-/// The part of one write in the cancellation of its transaction.
+/// Why a canceled transaction did not apply one of its writes.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// None: another write was the reason.
+    /// Only because of its other writes.
     Blameless,
-    /// Its condition failed, which means this error.
+    /// The write's condition failed, which means this error.
     Refused(Error),
-    /// It conflicted with another transaction, or was throttled.
+    /// The write conflicted with another transaction, or was throttled.
     Conflict,
 }
 
@@ -128,8 +128,8 @@ impl Store {
     /// Commits a transaction of a function.
     ///
     /// # Errors
-    /// The refusal of the first write whose condition failed, [`Error::Busy`] if a conflict or a throttle outlasts every
-    /// attempt, [`Error::Internal`] otherwise.
+    /// The refusal of the first write whose condition failed, [`Error::Busy`] if a conflict or a throttle outlasts
+    /// every attempt, [`Error::Internal`] otherwise.
     pub(super) async fn commit(&self, transaction: Transaction) -> Result<(), Error> {
         self.commit_with(Backoff::of_request(), transaction).await
     }
@@ -171,7 +171,8 @@ impl Store {
         Ok(Some(verdicts.collect()))
     }
 
-    /// Sends writes once. Returns `None` if they were applied, or else the reason of each for canceling the transaction.
+    /// Sends writes once. Returns `None` if they were applied, or else the reason of each for canceling the
+    /// transaction.
     ///
     /// If the response is lost, the SDK sends the request again under the same `ClientRequestToken`, which DynamoDB
     /// recognizes for ten minutes: it neither commits twice nor fails because of its own success.
