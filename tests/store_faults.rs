@@ -1,7 +1,7 @@
 //! A store that throttles, conflicts, hangs, is slow, or loses its responses.
 
 use crate::{
-    bundle::{EMAIL, PHONE, Response, SEND, SEND_CODE, SEND_MAIL, wrong_code},
+    bundle::{BIND_PHONE, EMAIL, PHONE, Response, SEND, SEND_CODE, SEND_MAIL, wrong_code},
     changes::{ChangeKind, MANY, PreparedChange, TableSnapshot, complete_effect},
     proxy::{ANY, InjectedFault, On, Proxy, STORE},
 };
@@ -255,4 +255,26 @@ async fn change_after_a_conflict_counts_one_attempt() {
         assert!(response.status.is_success(), "{kind:?}: {}", response.text);
         proxy.heal();
     }
+}
+
+#[tokio::test]
+async fn replacement_after_a_conflicting_replacement_is_committed() {
+    let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
+    let member = bundle.member().await;
+    let bind = async |phone: &str, code: &str| {
+        let body = json!({ "phone": phone, "message": code });
+        bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await
+    };
+    let (first, second) = ("13800138001", "13800138002");
+    let (_, first_code) = bundle.request_sms_code(Some(&member), first).await;
+    let (_, second_code) = bundle.request_sms_code(Some(&member), second).await;
+    proxy.fault(On::nth("TransactWriteItems", 1), InjectedFault::HangBefore);
+    let replace_first = async {
+        proxy.wait_for_hang().await;
+        bind(second, &second_code).await.ok();
+    };
+    let (replaced, ()) = tokio::join!(bind(first, &first_code), replace_first);
+    assert_eq!(replaced.status, 201, "{}", replaced.text);
+    assert_eq!(bundle.owner(&format!("phone#+86{first}")).await, Some(member.id));
+    assert_eq!(bundle.owner(&format!("phone#+86{second}")).await, None);
 }

@@ -59,10 +59,14 @@ impl Store {
             None => (),
         }
         if let Some(destination) = plan.binds {
-            transaction.bind(member, destination)?;
+            transaction.claim(member, destination)?;
         }
         let version = member.credential_version;
         transaction.update(update(plan), Some(Box::new(move |stored| changed(stored, version))))?;
+        // After the member's own write: if another request replaced the contact first, that is a conflict.
+        if let Some(destination) = plan.binds {
+            transaction.release_replaced(member, destination)?;
+        }
         if let Some(failures) = plan.resets {
             transaction.reset(failures)?;
         }

@@ -178,7 +178,7 @@ impl Store {
         Ok(counters)
     }
 
-    /// Deletes counters of a member, and records that, even if there are none.
+    /// Deletes these counters of a member, and records the action even without any.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].

@@ -129,12 +129,6 @@ impl Transaction {
         self.put(put, Some(Box::new(exists)))
     }
 
-    /// Binds a phone or an email address to a member, and releases the one that it replaces.
-    pub(super) fn bind(&mut self, member: &Member, destination: &Destination) -> Result<(), Error> {
-        self.claim(member, destination)?;
-        self.release_replaced(member, destination)
-    }
-
     /// Makes a member the owner of a phone or an email address, unless another member is.
     pub(super) fn claim(&mut self, member: &Member, destination: &Destination) -> Result<(), Error> {
         let put = Put::builder()
