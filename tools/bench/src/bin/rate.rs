@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let count: u32 = env::args().nth(1).unwrap_or_else(|| "20000".to_owned()).parse()?;
     let hash = if env::args().nth(2).as_deref() == Some("md5") { MD5 } else { BCRYPT };
     let programs = harness::programs()?;
-    let folder = programs.join("rate");
+    let folder = programs.join("import-rate");
     fs::create_dir_all(&folder)?;
     for file in ["members.csv.errors", "members.csv.progress"] {
         let _ = fs::remove_file(folder.join(file));
