@@ -10,7 +10,6 @@ use crate::{
     error::Error,
     random,
 };
-use aws_sdk_dynamodb::types::Put;
 use serde::{Deserialize, Serialize};
 
 /// How long a record is stored: 400 days, which is a year and the time to notice that something happened.
@@ -44,9 +43,6 @@ pub struct TrailEntry {
     /// Orders the records of all trails by their time.
     pub sort_key: String,
 }
-
-/// Condition: no record is overwritten.
-const ABSENT: &str = "attribute_not_exists(pk)";
 
 /// The beginning of every trail's partition key.
 pub(super) const PREFIX: &str = "audit#";
@@ -151,8 +147,6 @@ impl Transaction {
 
     fn put_record(&mut self, member: MemberId, record: Record) -> Result<(), Error> {
         let item = record.into_item(partition(member))?;
-        let put = Put::builder().set_item(Some(item)).condition_expression(ABSENT);
-        let exists = |_| Error::internal("this action is already recorded");
-        self.put(put, Some(Box::new(exists)))
+        self.put_new(item, |_| Error::internal("this action is already recorded"))
     }
 }

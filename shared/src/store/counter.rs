@@ -3,7 +3,7 @@
 //! Item `failures#<subject>` / `counter`, or `failures#<subject>` / `<part>`.
 
 use super::{
-    Item, ItemKey, Store, failed_condition, number, read, store_error,
+    ABSENT, Item, ItemKey, Store, failed_condition, number, read, store_error,
     transaction::{Backoff, MAX_WRITES, Transaction},
     write_id::{IS_LAST, NOT_YET, WriteId},
 };
@@ -26,8 +26,6 @@ const RACES: u32 = 4;
 /// The sort key of a counter without parts.
 const WHOLE: &str = "counter";
 
-/// Condition: nothing has been counted yet.
-const ABSENT: &str = "attribute_not_exists(pk)";
 /// Condition: the window has not ended, and has room for another attempt.
 const HAS_ROOM: &str = "#count < :limit AND expires_at > :now";
 /// Condition: the window ended, and no one has begun another since it was read.

@@ -20,8 +20,6 @@ pub(super) const SORT_KEY: &str = "member";
 /// The beginning of every member's partition key.
 pub(super) const PREFIX: &str = "member#";
 
-/// Condition: no such item exists.
-const ABSENT: &str = "attribute_not_exists(pk)";
 /// Condition: no member or this member owns it.
 const FREE_OR_OWN: &str = "attribute_not_exists(pk) OR #member = :member";
 /// Condition: this member owns it.
@@ -118,15 +116,6 @@ impl Transaction {
             self.put_new(owner(member.id, &destination)?, in_use(&destination))?;
         }
         Ok(())
-    }
-
-    fn put_new(
-        &mut self,
-        item: Item,
-        exists: impl FnOnce(Option<Item>) -> Error + Send + 'static,
-    ) -> Result<(), Error> {
-        let put = Put::builder().set_item(Some(item)).condition_expression(ABSENT);
-        self.put(put, Some(Box::new(exists)))
     }
 
     /// Makes a member the owner of a phone or an email address, unless another member is.

@@ -44,6 +44,9 @@ use std::collections::HashMap;
 /// An item in the form of the SDK.
 type Item = HashMap<String, AttributeValue>;
 
+/// Condition: no such item exists.
+const ABSENT: &str = "attribute_not_exists(pk)";
+
 /// The table.
 #[derive(Debug)]
 pub struct Store {

@@ -1,6 +1,6 @@
 //! Transactions: several writes that are all applied or none, each with the error that its failed condition means.
 
-use super::{DynamoDbError, Item, Store, change::Conflict, is_throttle, store_error};
+use super::{ABSENT, DynamoDbError, Item, Store, change::Conflict, is_throttle, store_error};
 use crate::{error::Error, random};
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
@@ -33,6 +33,16 @@ impl Transaction {
         let put = put.build().map_err(Error::internal)?;
         self.add(TransactWriteItem::builder().put(put).build(), refusal);
         Ok(())
+    }
+
+    /// Adds a put of an item that must not exist yet.
+    pub(super) fn put_new(
+        &mut self,
+        item: Item,
+        exists: impl FnOnce(Option<Item>) -> Error + Send + 'static,
+    ) -> Result<(), Error> {
+        let put = PutBuilder::default().set_item(Some(item)).condition_expression(ABSENT);
+        self.put(put, Some(Box::new(exists)))
     }
 
     /// Adds an update.
