@@ -5,6 +5,7 @@ use regex::Regex;
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 /// Words that the rules replace, such as "only" for the first one.
@@ -13,7 +14,8 @@ const REPLACED: &str = r"(?i)\b(alone|anew|answer(s|ed|ing)?|at the most|brought
 /// Folders that contain no prose of the project.
 const SKIPPED: [&str; 6] = [".git", ".aws-sam", "target", "corpus", "node_modules", "snapshots"];
 
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+/// Returns the files with this extension below a folder, except in those that are skipped.
+pub fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let files = entries.flat_map(|path| {
         if path.is_dir() {
@@ -28,8 +30,8 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 
 /// Returns the text outside inline code and quotations.
 fn unquoted(text: &str) -> String {
-    let quoted = Regex::new(r#"`[^`]*`|"[^"]*"|“[^”]*”"#).unwrap();
-    quoted.replace_all(text, "").into_owned()
+    static QUOTED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"`[^`]*`|"[^"]*"|“[^”]*”"#).unwrap());
+    QUOTED.replace_all(text, "").into_owned()
 }
 
 /// Returns the comments of a Rust file, and the texts of its errors.

@@ -1,10 +1,7 @@
 //! A file of `shared` imports only from its own layer or a lower one.
 
-use crate::bundle::root;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use crate::{bundle::root, language::files};
+use std::fs;
 
 /// The layers of `shared/src`, lowest first.
 const LAYERS: [&[&str]; 9] = [
@@ -22,11 +19,6 @@ const LAYERS: [&[&str]; 9] = [
 fn layer(module: &str) -> usize {
     let is_in = |layer: &&[&str]| layer.contains(&module);
     LAYERS.iter().position(is_in).unwrap_or_else(|| panic!("{module} belongs to no layer"))
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 /// The first segments of every `crate::…` path: `a` and `b` of `crate::a::C` and of `crate::{a::C, b::{D, e}}`.
@@ -62,14 +54,13 @@ fn imports(code: &str) -> Vec<String> {
 fn modules_import_only_from_lower_layers() {
     let src = root().join("shared/src");
     let mut checked = 0;
-    for path in files(&src).iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-    {
+    for path in files(&src, "rs") {
         let inside = path.strip_prefix(&src).unwrap().with_extension("");
         let own = inside.iter().next().unwrap().to_str().unwrap();
         if own == "lib" {
             continue;
         }
-        let code = fs::read_to_string(path).unwrap();
+        let code = fs::read_to_string(&path).unwrap();
         let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         for module in imports(&code) {
             assert!(layer(&module) <= layer(own), "{} imports {module}, of a higher layer", path.display());
