@@ -21,14 +21,13 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<UserApi>, E
     let new_password = app.accept_password(new_password, session.member().ok())?;
     let member = session.member()?;
     member.require_own(&phone)?;
-    let old = match request.optional(OldPassword) {
-        Some(old_password) => Some(app.verify_password(&session, member, old_password).await?),
-        None => None,
-    };
+    if let Some(old_password) = request.optional(OldPassword) {
+        app.confirm_password(&session, member, old_password).await?;
+    }
     let holder = CodeHolder::Member(member.id);
     let verified = app.verify_code(&phone, Purpose::ChangePassword, holder, code).await?;
 
-    let change = Change::password_changed_by_message(member, app.hash(&new_password)?, verified, old);
+    let change = Change::password_changed_by_message(member, app.hash(&new_password)?, verified);
     let reply = Reply::result(true).with_session(app.renew_after(&session, &change)?);
     app.commit(change, &request, reply).await
 }

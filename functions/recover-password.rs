@@ -23,7 +23,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let grant = Grant::parse(verification).ok_or(Error::NotValid(Field::Verification))?;
 
     let grant = app.verify_grant(&grant, purpose, &destination).await?;
-    let member = app.store.member(grant.member).await?.ok_or(Error::UserNotFound)?;
+    let member = app.store.member(grant.basis.member).await?.ok_or(Error::UserNotFound)?;
     if !member.owns(&destination) {
         return Err(Error::NotValid(Field::Verification));
     }

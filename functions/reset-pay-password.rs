@@ -18,7 +18,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let phone = app.phone(request.required(Parameter::Phone)?)?;
     let member = session.member()?;
     let pay_password = match request.optional(Parameter::PayPasswordFirst) {
-        Some(typed) => Some(app.hash(&app.accept_pay_password(typed, member)?)?),
+        Some(typed) => Some(app.accept_pay_password(typed, member)?),
         None => None,
     };
     member.require_own(&phone)?;
@@ -30,6 +30,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     if let ByGrant(_) = possession {
         reply = reply.without_verification();
     }
+    let pay_password = pay_password.as_ref().map(|password| app.hash(password)).transpose()?;
     let failures = app.pay_password_failures(member);
     let change = Change::pay_password_reset(member, pay_password, possession, failures, cooling_off_seconds);
     app.commit(change, &request, reply).await
@@ -49,7 +50,11 @@ async fn possession(
     }
     let grant = request.verification().and_then(Grant::parse).ok_or(Error::Missing(Field::Message))?;
     let grant = app.verify_grant(&grant, ResetPayPassword, phone).await?;
-    if grant.member == member.id { Ok(ByGrant(grant)) } else { Err(Error::NotValid(Field::Verification)) }
+    if grant.basis.member == member.id {
+        Ok(ByGrant(grant))
+    } else {
+        Err(Error::NotValid(Field::Verification))
+    }
 }
 
 fn main() -> ExitCode {

@@ -21,7 +21,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
 
     let code = match member {
         Some(member) if purpose != Purpose::RecoverPassword => {
-            app.send_code(member.id, &phone, purpose, &request).await?
+            app.send_code(member, &phone, purpose, &request).await?
         }
         _ => app.request_code(&phone, purpose, &request).await?,
     };

@@ -1,9 +1,7 @@
 //! POST /web/userservice/security/sendMail: sends a code and a link to an email address. A member binds the address
 //! with them. Without a session they recover the login password.
 
-use shared::{
-    App, Error, MemberApi, Parameter, Reply, Request, code::Purpose, proof::Reauthenticated, serve,
-};
+use shared::{App, Error, MemberApi, Parameter, Reply, Request, code::Purpose, serve};
 use std::process::ExitCode;
 
 async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>, Error> {
@@ -13,13 +11,10 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
         return app.sent(app.request_code(&email, Purpose::RecoverByMail, &request).await?);
     };
     let member = session.member()?;
-    if member.would_replace(&email)
-        && let Reauthenticated::ByPassword(verified) = app.reauthenticate(&session, member, &request).await?
-    {
-        // The new hash of an outdated password is not stored: this function is not allowed to write members.
-        app.reset_failures(verified).await?;
+    if member.would_replace(&email) {
+        app.reauthenticate(&session, member, &request).await?;
     }
-    let code = app.send_code(member.id, &email, Purpose::BindMail, &request).await?;
+    let code = app.send_code(member, &email, Purpose::BindMail, &request).await?;
     Ok(app.sent(code)?.with_session(app.renew(&session)?))
 }
 

@@ -29,7 +29,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<PageApi>, E
     if requested.purpose == RecoverByMail {
         return app.exchange(verified, &request, reply.with_page(page::granted(request.language)?)).await;
     }
-    let member = app.store.member(verified.member).await?.ok_or(Error::UserNotFound)?;
+    let member = app.store.member(verified.basis.member).await?.ok_or(Error::UserNotFound)?;
     let reply = reply.without_verification().with_page(page::bound(request.language)?);
     app.commit(Change::email_bound(&member, verified), &request, reply).await
 }

@@ -169,15 +169,13 @@ async fn invalid_send_names_its_parameter_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn resend_cooldown_covers_every_caller_and_purpose() {
+async fn resend_cooldown_covers_members_and_their_purposes() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let other = bundle.other_member().await;
     bundle.request_sms_code(Some(&member), PHONE).await;
-    for (caller, purpose) in
-        [(Some(&member), "pay"), (Some(&member), "bind"), (Some(&other), "bind"), (None, "recover")]
-    {
-        let call = bundle.call(Method::GET, SEND_CODE).session_of(caller);
+    for (caller, purpose) in [(&member, "pay"), (&member, "bind"), (&other, "bind")] {
+        let call = bundle.call(Method::GET, SEND_CODE).session(&caller.token);
         let refused = call.query(&[("phone", PHONE), ("purpose", purpose)]).send().await;
         assert_eq!(refused.refusal(), (429, "SEND_MESSAGE_FREQUENTLY"), "{purpose}");
         let seconds = refused.body["retryAfter"].as_u64().unwrap();
@@ -467,4 +465,17 @@ async fn bound_phone_applies_to_every_other_call() {
     bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();
     let messages = bundle.sent_to(&e164(NEW_PHONE)).await;
     assert_eq!(messages.iter().filter(|message| message.code.is_some()).count(), 2, "{messages:#?}");
+}
+
+#[tokio::test]
+async fn right_password_ends_failures_despite_wrong_codes() {
+    let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "2")]).await;
+    let member = bundle.member().await;
+    let (_, code) = bundle.request_sms_code(Some(&member), NEW_PHONE).await;
+    let body = |code: &str| json!({ "phone": NEW_PHONE, "message": code, "password": OLD_PASSWORD });
+    for _ in 0..3 {
+        let refused = bind(&bundle, &member, &body(wrong_code(&code))).await;
+        assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+    }
+    bind(&bundle, &member, &body(&code)).await.ok();
 }

@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod authority;
 mod bind_phone;
 mod bundle;
 mod call;

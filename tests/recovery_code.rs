@@ -134,10 +134,14 @@ async fn code_works_only_for_the_requesting_flow() {
     let (of_another_flow, earlier_code) = bundle.request_sms_code(None, PHONE).await;
     bundle.age("sent#phone#", 120).await;
     let (verification, code) = bundle.request_sms_code(None, PHONE).await;
-    for message in [&earlier_code, &code, &code, &code, &code, &code, &code] {
-        let refused = verify(&bundle, &json!({ "message": message, "verification": of_another_flow })).await;
-        assert_eq!(refused.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
+    for (verification, message, attempts_left) in
+        [(&of_another_flow, &code, 4), (&verification, &earlier_code, 4), (&of_another_flow, &code, 3)]
+    {
+        let refused = verify(&bundle, &json!({ "message": message, "verification": verification })).await;
+        assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+        assert_eq!(refused.body["attemptsLeft"], attempts_left);
     }
+    bundle.grant(&(of_another_flow, earlier_code)).await;
     let grant = bundle.grant(&(verification, code)).await;
     let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
     recover(&bundle, &body).await.ok();

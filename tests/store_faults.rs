@@ -258,7 +258,7 @@ async fn change_after_a_conflict_counts_one_attempt() {
 }
 
 #[tokio::test]
-async fn replacement_after_a_conflicting_replacement_is_committed() {
+async fn replacement_after_a_conflicting_replacement_is_refused() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
     let member = bundle.member().await;
     let bind = async |phone: &str, code: &str| {
@@ -274,7 +274,8 @@ async fn replacement_after_a_conflicting_replacement_is_committed() {
         bind(second, &second_code).await.ok();
     };
     let (replaced, ()) = tokio::join!(bind(first, &first_code), replace_first);
-    assert_eq!(replaced.status, 201, "{}", replaced.text);
-    assert_eq!(bundle.owner(&format!("phone#+86{first}")).await, Some(member.id));
-    assert_eq!(bundle.owner(&format!("phone#+86{second}")).await, None);
+    // The code was requested to replace another phone than the member has now.
+    assert_eq!(replaced.refusal(), (400, "{CODE}_NOT_VALID"));
+    assert_eq!(bundle.owner(&format!("phone#+86{first}")).await, None);
+    assert_eq!(bundle.owner(&format!("phone#+86{second}")).await, Some(member.id));
 }

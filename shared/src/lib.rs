@@ -38,8 +38,8 @@ pub mod lambda;
 
 pub use app::App;
 pub use domain::{
-    audit, change, code, counter, grant, keys, member, message, notice, password, pay_password, proof, sends,
-    session, token, traffic,
+    audit, basis, change, code, counter, grant, keys, member, message, notice, password, pay_password, proof,
+    sends, session, token, traffic,
 };
 pub use error::{Error, Field};
 pub use http::{

@@ -4,7 +4,7 @@ use super::{endpoints::Function, generate::part};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The kinds of requests to the table, in the order of a role's statements.
-const KINDS: [&str; 4] = ["Get", "Put", "Update", "Delete"];
+const KINDS: [&str; 5] = ["Get", "ConditionCheck", "Put", "Update", "Delete"];
 
 /// Returns the statements that allow these actions, each given with the partition key of its item, if it has one.
 pub fn statements<'a>(function: &Function, acts: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> String {

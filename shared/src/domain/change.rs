@@ -37,7 +37,6 @@ enum Kind {
     PasswordChangedByMessage {
         hash: PasswordHash,
         proof: VerifiedCode,
-        old: Option<VerifiedPassword>,
     },
     PasswordRecovered {
         hash: PasswordHash,
@@ -74,13 +73,8 @@ impl Change {
 
     /// Changes the login password, with a code that was sent to the member's own phone as proof. The request may
     /// contain the old password as well. Ends every session except the one that the reply renews.
-    pub fn password_changed_by_message(
-        member: &Member,
-        hash: PasswordHash,
-        proof: VerifiedCode,
-        old: Option<VerifiedPassword>,
-    ) -> Self {
-        Self::new(member, Kind::PasswordChangedByMessage { hash, proof, old })
+    pub fn password_changed_by_message(member: &Member, hash: PasswordHash, proof: VerifiedCode) -> Self {
+        Self::new(member, Kind::PasswordChangedByMessage { hash, proof })
     }
 
     /// Replaces a forgotten login password, with a grant as proof. Ends every session and begins a cooling-off
@@ -171,22 +165,21 @@ impl Change {
                 }
                 Ok(self.password_plan(Action::PasswordChanged, hash).resetting(&proof.failures))
             }
-            Kind::PasswordChangedByMessage { hash, proof, old } => {
+            Kind::PasswordChangedByMessage { hash, proof } => {
                 require_purpose(Purpose::ChangePassword, proof.binding.purpose)?;
                 member.require_own(&proof.binding.destination)?;
+                self.require_code_basis(proof)?;
                 let plan = self.password_plan(Action::PasswordChangedByMessage, hash);
-                let plan = Plan { consumes: Some(Consumed::Code(proof)), ..plan };
-                Ok(old.iter().fold(plan, |plan, old| plan.resetting(&old.failures)))
+                Ok(Plan { consumes: Some(Consumed::Code(proof)), ..plan })
             }
             Kind::PasswordRecovered { hash, proof } => {
-                if !member.owns(&proof.destination) {
-                    return Err(Error::NotValid(Field::Verification));
-                }
+                self.require_grant_basis(proof)?;
                 let plan = self.password_plan(Action::PasswordRecovered, hash).cooling_off();
                 Ok(Plan { consumes: Some(Consumed::Grant(proof)), ..plan })
             }
             Kind::PhoneBound { proof, reauthenticated } => {
                 require_purpose(Purpose::BindPhone, proof.binding.purpose)?;
+                self.require_code_basis(proof)?;
                 if !member.would_replace(&proof.binding.destination) {
                     return Ok(self.binding_plan(Action::PhoneBound, proof));
                 }
@@ -194,8 +187,8 @@ impl Change {
                 match reauthenticated {
                     None => Err(Error::ReauthenticationRequired),
                     Some(Reauthenticated::ByLogin) => Ok(plan),
-                    Some(Reauthenticated::ByPassword(VerifiedPassword { rehashed, failures, .. })) => {
-                        let mut plan = plan.resetting(failures);
+                    Some(Reauthenticated::ByPassword { rehashed }) => {
+                        let mut plan = plan;
                         plan.writes.password = rehashed.as_ref();
                         Ok(plan)
                     }
@@ -203,6 +196,7 @@ impl Change {
             }
             Kind::EmailBound { proof } => {
                 require_purpose(Purpose::BindMail, proof.binding.purpose)?;
+                self.require_code_basis(proof)?;
                 let replaces = member.would_replace(&proof.binding.destination);
                 Ok(self
                     .binding_plan(if replaces { Action::EmailReplaced } else { Action::EmailBound }, proof))
@@ -228,12 +222,30 @@ impl Change {
                 let plan =
                     self.pay_password_plan(Action::PayPasswordReset, hash.as_ref()).resetting(failures);
                 let consumed = match proof {
-                    Possession::ByCode(code) => Consumed::Code(code),
-                    Possession::ByGrant(grant) => Consumed::Grant(grant),
+                    Possession::ByCode(code) => {
+                        self.require_code_basis(code)?;
+                        Consumed::Code(code)
+                    }
+                    Possession::ByGrant(grant) => {
+                        self.require_grant_basis(grant)?;
+                        Consumed::Grant(grant)
+                    }
                 };
                 Ok(Plan { consumes: Some(consumed), ..plan })
             }
         }
+    }
+
+    /// Fails if the member is no longer in the state that the code was issued on.
+    fn require_code_basis(&self, code: &VerifiedCode) -> Result<(), Error> {
+        let holds = code.basis.holds(&self.member, &code.binding.destination);
+        if holds { Ok(()) } else { Err(Error::CodeNotValid { attempts_left: 0 }) }
+    }
+
+    /// Fails if the member is no longer in the state that the grant's code was issued on.
+    fn require_grant_basis(&self, grant: &ValidGrant) -> Result<(), Error> {
+        let holds = grant.basis.holds(&self.member, &grant.destination);
+        if holds { Ok(()) } else { Err(Error::NotValid(Field::Verification)) }
     }
 
     fn base_plan(&self, action: Action) -> Plan<'_> {

@@ -2,6 +2,7 @@
 //! performs I/O, or depends on AWS or HTTP.
 
 pub mod audit;
+pub mod basis;
 pub mod change;
 pub mod code;
 pub mod counter;

@@ -2,6 +2,7 @@
 //! compared an attempt. A [`Change`](super::change::Change) takes its proof by value.
 
 use super::{
+    basis::Basis,
     code::{Binding, CodeMac, Purpose},
     counter::Counter,
     member::MemberId,
@@ -14,8 +15,8 @@ use crate::{clock::Timestamp, contact::Destination};
 pub struct VerifiedCode {
     /// The destination, purpose and flow that the code is bound to.
     pub binding: Binding,
-    /// The member for whom the code was sent.
-    pub member: MemberId,
+    /// The member for whom the code was sent, in the state that it was issued on.
+    pub basis: Basis,
     /// When the code was sent.
     pub sent_at: Timestamp,
     pub(crate) mac: CodeMac,
@@ -26,8 +27,8 @@ pub struct VerifiedCode {
 /// A grant that is valid for a member. It authorizes nothing until a change consumes it.
 #[derive(Debug)]
 pub struct ValidGrant {
-    /// The member to whom the grant was issued.
-    pub member: MemberId,
+    /// The member to whom the grant was issued, in the state that its code was issued on.
+    pub basis: Basis,
     /// The phone or address that the grant's code was sent to.
     pub destination: Destination,
     /// The purpose of the grant.
@@ -60,8 +61,11 @@ pub struct VerifiedPayPassword {
 pub enum Reauthenticated {
     /// The session's login is recent.
     ByLogin,
-    /// The request contained the login password.
-    ByPassword(VerifiedPassword),
+    /// The request had the login password.
+    ByPassword {
+        /// A hash of it under the current settings, if the stored one is outdated.
+        rehashed: Option<PasswordHash>,
+    },
 }
 
 /// A proof of possession of a phone: a code in the same call, or a grant for a code in an earlier call.
@@ -85,8 +89,8 @@ impl Possession {
 
     pub(crate) fn member(&self) -> MemberId {
         match self {
-            Self::ByCode(code) => code.member,
-            Self::ByGrant(grant) => grant.member,
+            Self::ByCode(code) => code.basis.member,
+            Self::ByGrant(grant) => grant.basis.member,
         }
     }
 

@@ -94,18 +94,28 @@ impl App {
         request: &Request,
     ) -> Result<Reauthenticated, Error> {
         if let Some(password) = request.optional(Parameter::Password) {
-            return self.verify_password(session, member, password).await.map(Reauthenticated::ByPassword);
+            let rehashed = self.confirm_password(session, member, password).await?;
+            return Ok(Reauthenticated::ByPassword { rehashed });
         }
         let recent = session.claims.auth_time.plus(self.settings.reauthentication_seconds) > Timestamp::now();
         if recent { Ok(Reauthenticated::ByLogin) } else { Err(Error::ReauthenticationRequired) }
     }
 
-    /// Resets the failures of a verified password that does not authorize a change. A change resets them itself.
+    /// Verifies the member's login password where it is not the proof of a change, and ends its row of failures at once:
+    /// it was right, even if the rest of the request is refused. Returns a hash under the current settings if the stored
+    /// one is outdated.
     ///
     /// # Errors
-    /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn reset_failures(&self, verified: VerifiedPassword) -> Result<(), Error> {
-        self.store.reset(&verified.failures).await
+    /// The errors of [`App::verify_password`].
+    pub async fn confirm_password(
+        &self,
+        session: &Session,
+        member: &Member,
+        typed: &str,
+    ) -> Result<Option<PasswordHash>, Error> {
+        let verified = self.verify_password(session, member, typed).await?;
+        self.store.reset(&verified.failures).await?;
+        Ok(verified.rehashed)
     }
 
     /// Returns the counter of consecutive wrong pay passwords, whose lockout lasts `PAY_PASSWORD_LOCK_SECONDS`.

@@ -10,10 +10,11 @@ use crate::{
     clock::Timestamp,
     contact::{Destination, Phone},
     domain::{
+        basis::Basis,
         code::{self, Binding, CodeHolder, CodeMac, FlowId, NewCode, Purpose},
         counter::Counter,
         grant::Grant,
-        member::{Member, MemberId},
+        member::Member,
         message,
         notice::{CodeRequested, Notice},
         proof::{ValidGrant, VerifiedCode},
@@ -84,7 +85,7 @@ impl App {
     /// cooldown applies.
     pub async fn send_code(
         &self,
-        member: MemberId,
+        member: &Member,
         destination: &Destination,
         purpose: Purpose,
         request: &Request,
@@ -92,7 +93,7 @@ impl App {
         let new = self.new_code(destination, purpose)?;
         let code = code::generate(self.settings.code_length)?;
         let limits = SendLimits::from(&self.settings);
-        let send = code_send(&new, Some(member), request);
+        let send = code_send(&new, Some(Basis::new(member, destination)), request);
         let generation = Generation::Immediate(new.binding.mac(&self.keys, &code));
         self.store.put_code(&limits, &send, generation).await.inspect_err(metrics::send_refused)?;
         if let Err(unsent) = self.send(&new.binding, &code, request.language, send.at).await {
@@ -138,10 +139,13 @@ impl App {
     /// # Errors
     /// [`Error::SendFailed`] if the provider refused the code, so that the stream retries the delivery.
     pub(super) async fn deliver_code(&self, requested: &CodeRequested) -> Result<(), Error> {
-        let Some(member) = self.store.owner(&requested.destination).await? else { return Ok(()) };
+        let destination = &requested.destination;
+        let Some(owner) = self.store.owner(destination).await? else { return Ok(()) };
+        let Some(member) = self.store.member(owner).await? else { return Ok(()) };
+        let basis = Basis::new(&member, destination);
         let (binding, now) = (requested.binding(), Timestamp::now());
         let code = code::generate(self.settings.code_length)?;
-        if !self.store.mark_delivered(&binding, member, &binding.mac(&self.keys, &code), now).await? {
+        if !self.store.mark_delivered(&binding, &basis, &binding.mac(&self.keys, &code), now).await? {
             return Ok(());
         }
         match self.send(&binding, &code, requested.language, now).await {
@@ -221,17 +225,18 @@ impl App {
     ) -> Result<VerifiedCode, Error> {
         let max_attempts = self.settings.code_max_attempts;
         let attempt = Attempt { destination, purpose, holder: &holder };
-        let CodeItem { member, flow, mac, tries, sent_at, .. } =
-            self.store.record_attempt(&attempt, max_attempts).await?;
+        let item = self.store.record_attempt(&attempt, max_attempts).await?;
+        let basis = item.basis();
+        let CodeItem { flow, mac, tries, sent_at, .. } = item;
         let failures = Counter::of_codes(destination, purpose, self.settings.failures_per_day);
         let left_today = self.store.count(&failures).await?;
         let binding = Binding { destination: destination.clone(), purpose, flow };
         // A destination without a member has no MAC. Comparing with an absent one takes the same time.
         let absent = CodeMac::absent(&self.keys);
         let matches = binding.matches(&self.keys, mac.as_ref().unwrap_or(&absent), typed);
-        match (member, mac) {
-            (Some(member), Some(mac)) if matches => {
-                Ok(VerifiedCode { binding, member, sent_at, mac, failures })
+        match (basis, mac) {
+            (Some(basis), Some(mac)) if matches => {
+                Ok(VerifiedCode { binding, basis, sent_at, mac, failures })
             }
             _ => {
                 metrics::wrong_code(left_today);
@@ -353,6 +358,6 @@ impl From<Error> for Unsent {
     }
 }
 
-fn code_send<'a>(code: &'a NewCode, member: Option<MemberId>, request: &Request) -> CodeSend<'a> {
-    CodeSend { code, member, source: request.origin.source(), at: Timestamp::now() }
+fn code_send<'a>(code: &'a NewCode, basis: Option<Basis>, request: &Request) -> CodeSend<'a> {
+    CodeSend { code, basis, source: request.origin.source(), at: Timestamp::now() }
 }

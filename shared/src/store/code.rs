@@ -12,6 +12,7 @@ use crate::{
     clock::Timestamp,
     contact::Destination,
     domain::{
+        basis::Basis,
         code::{Binding, CodeHolder, CodeMac, FlowId, NewCode, Purpose},
         member::MemberId,
         notice::Notice,
@@ -51,7 +52,11 @@ pub(crate) struct Attempt<'a> {
 pub(crate) struct CodeItem {
     /// The member whom the code is for. A deferred code has none until it is generated.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) member: Option<MemberId>,
+    member: Option<MemberId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential_version: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaces: Option<Destination>,
     pub(crate) flow: FlowId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mac: Option<CodeMac>,
@@ -60,6 +65,14 @@ pub(crate) struct CodeItem {
     valid_until: Timestamp,
     resend_at: Timestamp,
     expires_at: Timestamp,
+}
+
+impl CodeItem {
+    /// Returns the state of the member that the code was issued on, once it is generated.
+    pub(crate) fn basis(&self) -> Option<Basis> {
+        let (member, credential_version) = (self.member?, self.credential_version?);
+        Some(Basis { member, credential_version, replaces: self.replaces.clone() })
+    }
 }
 
 /// Condition: the code belongs to this flow.
@@ -73,8 +86,29 @@ const UNDELIVERED: &str = "flow = :flow AND valid_until > :now AND attribute_not
 /// Condition: the code was neither consumed nor replaced, and has not expired, since it was verified.
 const STILL_VALID: &str = "mac = :mac AND valid_until > :now";
 
-fn code_key(destination: &Destination, purpose: Purpose) -> ItemKey {
-    ItemKey::new(format!("code#{}#{}", destination.key(), purpose.flag()), "code")
+/// Returns the key of a code. Only the owner of a destination can request a code to change the password or to reset the
+/// pay password, so there is one. Codes to bind are one per member, or one per flow where no session is needed to use
+/// them, and codes to recover are one per flow: no client voids the pending code of another.
+fn code_key(
+    destination: &Destination,
+    purpose: Purpose,
+    member: Option<MemberId>,
+    flow: Option<&FlowId>,
+) -> ItemKey {
+    let client = match purpose {
+        Purpose::ChangePassword | Purpose::ResetPayPassword => None,
+        Purpose::BindPhone => member.map(|member| format!("member#{member}")),
+        Purpose::BindMail | Purpose::RecoverPassword | Purpose::RecoverByMail => {
+            flow.map(|flow| format!("flow#{}", flow.as_str()))
+        }
+    };
+    let partition = format!("code#{}#{}", destination.key(), purpose.flag());
+    ItemKey::new(partition, client.unwrap_or_else(|| "code".to_owned()))
+}
+
+/// Returns the key of a code that was requested by this member or by this flow.
+fn binding_key(binding: &Binding, member: Option<MemberId>) -> ItemKey {
+    code_key(&binding.destination, binding.purpose, member, Some(&binding.flow))
 }
 
 impl Store {
@@ -92,9 +126,9 @@ impl Store {
         let NewCode { binding, expires_in, resend_in } = send.code;
         let (sent_at, valid_until) = (send.at, send.at.plus(*expires_in));
         let mut transaction = self.transaction();
-        transaction.log_send(SendLog::of_destination(&binding.destination, limits), send)?;
-        if let Some(member) = send.member {
-            transaction.log_send(SendLog::of_member(member, limits), send)?;
+        transaction.log_send(SendLog::of_destination(send, limits), send)?;
+        if let Some(basis) = &send.basis {
+            transaction.log_send(SendLog::of_member(basis.member, limits), send)?;
         }
         transaction.count_source(send, limits)?;
         let mac = match generation {
@@ -105,7 +139,9 @@ impl Store {
             }
         };
         let item = CodeItem {
-            member: send.member,
+            member: send.basis.as_ref().map(|basis| basis.member),
+            credential_version: send.basis.as_ref().map(|basis| basis.credential_version),
+            replaces: send.basis.as_ref().and_then(|basis| basis.replaces.clone()),
             flow: binding.flow.clone(),
             mac,
             tries: 0,
@@ -114,7 +150,7 @@ impl Store {
             resend_at: sent_at.plus(*resend_in),
             expires_at: valid_until,
         };
-        let key = code_key(&binding.destination, binding.purpose);
+        let key = binding_key(binding, item.member);
         transaction.put(Put::builder().set_item(Some(write(item, key)?)), None)?;
         self.commit(transaction).await
     }
@@ -127,13 +163,13 @@ impl Store {
     pub(crate) async fn withdraw_code(&self, limits: &SendLimits, send: &CodeSend<'_>) -> Result<(), Error> {
         let binding = &send.code.binding;
         let mut transaction = self.transaction();
-        transaction.unlog_own_send(&SendLog::of_destination(&binding.destination, limits), send)?;
-        if let Some(member) = send.member {
-            transaction.unlog_send(&SendLog::of_member(member, limits))?;
+        transaction.unlog_own_send(&SendLog::of_destination(send, limits), send)?;
+        if let Some(basis) = &send.basis {
+            transaction.unlog_send(&SendLog::of_member(basis.member, limits))?;
         }
         transaction.uncount_source(send)?;
         let delete = Delete::builder()
-            .set_key(Some(code_key(&binding.destination, binding.purpose).into_item()))
+            .set_key(Some(binding_key(binding, send.basis.as_ref().map(|basis| basis.member)).into_item()))
             .condition_expression(OF_THIS_FLOW)
             .expression_attribute_values(":flow", text(binding.flow.as_str()));
         let replaced = |_| Error::internal("cannot withdraw an unsent code: a newer one has replaced it");
@@ -149,7 +185,7 @@ impl Store {
     pub(crate) async fn mark_delivered(
         &self,
         binding: &Binding,
-        member: MemberId,
+        basis: &Basis,
         mac: &CodeMac,
         sent_at: Timestamp,
     ) -> Result<bool, Error> {
@@ -157,12 +193,14 @@ impl Store {
         let update = self
             .update_code(binding)
             .update_expression(format!(
-                "SET mac = :mac, #member = :member, sent_at = :now, delivered = :delivered, {IS_LAST}"
+                "SET mac = :mac, #member = :member, credential_version = :version, sent_at = :now, \
+                 delivered = :delivered, {IS_LAST}"
             ))
             .condition_expression(UNDELIVERED)
             .expression_attribute_names("#member", "member")
             .expression_attribute_values(":mac", text(mac.as_str()))
-            .expression_attribute_values(":member", text(member.to_string()))
+            .expression_attribute_values(":member", text(basis.member.to_string()))
+            .expression_attribute_values(":version", number(basis.credential_version))
             .expression_attribute_values(":delivered", AttributeValue::Bool(true))
             .expression_attribute_values(":now", number(sent_at.0))
             .return_values_on_condition_check_failure(AllOld);
@@ -189,7 +227,7 @@ impl Store {
         self.client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(code_key(&binding.destination, binding.purpose).into_item()))
+            .set_key(Some(binding_key(binding, None).into_item()))
             .expression_attribute_values(":flow", text(binding.flow.as_str()))
     }
 
@@ -211,7 +249,7 @@ impl Store {
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(code_key(attempt.destination, attempt.purpose).into_item()))
+            .set_key(Some(code_key(attempt.destination, attempt.purpose, member, flow).into_item()))
             .update_expression(format!("SET {IS_LAST} ADD tries :one"))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":max", number(max_attempts))
@@ -253,7 +291,7 @@ impl Transaction {
     /// Consumes a verified code, and takes its attempt out of the day's failures.
     pub(super) fn consume_code(&mut self, code: &VerifiedCode) -> Result<(), Error> {
         let delete = Delete::builder()
-            .set_key(Some(code_key(&code.binding.destination, code.binding.purpose).into_item()))
+            .set_key(Some(binding_key(&code.binding, Some(code.basis.member)).into_item()))
             .condition_expression(STILL_VALID)
             .expression_attribute_values(":mac", text(code.mac.as_str()))
             .expression_attribute_values(":now", number(Timestamp::now().0));

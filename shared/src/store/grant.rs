@@ -1,10 +1,11 @@
 //! Grants, stored by their hash.
 
-use super::{ItemKey, Store, number, transaction::Transaction, write};
+use super::{ItemKey, Store, member, number, transaction::Transaction, write};
 use crate::{
     clock::Timestamp,
     contact::Destination,
     domain::{
+        basis::Basis,
         code::Purpose,
         grant::Grant,
         idempotency::SealedResponse,
@@ -13,7 +14,7 @@ use crate::{
     },
     error::{Error, Field},
 };
-use aws_sdk_dynamodb::types::{Delete, Put};
+use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put};
 use serde::{Deserialize, Serialize};
 
 /// Item `grant#<hash>` / `grant`.
@@ -22,6 +23,7 @@ struct GrantItem {
     purpose: Purpose,
     destination: Destination,
     member: MemberId,
+    credential_version: u64,
     expires_at: Timestamp,
 }
 
@@ -36,7 +38,7 @@ impl Store {
     /// Exchanges a verified code for a grant: the code is consumed and the grant stored, both or neither.
     ///
     /// # Errors
-    /// [`Error::CodeNotValid`] if another request consumed the code, [`Error::Busy`], [`Error::Internal`].
+    /// [`Error::CodeNotValid`] if another request consumed the code or the sessions of its member ended, [`Error::Busy`], [`Error::Internal`].
     pub(crate) async fn exchange(
         &self,
         code: &VerifiedCode,
@@ -47,12 +49,14 @@ impl Store {
         let item = GrantItem {
             purpose: code.binding.purpose,
             destination: code.binding.destination.clone(),
-            member: code.member,
+            member: code.basis.member,
+            credential_version: code.basis.credential_version,
             expires_at: Timestamp::now().plus(ttl_seconds),
         };
         let mut transaction = self.transaction();
         transaction.complete(sealed)?;
         transaction.consume_code(code)?;
+        transaction.require_basis(&code.basis)?;
         transaction.put(Put::builder().set_item(Some(write(item, key(&grant.hash()))?)), None)?;
         self.commit(transaction).await?;
         sealed.inspect(|sealed| sealed.mark_completed());
@@ -74,8 +78,8 @@ impl Store {
         let item: Option<GrantItem> = self.get(key(&hash)).await?;
         item.filter(|item| item.expires_at > Timestamp::now())
             .filter(|item| item.purpose == purpose && item.destination == *destination)
-            .map(|GrantItem { purpose, destination, member, .. }| ValidGrant {
-                member,
+            .map(|GrantItem { purpose, destination, member, credential_version, .. }| ValidGrant {
+                basis: Basis { member, credential_version, replaces: None },
                 destination,
                 purpose,
                 hash,
@@ -85,6 +89,15 @@ impl Store {
 }
 
 impl Transaction {
+    /// Requires that the member's sessions have not ended since the code was issued.
+    fn require_basis(&mut self, basis: &Basis) -> Result<(), Error> {
+        let check = ConditionCheck::builder()
+            .set_key(Some(member::key(basis.member).into_item()))
+            .condition_expression("credential_version = :version")
+            .expression_attribute_values(":version", number(basis.credential_version));
+        self.check(check, Box::new(|_| Error::CodeNotValid { attempts_left: 0 }))
+    }
+
     /// Consumes a grant.
     pub(super) fn consume_grant(&mut self, grant: &ValidGrant) -> Result<(), Error> {
         let delete = Delete::builder()

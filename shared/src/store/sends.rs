@@ -8,8 +8,7 @@
 use super::{Item, ItemKey, number, text, transaction::Transaction};
 use crate::{
     clock::Timestamp,
-    contact::Destination,
-    domain::{code::NewCode, member::MemberId, sends::SendLimits},
+    domain::{basis::Basis, code::NewCode, member::MemberId, sends::SendLimits},
     error::{Error, SendLimit},
 };
 use aws_sdk_dynamodb::types::{Update, builders::UpdateBuilder};
@@ -20,8 +19,8 @@ use std::iter;
 pub(crate) struct CodeSend<'a> {
     /// The code.
     pub(crate) code: &'a NewCode,
-    /// The member who requested it, if it was one.
-    pub(crate) member: Option<MemberId>,
+    /// The member who requested it, if it was one, in the state that it is issued on.
+    pub(crate) basis: Option<Basis>,
     /// The source address of the request, by [`Origin::source`](crate::domain::audit::Origin::source).
     pub(crate) source: String,
     /// The time of the request.
@@ -52,7 +51,12 @@ impl Limit {
     }
 }
 
-/// The last sends to a destination, item `sent#<destination>` / `sent`, or requested by a member, item
+/// The sort key of a log of sends that members requested.
+const MEMBER: &str = "sent";
+/// The sort key of a log of sends that anonymous clients requested.
+const ANONYMOUS: &str = "anonymous";
+
+/// The last sends to a destination, items `sent#<destination>` / `sent` and `anonymous`, or requested by a member, item
 /// `sent#member#<id>` / `sent`. It has a partition of its own, because a function that sends may not write members or
 /// owners.
 pub(super) struct SendLog {
@@ -61,22 +65,25 @@ pub(super) struct SendLog {
 }
 
 impl SendLog {
-    fn new(subject: &str, limits: impl Into<Vec<Limit>>) -> Self {
-        Self { key: ItemKey::new(format!("sent#{subject}"), "sent"), limits: limits.into() }
+    fn new(subject: &str, requester: &str, limits: impl Into<Vec<Limit>>) -> Self {
+        Self { key: ItemKey::new(format!("sent#{subject}"), requester), limits: limits.into() }
     }
 
-    pub(super) fn of_destination(destination: &Destination, limits: &SendLimits) -> Self {
+    /// Returns the log of a send to its destination. Requests with and without a session have a log each, so that
+    /// strangers neither use up nor observe what a member sends.
+    pub(super) fn of_destination(send: &CodeSend<'_>, limits: &SendLimits) -> Self {
         let windows = [
             Limit { name: SendLimit::Resend, count: 1, seconds: limits.resend_after_seconds },
             Limit { name: SendLimit::Hour, count: limits.per_hour, seconds: HOUR },
             Limit { name: SendLimit::Day, count: limits.per_day, seconds: DAY },
         ];
-        Self::new(&destination.key(), windows)
+        let requester = if send.basis.is_some() { MEMBER } else { ANONYMOUS };
+        Self::new(&send.code.binding.destination.key(), requester, windows)
     }
 
     pub(super) fn of_member(member: MemberId, limits: &SendLimits) -> Self {
         let limit = Limit { name: SendLimit::Member, count: limits.member_per_day, seconds: DAY };
-        Self::new(&format!("member#{member}"), [limit])
+        Self::new(&format!("member#{member}"), MEMBER, [limit])
     }
 
     /// Returns the number of times that the item stores: one more than any limit needs, so that taking a send back
@@ -201,7 +208,8 @@ mod tests {
 
     #[test]
     fn longest_log_fits_into_an_expression() {
-        let log = SendLog::new("", [Limit { name: SendLimit::Day, count: MAX_LOGGED_SENDS, seconds: DAY }]);
+        let log =
+            SendLog::new("", MEMBER, [Limit { name: SendLimit::Day, count: MAX_LOGGED_SENDS, seconds: DAY }]);
         let update = log.update((1..log.length()).map(|to| shift(to - 1, to)));
         let expression = update.get_update_expression().as_deref().unwrap();
         // The remaining assignments are shorter than the rest of 4 KB.

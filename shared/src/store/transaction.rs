@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
         CancellationReason,
         ReturnValuesOnConditionCheckFailure::AllOld,
         TransactWriteItem,
-        builders::{DeleteBuilder, PutBuilder, UpdateBuilder},
+        builders::{ConditionCheckBuilder, DeleteBuilder, PutBuilder, UpdateBuilder},
     },
 };
 use std::{slice, time::Duration};
@@ -64,6 +64,17 @@ impl Transaction {
     /// Returns the number of writes that can still be added.
     pub(super) fn room(&self) -> usize {
         MAX_WRITES.saturating_sub(self.writes.len())
+    }
+
+    /// Adds a condition on an item that the transaction does not write.
+    pub(super) fn check(&mut self, check: ConditionCheckBuilder, refusal: Refusal) -> Result<(), Error> {
+        let check = check
+            .table_name(&self.table)
+            .return_values_on_condition_check_failure(AllOld)
+            .build()
+            .map_err(Error::internal)?;
+        self.add(TransactWriteItem::builder().condition_check(check).build(), Some(refusal));
+        Ok(())
     }
 
     fn add(&mut self, write: TransactWriteItem, refusal: Option<Refusal>) {

@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     contact::Phone,
     domain::{
+        basis::Basis,
         code::{Binding, CodeMac, FlowId},
         keys::tests::two_keys,
         member::MemberId,
@@ -51,9 +52,13 @@ fn password_at(credential_version: u64) -> VerifiedPassword {
 }
 
 fn code(purpose: Purpose, destination: Destination) -> VerifiedCode {
+    code_for(&member(), purpose, destination)
+}
+
+fn code_for(member: &Member, purpose: Purpose, destination: Destination) -> VerifiedCode {
     VerifiedCode {
+        basis: Basis::new(member, &destination),
         binding: Binding { destination, purpose, flow: FlowId::draw().unwrap() },
-        member: LI,
         sent_at: Timestamp(0),
         mac: CodeMac::absent(&two_keys()),
         failures: failures(),
@@ -61,7 +66,8 @@ fn code(purpose: Purpose, destination: Destination) -> VerifiedCode {
 }
 
 fn grant(member: MemberId, purpose: Purpose, destination: Destination) -> ValidGrant {
-    ValidGrant { member, destination, purpose, hash: "hash".to_owned() }
+    let basis = Basis { member, credential_version: 3, replaces: None };
+    ValidGrant { basis, destination, purpose, hash: "hash".to_owned() }
 }
 
 fn refusal(change: &Change) -> String {
@@ -84,7 +90,7 @@ fn password_change_refuses_another_credential_version() {
 fn password_change_by_message_requires_the_own_phone() {
     let changed = |destination| {
         let proof = code(Purpose::ChangePassword, destination);
-        Change::password_changed_by_message(&member(), hash("new"), proof, None)
+        Change::password_changed_by_message(&member(), hash("new"), proof)
     };
     let change = changed(phone(OWN));
     let plan = change.plan().unwrap();
@@ -113,9 +119,8 @@ fn phone_replacement_requires_reauthentication() {
     let bound =
         |national, proof| Change::phone_bound(&member(), code(Purpose::BindPhone, phone(national)), proof);
     assert_eq!(refusal(&bound(OTHER, None)), "REAUTHENTICATION_REQUIRED");
-    for (proof, rehashed) in
-        [(Reauthenticated::ByLogin, None), (Reauthenticated::ByPassword(password_at(3)), Some("rehashed"))]
-    {
+    let by_password = Reauthenticated::ByPassword { rehashed: Some(hash("rehashed")) };
+    for (proof, rehashed) in [(Reauthenticated::ByLogin, None), (by_password, Some("rehashed"))] {
         let change = bound(OTHER, Some(proof));
         let plan = change.plan().unwrap();
         assert_eq!((plan.action, plan.binds), (Action::PhoneReplaced, Some(&phone(OTHER))));
@@ -128,7 +133,8 @@ fn phone_replacement_requires_reauthentication() {
 #[test]
 fn binding_without_replacement_begins_no_cooling_off() {
     for member in [member(), Member { phone: None, ..member() }] {
-        let change = Change::phone_bound(&member, code(Purpose::BindPhone, phone(OWN)), None);
+        let proof = code_for(&member, Purpose::BindPhone, phone(OWN));
+        let change = Change::phone_bound(&member, proof, None);
         let plan = change.plan().unwrap();
         assert_eq!((plan.action, plan.binds), (Action::PhoneBound, Some(&phone(OWN))));
         assert_eq!(plan.writes.cooling_since, None);
@@ -144,7 +150,8 @@ fn email_action_depends_on_the_bound_address() {
         (Some("li@example.com"), Action::EmailReplaced, 3),
     ] {
         let member = Member { email: bound.map(|address| address.parse().unwrap()), ..member() };
-        let change = Change::email_bound(&member, code(Purpose::BindMail, email("new@example.com")));
+        let proof = code_for(&member, Purpose::BindMail, email("new@example.com"));
+        let change = Change::email_bound(&member, proof);
         let plan = change.plan().unwrap();
         assert_eq!((plan.action, plan.notifies.len()), (action, notices), "{bound:?}");
     }
@@ -187,7 +194,7 @@ fn reset_refuses_cooling_off_and_foreign_proofs() {
 fn proof_of_another_purpose_is_refused() {
     let recovery = |destination| code(Purpose::RecoverPassword, destination);
     for change in [
-        Change::password_changed_by_message(&member(), hash("new"), recovery(phone(OWN)), None),
+        Change::password_changed_by_message(&member(), hash("new"), recovery(phone(OWN))),
         Change::phone_bound(&member(), recovery(phone(OWN)), None),
         Change::email_bound(&member(), recovery(email("li@example.com"))),
         Change::pay_password_reset(
@@ -200,4 +207,23 @@ fn proof_of_another_purpose_is_refused() {
     ] {
         assert_eq!(refusal(&change), "INTERNAL_SERVER_ERROR", "{change:?}");
     }
+}
+
+#[test]
+fn proof_ends_with_the_state_of_its_issue() {
+    let other = Member { credential_version: 4, ..member() };
+    let own = |purpose| code(purpose, phone(OWN));
+    for change in [
+        Change::password_changed_by_message(&other, hash("new"), own(Purpose::ChangePassword)),
+        Change::phone_bound(&other, own(Purpose::BindPhone), None),
+        Change::email_bound(&other, code(Purpose::BindMail, email("li@example.com"))),
+    ] {
+        assert_eq!(refusal(&change), "{CODE}_NOT_VALID", "{change:?}");
+    }
+    let proof = grant(LI, Purpose::RecoverPassword, phone(OWN));
+    assert_eq!(refusal(&Change::password_recovered(&other, hash("new"), proof)), "{VERIFICATION}_NOT_VALID");
+    // The code was issued while the member had no address, and another one was bound since.
+    let unbound = Member { email: None, ..member() };
+    let proof = code_for(&unbound, Purpose::BindMail, email("new@example.com"));
+    assert_eq!(refusal(&Change::email_bound(&member(), proof)), "{CODE}_NOT_VALID");
 }
