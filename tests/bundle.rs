@@ -5,7 +5,12 @@ use futures_util::future::join_all;
 use local::{Message, Options, Stack};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use shared::{clock::Timestamp, keys::Keys, session, settings::Settings};
+use shared::{
+    clock::Timestamp,
+    keys::Keys,
+    session::{self, Claims},
+    settings::Settings,
+};
 use std::{
     collections::BTreeMap,
     fs,
@@ -142,8 +147,7 @@ impl Bundle {
         Keys::parse(self.stack.keys()).unwrap()
     }
 
-    /// Returns the member with a session whose login was this many seconds ago. A negative number is in the future.
-    pub async fn logged_in(&self, member: &Member, seconds_ago: i64) -> Member {
+    fn settings(&self) -> Settings {
         let environment = BTreeMap::from([
             ("TABLE_NAME", self.stack.table()),
             ("KEYS", self.stack.keys()),
@@ -151,11 +155,20 @@ impl Bundle {
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
         ]);
-        let settings = Settings::read(|name| environment.get(name).map(|&value| value.to_owned())).unwrap();
+        Settings::read(|name| environment.get(name).map(|&value| value.to_owned())).unwrap()
+    }
+
+    /// Returns the claims of a session.
+    pub fn claims(&self, token: &str) -> Claims {
+        session::verify(&self.keys(), &self.settings(), token).unwrap()
+    }
+
+    /// Returns the member with a session whose login was this many seconds ago. A negative number is in the future.
+    pub async fn logged_in(&self, member: &Member, seconds_ago: i64) -> Member {
         let id = serde_json::from_value(json!(member.id)).unwrap();
         let version = self.inspect(member).await["credentialVersion"].as_u64().unwrap();
         let auth_time = Timestamp(Timestamp::now().0.saturating_add_signed(-seconds_ago));
-        let token = session::issue(&self.keys(), &settings, id, version, auth_time).unwrap();
+        let token = session::issue(&self.keys(), &self.settings(), id, version, auth_time).unwrap();
         Member { id: member.id.clone(), token }
     }
 

@@ -3,14 +3,16 @@
 use crate::{
     bundle::{
         BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, Call, CookieJar, EMAIL, Member, NEW_PASSWORD, NEW_PIN,
-        OLD_PASSWORD, OTHER_PHONE, PHONE, PIN, RECOVERY, Response, SEND, SEND_CODE, SEND_MAIL,
-        SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, wrong_code,
+        OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, Response, SEND,
+        SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, wrong_code,
     },
     changes::{ChangeKind, MANY, PreparedChange},
     proxy::{InjectedFault, On, Proxy, STORE},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::session::Claims;
+use std::time::Duration;
 
 const KEY: &str = "8e03978e-40d5-43dd-bc93-6894a57f9324";
 
@@ -19,13 +21,32 @@ fn keyed(bundle: &Bundle, method: Method, path: &str, key: &str) -> Call {
     bundle.call(method, path).header("Idempotency-Key", key)
 }
 
-/// Asserts that two responses are equal except for the request id.
-fn assert_same(first: &Response, second: &Response) {
-    assert_eq!((first.status, &first.text), (second.status, &second.text));
-    for name in ["authorization", "set-cookie", "retry-after", "content-type"] {
+/// Returns the text of a response without its session, and the claims of that session.
+fn without_session(bundle: &Bundle, response: &Response) -> (String, Option<Claims>) {
+    let token = response.body["token"].as_str();
+    let text = token.map_or_else(|| response.text.clone(), |token| response.text.replace(token, ""));
+    (text, token.map(|token| bundle.claims(token)))
+}
+
+/// Asserts that two responses are equal except for the request id, and for when and how the session was signed.
+fn assert_same(bundle: &Bundle, first: &Response, second: &Response) {
+    let [one, other] = [first, second].map(|response| (response.status, without_session(bundle, response)));
+    assert_eq!(one, other);
+    for name in ["set-cookie", "retry-after", "content-type"] {
         assert_eq!(first.headers.get(name), second.headers.get(name), "{name}");
     }
+    for response in [first, second] {
+        let session = response.body["token"].as_str().map(|token| format!("Bearer {token}"));
+        let header = response.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(header, session);
+    }
     assert_ne!(first.headers["x-request-id"], second.headers["x-request-id"]);
+}
+
+/// Returns the idempotency items.
+async fn stored(bundle: &Bundle) -> Vec<Value> {
+    let is_stored = |item: &Value| item["pk"]["S"].as_str().unwrap().starts_with("idempotency#");
+    bundle.items().await.into_iter().filter(is_stored).collect()
 }
 
 async fn audit_count(bundle: &Bundle, member: &Member) -> usize {
@@ -36,28 +57,49 @@ async fn audit_count(bundle: &Bundle, member: &Member) -> usize {
 async fn repeated_send_sends_one_message() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
-    let by_session = || keyed(&bundle, Method::POST, SEND, KEY).session(&member.token);
-    assert_same(&by_session().send().await.ok(), &by_session().send().await.ok());
+    let sms = || keyed(&bundle, Method::POST, SEND, KEY).session(&member.token);
+    assert_same(&bundle, &sms().send().await.ok(), &sms().send().await.ok());
     assert_eq!(bundle.stack.messages().len(), 1);
 
-    let mail = || keyed(&bundle, Method::POST, SEND_MAIL, KEY).query(&[("email", EMAIL)]);
-    let (first, second) = (mail().send().await.ok(), mail().send().await.ok());
-    assert_same(&first, &second);
-    let code = bundle.code_to(EMAIL).await;
-    bundle.grant_by_mail(&(second.verification().to_owned(), code)).await;
-    assert_eq!(bundle.stack.messages().len(), 2);
+    let email = || {
+        keyed(&bundle, Method::POST, SEND_MAIL, "2").session(&member.token).query(&[("email", OTHER_EMAIL)])
+    };
+    let (first, second) = (email().send().await.ok(), email().send().await.ok());
+    assert_same(&bundle, &first, &second);
+    let body = json!({ "verification": second.verification(), "code": bundle.code_to(OTHER_EMAIL).await });
+    bundle.call(Method::POST, VERIFY_MAIL).json(&body).await.ok();
+    assert_eq!(bundle.sent_to(OTHER_EMAIL).await.iter().filter(|message| message.code.is_some()).count(), 1);
 }
 
 #[tokio::test]
-async fn repeated_browser_calls_continue_with_the_same_cookie() {
+async fn anonymous_send_without_verification_is_not_replayed() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let send = |phone: &'static str, key: &'static str| {
+        keyed(&bundle, Method::GET, SEND_CODE, key).query(&[("phone", phone)]).send()
+    };
+    let first = send(PHONE, "1").await.ok();
+    assert_eq!(send(PHONE, "1").await.refusal(), (429, "SEND_MESSAGE_FREQUENTLY"));
+    // A neighbor behind the same address is not hindered by the same key.
+    let other = send(OTHER_PHONE, "1").await.ok();
+    assert_ne!(first.verification(), other.verification());
+    assert_eq!(send("no-phone", "1").await.refusal(), (400, "{PHONE}_NOT_VALID"));
+    assert_eq!(send(PHONE, "").await.refusal(), (400, "{IDEMPOTENCY_KEY}_NOT_VALID"));
+    assert_eq!(stored(&bundle).await, [Value::Null; 0]);
+}
+
+#[tokio::test]
+async fn repeated_browser_calls_have_one_effect() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let mut jar = CookieJar::new();
+    // A code that the browser requested earlier has set a cookie.
+    jar.store(&bundle.call(Method::GET, SEND_CODE).query(&[("phone", OTHER_PHONE)]).send().await.ok());
     let mut twice = async |method: Method, path: &str, body: Value| {
-        let first = keyed(&bundle, method.clone(), path, path).cookies(&jar).json(&body).await.ok();
-        jar.store(&first);
-        let second = keyed(&bundle, method, path, path).cookies(&jar).json(&body).await.ok();
-        assert_same(&first, &second);
+        // The browser that lost the first response has no new cookie yet.
+        let call = || keyed(&bundle, method.clone(), path, path).cookies(&jar).with_json(&body).send();
+        let (first, second) = (call().await.ok(), call().await.ok());
+        assert_same(&bundle, &first, &second);
         jar.store(&second);
     };
     twice(Method::GET, SEND_CODE, json!({ "phone": PHONE })).await;
@@ -66,27 +108,147 @@ async fn repeated_browser_calls_continue_with_the_same_cookie() {
     let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD });
     let recover = |key| keyed(&bundle, Method::PUT, RECOVERY, key).cookies(&jar).json(&body);
     let (first, second) = (recover("recover").await.ok(), recover("recover").await.ok());
-    assert_same(&first, &second);
+    assert_same(&bundle, &first, &second);
     assert_eq!(recover("another").await.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
     assert_eq!(audit_count(&bundle, &member).await, 1);
     assert!(bundle.has_password(&member, NEW_PASSWORD).await);
 }
 
 #[tokio::test]
-async fn repeated_change_applies_once_with_the_same_session() {
+async fn cookie_identifies_the_caller_without_a_session() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let (victim, code) = bundle.request_sms_code(None, PHONE).await;
+    let neighbor = bundle.call(Method::GET, SEND_CODE).query(&[("phone", OTHER_PHONE)]).send().await.ok();
+    let exchange = |cookie: Option<&str>| {
+        let call = keyed(&bundle, Method::POST, RECOVERY, "1");
+        let call = match cookie {
+            Some(cookie) => call.header("Cookie", &format!("verification={cookie}")),
+            None => call,
+        };
+        call.with_json(&json!({ "message": code })).send()
+    };
+    let first = exchange(Some(&victim)).await.ok();
+    // Neither the address nor the key yields the grant.
+    assert_eq!(exchange(None).await.refusal(), (400, "{VERIFICATION}_REQUIRED"));
+    assert_eq!(exchange(Some(neighbor.verification())).await.refusal(), (400, "{CODE}_NOT_VALID"));
+    assert_same(&bundle, &first, &exchange(Some(&victim)).await.ok());
+}
+
+#[tokio::test]
+async fn refusal_of_a_stale_cookie_is_temporary() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    let grant = bundle.grant(&bundle.request_sms_code(None, PHONE).await).await;
+    let recover = |cookie: &str| {
+        let call = keyed(&bundle, Method::PUT, RECOVERY, "2");
+        let call = call.header("Cookie", &format!("verification={cookie}"));
+        call.with_json(&json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD })).send()
+    };
+    let stale = "x".repeat(grant.len());
+    assert_eq!(recover(&stale).await.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
+    recover(&grant).await.ok();
+}
+
+#[tokio::test]
+async fn request_includes_the_cookie() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member_with(json!({ "phone": PHONE, "payPassword": PIN })).await;
+    let grant = bundle.grant(&bundle.request_sms_code(Some(&member), PHONE).await).await;
+    let reset = |cookie: &str| {
+        let call = keyed(&bundle, Method::PUT, RESET_PAY_PASSWORD, "1").session(&member.token);
+        let call = call.header("Cookie", &format!("verification={cookie}"));
+        call.with_json(&json!({ "phone": PHONE })).send()
+    };
+    let first = reset(&grant).await.ok();
+    assert_eq!(reset(&"x".repeat(grant.len())).await.refusal(), (422, "IDEMPOTENCY_KEY_REUSED"));
+    assert_same(&bundle, &first, &reset(&grant).await.ok());
+
+    let exchange = |cookie: &str| {
+        let call = keyed(&bundle, Method::POST, RECOVERY, "2");
+        let call = call.header("Cookie", &format!("verification={cookie}"));
+        call.with_json(&json!({ "verification": grant, "message": "111111" })).send()
+    };
+    assert_eq!(exchange("1").await.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
+    assert_eq!(exchange("2").await.refusal(), (422, "IDEMPOTENCY_KEY_REUSED"));
+}
+
+#[tokio::test]
+async fn repeated_change_applies_once_with_an_equal_session() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
-    let change = || keyed(&bundle, Method::PUT, CHANGE, KEY).session(&member.token).json(&body);
-    let first = change().await.ok();
+    let change =
+        |token: &str| keyed(&bundle, Method::PUT, CHANGE, KEY).session(token).with_json(&body).send();
+    let first = change(&member.token).await.ok();
     // The change has revoked the session of the repeated request.
-    assert_same(&first, &change().await.ok());
+    assert_same(&bundle, &first, &change(&member.token).await.ok());
     assert_eq!(audit_count(&bundle, &member).await, 1);
-    // The renewed session belongs to the same member.
-    let renewed = keyed(&bundle, Method::PUT, CHANGE, KEY).session(first.token()).json(&body).await;
-    assert_same(&first, &renewed);
+    // The renewed session has other credentials, so it is another caller.
+    assert_eq!(change(first.token()).await.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
     let ended = bundle.call(Method::PUT, CHANGE).session(&member.token).json(&body).await;
     assert_eq!(ended.refusal(), (401, "INVALID_TOKEN"), "without the key this is a new request");
+}
+
+#[tokio::test]
+async fn replay_issues_the_session_again() {
+    let bundle = Bundle::start().await;
+    let member = bundle.logged_in(&bundle.member().await, 3_600).await;
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    let change = || keyed(&bundle, Method::PUT, CHANGE, KEY).session(&member.token).json(&body);
+    let first = change().await.ok();
+    // The signature covers the second of the issue.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let second = change().await.ok();
+    assert_ne!(first.token(), second.token());
+    let (original, renewed) = (bundle.claims(&member.token), bundle.claims(second.token()));
+    assert_eq!((renewed.member, renewed.auth_time), (original.member, original.auth_time));
+    assert_eq!(renewed.credential_version, original.credential_version + 1);
+    bundle.call(Method::POST, SEND).session(second.token()).send().await.ok();
+
+    let set = || {
+        let call = keyed(&bundle, Method::PUT, SET_PAY_PASSWORD, KEY).session(second.token());
+        call.with_json(&json!({ "payPasswordFirst": PIN })).send()
+    };
+    let first = set().await.ok();
+    // A session that is revoked later remains revoked.
+    let body = json!({ "oldPassword": NEW_PASSWORD, "newPasswordFirst": "another-good-password" });
+    bundle.call(Method::PUT, CHANGE).session(first.token()).json(&body).await.ok();
+    let replayed = set().await.ok();
+    let dead = bundle.call(Method::POST, SEND).session(replayed.token()).send().await;
+    assert_eq!(dead.refusal(), (401, "INVALID_TOKEN"));
+}
+
+#[tokio::test]
+async fn keys_of_a_revoked_session_are_separate() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    let changed = bundle.call(Method::PUT, CHANGE).session(&member.token).json(&body).await.ok();
+    let send = |token: &str| keyed(&bundle, Method::POST, SEND, "7").session(token).send();
+    send(changed.token()).await.ok();
+    assert_eq!(send(&member.token).await.refusal(), (401, "INVALID_TOKEN"));
+}
+
+#[tokio::test]
+async fn keys_of_another_login_are_separate() {
+    let bundle = Bundle::start().await;
+    let fresh = bundle.member().await;
+    let old = bundle.logged_in(&fresh, 20 * 86_400).await;
+    let send = |member: &Member| {
+        let call = keyed(&bundle, Method::GET, SEND_CODE, "1").session(&member.token);
+        call.query(&[("phone", PHONE)]).send()
+    };
+    send(&fresh).await.ok();
+    assert_eq!(send(&old).await.refusal(), (429, "SEND_MESSAGE_FREQUENTLY"));
+    bundle.age("sent#phone#", 120).await;
+    let response = send(&old).await.ok();
+    assert_eq!(bundle.claims(response.token()), bundle.claims(&old.token));
+
+    let (_, code) = bundle.request_sms_code(Some(&old), OTHER_PHONE).await;
+    let bind = bundle.call(Method::PUT, BIND_PHONE).session(response.token());
+    let refused = bind.json(&json!({ "phone": OTHER_PHONE, "message": code })).await;
+    assert_eq!(refused.refusal(), (403, "REAUTHENTICATION_REQUIRED"));
 }
 
 #[tokio::test]
@@ -97,20 +259,20 @@ async fn repeated_code_is_consumed_once() {
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     let change = || keyed(&bundle, Method::POST, CHANGE_BY_MESSAGE, "1").session(&member.token).json(&body);
     let first = change().await.ok();
-    assert_same(&first, &change().await.ok());
+    assert_same(&bundle, &first, &change().await.ok());
 
     let (verification, code) = bundle.request_email_code(None, EMAIL).await;
     let body = json!({ "verification": verification, "code": code });
     let verify = || keyed(&bundle, Method::POST, VERIFY_MAIL, "2").json(&body);
     let first = verify().await.ok();
-    assert_same(&first, &verify().await.ok());
+    assert_same(&bundle, &first, &verify().await.ok());
 
     let (_, code) = bundle.request_sms_code(Some(&bundle.logged_in(&member, 0).await), OTHER_PHONE).await;
     let member = bundle.logged_in(&member, 0).await;
     let body = json!({ "phone": OTHER_PHONE, "message": code });
     let bind = || keyed(&bundle, Method::PUT, BIND_PHONE, "3").session(&member.token).json(&body);
     let first = bind().await.ok();
-    assert_same(&first, &bind().await.ok());
+    assert_same(&bundle, &first, &bind().await.ok());
 }
 
 #[tokio::test]
@@ -201,7 +363,7 @@ async fn concurrent_repeats_apply_once_and_share_the_response() {
     for response in &responses {
         // On a machine with few cores a request may give up waiting for the first one's response.
         if response.refusal() != (503, "SERVICE_BUSY") {
-            assert_eq!(response.text, first.text);
+            assert_eq!(without_session(&bundle, response), without_session(&bundle, first));
         }
     }
     assert_eq!(audit_count(&bundle, &member).await, 1);
@@ -255,7 +417,7 @@ async fn response_lost_after_its_change_is_replayed() {
         proxy.heal();
         let second = keyed_change(&change, &bundle).send().await.ok();
         // After the last retry of the transaction, the request itself reads its outcome.
-        assert_same(&first.ok(), &second);
+        assert_same(&bundle, &first.ok(), &second);
     }
 }
 
@@ -278,7 +440,7 @@ async fn repeat_after_a_crash_returns_the_true_outcome() {
             bundle.age("idempotency#", 60).await;
         }
         let response = keyed_change(&change, &bundle).send().await.ok();
-        assert_same(&response, &keyed_change(&change, &bundle).send().await.ok());
+        assert_same(&bundle, &response, &keyed_change(&change, &bundle).send().await.ok());
         assert_eq!(audit_count(&bundle, &change.member).await, 1);
     }
 }

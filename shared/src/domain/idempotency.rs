@@ -1,12 +1,15 @@
 //! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a client that lost a response repeats its request
 //! with the same key. It receives the stored response, and the request has no second effect.
 //!
-//! Responses contain sessions and grants, so they are encrypted with AES-256-GCM.
+//! Responses contain tokens and grants, so they are encrypted with AES-256-GCM. They never contain a session.
 
 use crate::{
     ExposeSecret, Secret,
     clock::Timestamp,
-    domain::keys::{Key, KeyPurpose, Keys},
+    domain::{
+        keys::{Key, KeyPurpose, Keys},
+        session::Claims,
+    },
     error::{Error, Field},
     random,
 };
@@ -33,6 +36,29 @@ pub(crate) fn parse_key(header: &str) -> Result<&str, Error> {
     }
 }
 
+/// The client to whom an idempotency key belongs. The keys of different callers are independent.
+#[derive(Clone, Debug)]
+pub(crate) enum Caller {
+    /// The holder of a session with these claims. Sessions of another login or of other credentials of the same member
+    /// are another caller: a revoked session never receives the response to a live one, nor an old login that to a
+    /// recent one.
+    Session(Claims),
+    /// The holder of this `verification`, in a request without a session.
+    Verification(Secret),
+}
+
+impl Caller {
+    /// Returns a text that differs for different callers.
+    fn id(&self) -> String {
+        match self {
+            Self::Session(Claims { member, credential_version, auth_time }) => {
+                format!("session#{member}#{credential_version}#{}", auth_time.0)
+            }
+            Self::Verification(verification) => format!("verification#{}", verification.expose_secret()),
+        }
+    }
+}
+
 /// A request with an idempotency key, as claimed by this process.
 #[derive(Debug)]
 pub struct IdempotentRequest {
@@ -42,7 +68,9 @@ pub struct IdempotentRequest {
     pub(crate) holder: String,
     /// The end of this invocation. Afterwards another process may claim the request.
     pub(crate) until: Timestamp,
-    /// The function and its parameters.
+    /// The caller.
+    caller: Caller,
+    /// The function and every input of its handler except the session.
     content: Secret,
     /// Whether the response is stored.
     completed: AtomicBool,
@@ -54,22 +82,31 @@ impl IdempotentRequest {
     /// # Errors
     /// [`random::RandomError`] if the random source fails.
     pub(crate) fn new(
-        caller: &str,
+        caller: Caller,
         key: &str,
         content: Secret,
         until: Timestamp,
     ) -> Result<Self, random::RandomError> {
         let mut hash = digest::Context::new(&digest::SHA256);
-        for part in [caller, "\0", key] {
+        for part in [&caller.id(), "\0", key] {
             hash.update(part.as_bytes());
         }
         Ok(Self {
             id: URL_SAFE_NO_PAD.encode(hash.finish()),
             holder: random::uuid()?.to_string(),
             until,
+            caller,
             content,
             completed: AtomicBool::new(false),
         })
+    }
+
+    /// Returns the claims of the session that sent this request, if a session did.
+    pub(crate) fn claims(&self) -> Option<&Claims> {
+        match &self.caller {
+            Caller::Session(claims) => Some(claims),
+            Caller::Verification(_) => None,
+        }
     }
 
     /// Returns a MAC of the content under the current key, with that key's id. A plain hash would disclose the
@@ -78,13 +115,17 @@ impl IdempotentRequest {
         self.fingerprint_under(keys.current())
     }
 
+    /// Returns a MAC of the content that is comparable to a stored fingerprint: under the same key, unless that key was
+    /// removed. In that case they differ.
+    pub(crate) fn fingerprint_like(&self, keys: &Keys, stored: &str) -> String {
+        let key = stored.split_once('.').and_then(|(id, _)| keys.by_id(id));
+        self.fingerprint_under(key.unwrap_or_else(|| keys.current()))
+    }
+
     /// Returns whether a stored fingerprint matches this request's content.
-    pub(crate) fn matches(&self, keys: &Keys, fingerprint: &str) -> bool {
-        let key = fingerprint.split_once('.').and_then(|(id, _)| keys.by_id(id));
-        key.is_some_and(|key| {
-            let own = self.fingerprint_under(key);
-            constant_time::verify_slices_are_equal(own.as_bytes(), fingerprint.as_bytes()).is_ok()
-        })
+    pub(crate) fn matches(&self, keys: &Keys, stored: &str) -> bool {
+        let own = self.fingerprint_like(keys, stored);
+        constant_time::verify_slices_are_equal(own.as_bytes(), stored.as_bytes()).is_ok()
     }
 
     fn fingerprint_under(&self, key: &Key) -> String {
@@ -140,4 +181,50 @@ fn cipher(key: &Key) -> Result<RandomizedNonceKey, Error> {
     // The nonces are random, so one key may encrypt 2^32 responses (NIST SP 800-38D, 8.3).
     RandomizedNonceKey::new(&AES_256_GCM, key.bytes(KeyPurpose::Response))
         .map_err(|_| Error::internal("a key cannot encrypt responses"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        keys::tests::{secret, two_keys},
+        member::MemberId,
+    };
+
+    fn claims() -> Claims {
+        let member = MemberId(uuid::uuid!("6f1a6e4c-5a0e-4a7a-9a39-1d3a5f0f6c11"));
+        Claims { member, credential_version: 3, auth_time: Timestamp(1_700_000_000) }
+    }
+
+    fn request(caller: Caller, content: &str) -> IdempotentRequest {
+        IdempotentRequest::new(caller, "key", content.into(), Timestamp(0)).unwrap()
+    }
+
+    #[test]
+    fn callers_differ_in_every_claim() {
+        let other_member = MemberId(uuid::uuid!("6f1a6e4c-5a0e-4a7a-9a39-1d3a5f0f6c12"));
+        let callers = [
+            Caller::Session(claims()),
+            Caller::Session(Claims { member: other_member, ..claims() }),
+            Caller::Session(Claims { credential_version: 4, ..claims() }),
+            Caller::Session(Claims { auth_time: Timestamp(1_700_000_001), ..claims() }),
+            Caller::Verification("a".into()),
+            Caller::Verification("b".into()),
+        ];
+        let ids = callers.map(|caller| request(caller, "content").id);
+        for (n, id) in ids.iter().enumerate() {
+            assert!(!ids[..n].contains(id), "{n}");
+        }
+        assert_eq!(request(Caller::Session(claims()), "other").id, ids[0]);
+    }
+
+    #[test]
+    fn fingerprint_matches_after_a_key_rotation() {
+        let (before, after) = (Keys::parse(&secret("old")).unwrap(), two_keys());
+        let stored = request(Caller::Session(claims()), "content").fingerprint(&before);
+        assert!(request(Caller::Session(claims()), "content").matches(&after, &stored));
+        assert!(!request(Caller::Session(claims()), "other").matches(&after, &stored));
+        let removed = format!("removed.{}", stored.split_once('.').unwrap().1);
+        assert!(!request(Caller::Session(claims()), "content").matches(&after, &removed));
+    }
 }

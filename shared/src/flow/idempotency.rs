@@ -5,11 +5,11 @@ use crate::{
     app::App,
     clock::Timestamp,
     domain::{
-        idempotency::{IdempotentRequest, SealedResponse, parse_key},
+        idempotency::{Caller, IdempotentRequest, SealedResponse, parse_key},
         session,
     },
     error::Error,
-    http::{envelope::Api, parameter::Parameter, reply::Reply, request::Request},
+    http::{envelope::Api, reply::Reply, request::Request},
     store::idempotency::Claim,
 };
 use lambda_http::tracing;
@@ -22,7 +22,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl App {
     /// Returns the idempotent request if a key was sent. Returns `None` as well if the session is invalid, because
-    /// the handler refuses such a request.
+    /// the handler refuses such a request, and for an anonymous request without `verification`, because nothing
+    /// distinguishes its sender from another client with the same key.
     ///
     /// # Errors
     /// [`Error::NotValid`] if the key is malformed.
@@ -35,22 +36,20 @@ impl App {
     ) -> Result<Option<IdempotentRequest>, Error> {
         let Some(key) = key.map(parse_key).transpose()? else { return Ok(None) };
         let Some(caller) = self.idempotency_caller(request) else { return Ok(None) };
-        let content = format!("{function}\0{}", request.parameters.canonical());
-        Ok(Some(IdempotentRequest::new(&caller, key, content.into(), until)?))
+        let content = format!("{function}\0{}", request.canonical().expose_secret());
+        Ok(Some(IdempotentRequest::new(caller, key, content.into(), until)?))
     }
 
-    /// Returns the identity of the caller, to whom idempotency keys are scoped: the member, the `verification`, or
-    /// else the source address. Guessing a key therefore does not yield another caller's response.
-    fn idempotency_caller(&self, request: &Request) -> Option<String> {
-        if let Some(token) = &request.session_token {
-            let claims = session::verify(&self.keys, &self.settings, token.expose_secret()).ok()?;
-            return Some(format!("member#{}", claims.member));
+    /// Returns the caller, to whom idempotency keys are scoped: the session or, without one, the `verification`. Both
+    /// are secret, so guessing a key does not yield another caller's response.
+    fn idempotency_caller(&self, request: &Request) -> Option<Caller> {
+        match &request.session_token {
+            Some(token) => {
+                let claims = session::verify(&self.keys, &self.settings, token.expose_secret());
+                claims.ok().map(Caller::Session)
+            }
+            None => request.verification().map(|verification| Caller::Verification(verification.into())),
         }
-        let verification = request.optional(Parameter::Verification);
-        Some(verification.map_or_else(
-            || format!("source#{}", request.origin.source()),
-            |verification| format!("verification#{verification}"),
-        ))
     }
 
     /// Runs the handler, or returns the response that is stored for the same request.
@@ -114,7 +113,31 @@ impl App {
 
     /// Decrypts a stored response. Returns `None` if its key was removed.
     fn open<A: Api>(&self, idempotent: &IdempotentRequest, sealed: &str) -> Option<Result<Reply<A>, Error>> {
-        serde_json::from_slice(&idempotent.open(&self.keys, sealed)?).ok()
+        let stored: Result<Reply<A>, Error> =
+            serde_json::from_slice(&idempotent.open(&self.keys, sealed)?).ok()?;
+        Some(stored.and_then(|reply| self.with_session_of(idempotent, reply)))
+    }
+
+    /// Issues the session of a stored reply again, for the session that repeats the request.
+    ///
+    /// The member and the time of the login are those of the repeating session, so a replay neither changes the member
+    /// nor makes a login recent. The credential version is the stored one, because the client that lost the response to
+    /// a change of the login password needs a session that is valid after it. That does not revive a revoked session:
+    ///
+    /// - The repeating session has the claims of the first one, version included, or it would be another caller.
+    /// - If the request did not raise the version, the stored one is that of the repeating session. If that session was
+    ///   revoked, so is the new one.
+    /// - If the request raised the version, it set the login password, and the repeating client sent that password too,
+    ///   or the fingerprints would differ. A later revocation raises the version again, and ends the new session.
+    fn with_session_of<A: Api>(
+        &self,
+        idempotent: &IdempotentRequest,
+        mut reply: Reply<A>,
+    ) -> Result<Reply<A>, Error> {
+        let stored = reply.added.session.take();
+        let session = idempotent.claims().zip(stored);
+        let session = session.map(|(claims, stored)| self.reissue(claims, stored.credential_version));
+        Ok(reply.with_session(session.transpose()?))
     }
 
     /// Encrypts the reply to an idempotent request, so that the transaction of its change can store it.

@@ -7,10 +7,10 @@ use crate::{
     domain::{
         change::Change,
         member::MemberId,
-        session::{self, Session},
+        session::{self, Claims, Session},
     },
     error::Error,
-    http::request::Request,
+    http::{reply::RenewedSession, request::Request},
 };
 
 impl App {
@@ -45,15 +45,15 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Internal`] if signing fails.
-    pub fn renew(&self, session: &Session) -> Result<String, Error> {
-        self.issue(session.claims.member, session.claims.credential_version, session.claims.auth_time)
+    pub fn renew(&self, session: &Session) -> Result<RenewedSession, Error> {
+        self.reissue(&session.claims, session.claims.credential_version)
     }
 
     /// Renews an optional session, if it was sent.
     ///
     /// # Errors
     /// [`Error::Internal`] if signing fails.
-    pub fn renew_if_sent(&self, session: Option<&Session>) -> Result<Option<String>, Error> {
+    pub fn renew_if_sent(&self, session: Option<&Session>) -> Result<Option<RenewedSession>, Error> {
         session.map(|session| self.renew(session)).transpose()
     }
 
@@ -62,8 +62,17 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Internal`] if signing fails.
-    pub fn renew_after(&self, session: &Session, change: &Change) -> Result<String, Error> {
-        self.issue(session.claims.member, change.credential_version(), session.claims.auth_time)
+    pub fn renew_after(&self, session: &Session, change: &Change) -> Result<RenewedSession, Error> {
+        self.reissue(&session.claims, change.credential_version())
+    }
+
+    /// Issues the session that replaces one with these claims. The time of the login remains theirs.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if signing fails.
+    pub(super) fn reissue(&self, claims: &Claims, credential_version: u64) -> Result<RenewedSession, Error> {
+        let token = self.issue(claims.member, credential_version, claims.auth_time)?.into();
+        Ok(RenewedSession { credential_version, token })
     }
 
     /// Issues a session for a member who logged in at `auth_time`.

@@ -165,7 +165,7 @@ impl Api for UserApi {
             result: &reply.success.0,
             code: "OK",
             success: true,
-            token: reply.added.token.as_deref(),
+            token: reply.added.token(),
             expires_in: reply.added.expires_in,
             resend_in: reply.added.resend_in,
         })
@@ -240,7 +240,7 @@ fn member_success<A: Api>(success: &MemberSuccess, reply: &Reply<A>) -> Result<S
         code: success.status.as_str(),
         msg: "success",
         data: &success.data,
-        token: reply.added.token.as_deref(),
+        token: reply.added.token(),
         expires_in: reply.added.expires_in,
         resend_in: reply.added.resend_in,
         verification: match &reply.added.verification {

@@ -1,7 +1,10 @@
 //! The success of a handler.
 
 use super::envelope::{Api, MemberApi, MemberSuccess, PageApi, PageSuccess, UserApi, UserSuccess};
-use crate::domain::{code::NewCode, grant::Grant};
+use crate::{
+    ExposeSecret, Secret,
+    domain::{code::NewCode, grant::Grant},
+};
 use lambda_http::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,10 +20,27 @@ pub struct Reply<A: Api> {
 /// The fields and headers that a success may have beside the documented ones.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct AddedFields {
-    pub(crate) token: Option<String>,
+    pub(crate) session: Option<RenewedSession>,
     pub(crate) expires_in: Option<u64>,
     pub(crate) resend_in: Option<u64>,
     pub(crate) verification: Verification,
+}
+
+impl AddedFields {
+    /// Returns the renewed session.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.session.as_ref().map(|session| session.token.expose_secret())
+    }
+}
+
+/// The session that a success renews.
+///
+/// Only its credential version is serialized, so a stored reply contains no session. A replay issues the session again.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RenewedSession {
+    pub(crate) credential_version: u64,
+    #[serde(skip)]
+    pub(crate) token: Secret,
 }
 
 /// The effect on `verification`, in the body and in the cookie of that name.
@@ -98,8 +118,25 @@ impl<A: Api> Reply<A> {
 
     /// Adds the member's renewed session, in the body and in the `Authorization` header.
     #[must_use]
-    pub fn with_session(mut self, session: impl Into<Option<String>>) -> Self {
-        self.added.token = session.into();
+    pub fn with_session(mut self, session: impl Into<Option<RenewedSession>>) -> Self {
+        self.added.session = session.into();
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serialized_reply_contains_no_session() {
+        let session = RenewedSession { credential_version: 4, token: "header.claims.signature".into() };
+        let reply = Reply::created().with_session(session);
+        assert_eq!(reply.added.token(), Some("header.claims.signature"));
+        let stored = serde_json::to_string(&reply).unwrap();
+        assert!(!stored.contains("signature"), "{stored}");
+        let replayed: Reply<MemberApi> = serde_json::from_str(&stored).unwrap();
+        let session = replayed.added.session.unwrap();
+        assert_eq!((session.credential_version, session.token.expose_secret()), (4, ""));
     }
 }

@@ -67,6 +67,14 @@ impl Request {
         self.optional(Parameter::Verification).or_else(cookie)
     }
 
+    /// Serializes every input that a handler decides by, except the session. Different requests have different texts.
+    /// The language and the origin are left out: a client may repeat its request from another network.
+    pub(crate) fn canonical(&self) -> Secret {
+        let cookie = self.verification_cookie.as_ref().map(ExposeSecret::expose_secret);
+        let inputs = (self.method.as_str(), cookie, self.parameters.canonical());
+        serde_json::json!(inputs).to_string().into()
+    }
+
     /// Returns the language of a notice to the member: the one that the request prefers, or else the member's, or
     /// else the default.
     #[must_use]
@@ -132,12 +140,11 @@ impl Parameters {
         self.body.get(name).or_else(|| self.query.get(name)).map(ExposeSecret::expose_secret)
     }
 
-    /// Serializes all parameters except the session. Different parameters have different texts.
-    pub(crate) fn canonical(&self) -> String {
+    /// Returns the parameters that are in effect, except the session.
+    fn canonical(&self) -> BTreeMap<&str, &str> {
         // The body takes precedence, because later entries replace earlier ones.
         let named = self.query.iter().chain(&self.body).filter(|(name, _)| *name != SESSION);
-        let named: BTreeMap<_, _> = named.map(|(name, value)| (name, value.expose_secret())).collect();
-        serde_json::json!(named).to_string()
+        named.map(|(name, value)| (name.as_str(), value.expose_secret())).collect()
     }
 
     /// Returns a parameter of the body only. URLs are logged, so they must not contain secrets (ASVS 5, 14.2.1).

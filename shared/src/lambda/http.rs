@@ -206,7 +206,7 @@ fn success<A: Api>(reply: &Reply<A>, format: Format, request_id: &str) -> Result
     let mut response = response(A::status(&reply.success), body, format, request_id);
     let headers = response.headers_mut();
     let added = &reply.added;
-    if let Some(session) = added.token.as_ref().and_then(|token| format!("Bearer {token}").parse().ok()) {
+    if let Some(session) = added.token().and_then(|token| format!("Bearer {token}").parse().ok()) {
         headers.insert(AUTHORIZATION, session);
     }
     let cookie = match &added.verification {
