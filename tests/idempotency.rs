@@ -338,6 +338,61 @@ async fn reused_key_with_another_request_is_refused() {
     keyed(&bundle, Method::PUT, SET_PAY_PASSWORD, &quoted).session(&member.token).json(&first).await.ok();
 }
 
+/// Sets the first pay password under [`KEY`] and returns a call that guesses it.
+async fn guessable(bundle: &Bundle, member: &Member) -> impl AsyncFn(&str) -> Response {
+    let guess = async move |pin: &str| {
+        let call = keyed(bundle, Method::PUT, SET_PAY_PASSWORD, KEY).session(&member.token);
+        call.json(&json!({ "payPasswordFirst": pin })).await
+    };
+    guess(PIN).await.ok();
+    guess
+}
+
+#[tokio::test]
+async fn five_mismatches_lock_the_key() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let guess = guessable(&bundle, &member).await;
+    for n in 0..5 {
+        assert_eq!(guess(&format!("40826{n}")).await.refusal(), (422, "IDEMPOTENCY_KEY_REUSED"), "{n}");
+        // A repetition of the first request is not a mismatch.
+        assert_eq!(guess(PIN).await.status, if n < 4 { 201 } else { 429 });
+    }
+    for pin in [PIN, NEW_PIN] {
+        let refused = guess(pin).await;
+        assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+        let retry_after = refused.body["retryAfter"].as_u64().unwrap();
+        assert!((86_300..=86_400).contains(&retry_after), "{retry_after}");
+    }
+    bundle.age("idempotency#", 86_400).await;
+    assert_eq!(guess(PIN).await.refusal(), (409, "PAY_PASSWORD_ALREADY_SET"));
+}
+
+#[tokio::test]
+async fn concurrent_mismatches_are_counted_exactly() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let guess = guessable(&bundle, &member).await;
+    let pins: Vec<_> = (100..120).map(|n| format!("739{n}")).collect();
+    let responses =
+        bundle.concurrently("set-pay-password", pins.len(), async |n| guess(&pins[n]).await).await;
+    let count = |refusal| responses.iter().filter(|response| response.refusal() == refusal).count();
+    assert_eq!(count((422, "IDEMPOTENCY_KEY_REUSED")), 5);
+    assert_eq!(count((429, "TOO_MANY_ATTEMPTS")), 15);
+}
+
+#[tokio::test]
+async fn mismatch_counts_once_despite_a_lost_response() {
+    let (proxy, bundle) = Proxy::between(STORE, &[]).await;
+    let member = bundle.member().await;
+    let guess = guessable(&bundle, &member).await;
+    proxy.fault(On::nth("UpdateItem", 1), InjectedFault::DropAfter);
+    for n in 0..5 {
+        assert_eq!(guess(&format!("40826{n}")).await.refusal(), (422, "IDEMPOTENCY_KEY_REUSED"), "{n}");
+    }
+    assert_eq!(guess(NEW_PIN).await.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+}
+
 #[tokio::test]
 async fn keys_are_scoped_to_the_member() {
     let bundle = Bundle::start().await;

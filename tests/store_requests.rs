@@ -59,7 +59,9 @@ async fn password_endpoints_make_the_documented_store_requests() {
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
     let renewed = bundle.logged_in(&renewed, 0).await;
     proxy.requests();
-    for requests in [vec!["PutItem", "GetItem", "UpdateItem", "TransactWriteItems"], vec!["PutItem"]] {
+    for requests in
+        [vec!["PutItem", "GetItem", "UpdateItem", "TransactWriteItems"], vec!["PutItem", "UpdateItem"]]
+    {
         let call = bundle.call(Method::PUT, CHANGE).header("Idempotency-Key", "once");
         call.session(&renewed.token).json(&body).await.ok();
         assert_eq!(take_requests(&proxy, &bundle).await, requests);

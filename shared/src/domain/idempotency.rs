@@ -23,6 +23,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The longest key, in bytes: seven times a UUID, which the draft recommends (2.2).
 pub const MAX_KEY_BYTES: usize = 255;
 
+/// How many requests may differ from the first one under their key. A mismatch discloses that a parameter was guessed
+/// wrong, and a match that it was right, so the guesses at a pay password or a code must be few. A client that keeps
+/// its keys apart causes no mismatch at all.
+pub(crate) const MAX_MISMATCHES: u32 = 5;
+
 /// Parses the value of the header. The draft's syntax is a quoted string; most clients omit the quotes.
 ///
 /// # Errors

@@ -89,15 +89,25 @@ impl App {
     /// Claims a request for this process, or returns the response if another process completed it.
     ///
     /// # Errors
-    /// [`Error::IdempotencyKeyReused`] if the key was used with other parameters, [`Error::Busy`] if the other process
-    /// is still running after the last poll.
+    /// [`Error::IdempotencyKeyReused`] if the key was used for another request, [`Error::TooManyAttempts`] if it was
+    /// reused too often, [`Error::Busy`] if the other process is still running after the last poll.
     async fn claim<A: Api>(
         &self,
         idempotent: &IdempotentRequest,
     ) -> Result<Option<Result<Reply<A>, Error>>, Error> {
+        let mut is_compared = false;
         for _ in 0..POLLS {
-            match self.store.claim(idempotent, idempotent.fingerprint(&self.keys)).await? {
+            let claim = self.store.claim(idempotent, idempotent.fingerprint(&self.keys)).await?;
+            if let Claim::Claimed { fingerprint, .. } = &claim
+                && !is_compared
+            {
+                let own = idempotent.fingerprint_like(&self.keys, fingerprint);
+                self.store.compare(idempotent, &own).await?;
+                is_compared = true;
+            }
+            match claim {
                 Claim::Acquired => return Ok(None),
+                // The key was claimed again since the comparison.
                 Claim::Claimed { fingerprint, .. } if !idempotent.matches(&self.keys, &fingerprint) => {
                     return Err(Error::IdempotencyKeyReused);
                 }

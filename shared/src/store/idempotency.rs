@@ -1,9 +1,14 @@
 //! Claims on idempotent requests, and their responses.
 
-use super::{Item, ItemKey, Store, number, read, store_error, text, transaction::Transaction, write};
+use super::{
+    Item, ItemKey, Store, failed_condition, number, read, store_error, text,
+    transaction::Transaction,
+    write,
+    write_id::{IS_LAST, NOT_YET, WriteId},
+};
 use crate::{
     clock::Timestamp,
-    domain::idempotency::{IdempotentRequest, SealedResponse},
+    domain::idempotency::{IdempotentRequest, MAX_MISMATCHES, SealedResponse},
     error::Error,
 };
 use aws_sdk_dynamodb::{
@@ -24,6 +29,9 @@ struct IdempotencyItem {
     until: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<String>,
+    /// The later requests under the key that differed from this one.
+    #[serde(default)]
+    mismatches: u32,
     expires_at: Timestamp,
 }
 
@@ -43,6 +51,8 @@ pub(crate) enum Claim {
 /// Condition: no process has claimed the request, or its invocation ended without a response.
 const FREE: &str =
     "attribute_not_exists(pk) OR expires_at <= :now OR (attribute_not_exists(answer) AND #until <= :now)";
+/// Condition: the key is claimed by a different request, and has room for another mismatch.
+const MISMATCHES: &str = "attribute_exists(pk) AND fingerprint <> :fingerprint AND mismatches < :limit";
 /// Condition: this process has claimed the request and stored no response.
 const HELD: &str = "holder = :holder AND attribute_not_exists(answer)";
 
@@ -66,6 +76,7 @@ impl Store {
             fingerprint,
             until: request.until,
             answer: None,
+            mismatches: 0,
             expires_at: now.plus(RETENTION_SECONDS),
         };
         let put = self
@@ -88,6 +99,43 @@ impl Store {
                 Ok(Claim::Claimed { fingerprint, response: answer })
             }
             None => Err(Error::internal("a claim was refused without an item")),
+        }
+    }
+
+    /// Compares a request with the one that claimed its key. `fingerprint` is comparable to the stored one.
+    ///
+    /// One conditional update compares and counts, so concurrent guesses cannot outrun the limit. A repetition of the
+    /// first request writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyKeyReused`] if they differ, which is then counted; [`Error::TooManyAttempts`] after
+    /// [`MAX_MISMATCHES`], whether they differ or not; [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn compare(&self, request: &IdempotentRequest, fingerprint: &str) -> Result<(), Error> {
+        let write_id = WriteId::draw()?;
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(request).into_item()))
+            .update_expression(format!("SET {IS_LAST} ADD mismatches :one"))
+            .condition_expression(format!("{MISMATCHES} AND {NOT_YET}"))
+            .expression_attribute_values(":fingerprint", text(fingerprint))
+            .expression_attribute_values(":limit", number(MAX_MISMATCHES))
+            .expression_attribute_values(":one", number(1))
+            .return_values_on_condition_check_failure(AllOld);
+        let stored = match write_id.attach(update).send().await {
+            Ok(_) => return Err(Error::IdempotencyKeyReused),
+            Err(error) => failed_condition(error)?,
+        };
+        if stored.as_ref().is_some_and(|item| write_id.wrote(item)) {
+            return Err(Error::IdempotencyKeyReused);
+        }
+        match stored.map(read::<IdempotencyItem>).transpose()? {
+            Some(item) if item.mismatches >= MAX_MISMATCHES => {
+                Err(Error::TooManyAttempts { retry_after: Timestamp::now().until(item.expires_at) })
+            }
+            // They are equal, or the claim was released in the meantime.
+            Some(_) | None => Ok(()),
         }
     }
 
