@@ -182,12 +182,13 @@ async fn store_requests_are_identical_for_both() {
         let (known, unknown) = channel.destinations();
         let mut guesses = Vec::new();
         // The call ends with the transaction. The outbox makes the remaining requests later, when it looks up the
-        // owner.
+        // owner and reads that member.
         let (call, delivery) = match channel {
-            RecoveryChannel::Sms => {
-                (vec!["GetItem", "TransactWriteItems"], vec!["GetItem", "UpdateItem", "UpdateItem"])
-            }
-            RecoveryChannel::Mail => (vec!["TransactWriteItems"], vec!["GetItem", "UpdateItem"]),
+            RecoveryChannel::Sms => (
+                vec!["GetItem", "TransactWriteItems"],
+                vec!["GetItem", "GetItem", "UpdateItem", "UpdateItem"],
+            ),
+            RecoveryChannel::Mail => (vec!["TransactWriteItems"], vec!["GetItem", "GetItem", "UpdateItem"]),
         };
         for (destination, queue) in [(known, delivery), (unknown, vec!["GetItem"])] {
             let sent = channel.request(&bundle, destination).send().await.ok();

@@ -71,6 +71,8 @@ async fn invalid_send_names_its_parameter_and_sends_nothing() {
             (json!({ "email": "li" }), "{EMAIL}_NOT_VALID"),
             (json!({ "email": "Li <li@example.com>" }), "{EMAIL}_NOT_VALID"),
             (json!({ "email": "li@example.com,wu@example.com" }), "{EMAIL}_NOT_VALID"),
+            (json!({ "email": "ü@example.com" }), "{EMAIL}_NOT_VALID"),
+            (json!({ "email": "li@-.example" }), "{EMAIL}_NOT_VALID"),
             (json!({ "email": "li@example.com\r\nBcc: wu@example.com" }), "{EMAIL}_NOT_VALID"),
         ] {
             let refused = bundle.call(Method::POST, SEND_MAIL).session_of(caller).json(&body).await;
@@ -97,6 +99,68 @@ async fn resend_to_an_address_waits_120_seconds() {
         bundle.age("sent#email#", 120).await;
         bundle.request_email_code(caller, EMAIL).await;
     }
+}
+
+#[tokio::test]
+async fn spellings_of_a_mailbox_share_one_owner() {
+    let bundle = Bundle::start().await;
+    let (member, other) = (without_email(&bundle).await, bundle.other_member().await);
+    let bound = "Li.Lei@example.org";
+    request_and_verify(&bundle, &member, bound).await;
+    assert_eq!(bundle.inspect(&member).await["email"], bound);
+    assert_eq!(bundle.owner("email#li.lei@example.org").await.as_ref(), Some(&member.id));
+
+    bundle.age("sent#email#", 120).await;
+    let requested = bundle.request_email_code(Some(&other), "LI.LEI@example.org").await;
+    assert_eq!(verify(&bundle, &requested).await.refusal(), (409, "EMAIL_IN_USE"));
+
+    // Another spelling of the bound address replaces nothing, so it requires no reauthentication.
+    bundle.age("sent#email#", 120).await;
+    let old = bundle.logged_in(&member, 901).await;
+    request_and_verify(&bundle, &old, "li.Lei@example.org").await;
+    let stored = bundle.inspect(&member).await;
+    assert_eq!(
+        (&stored["email"], &stored["audit"][0]["action"]),
+        (&json!("li.Lei@example.org"), &json!("email-bound"))
+    );
+    assert_eq!(bundle.owner("email#li.lei@example.org").await, Some(member.id));
+}
+
+#[tokio::test]
+async fn spellings_of_a_mailbox_share_the_cooldown() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    for (first, second) in [
+        ("wu@example.com", "WU@Example.com"),
+        ("li@bücher.example", "Li@xn--bcher-kva.example"),
+        ("li@ｅｘａｍｐｌｅ．org", "li@example.org"),
+    ] {
+        for caller in [Some(&member), None] {
+            let send = async |email: &str| {
+                let call = bundle.call(Method::POST, SEND_MAIL).session_of(caller);
+                call.json(&json!({ "email": email })).await
+            };
+            send(first).await.ok();
+            assert_eq!(send(second).await.refusal(), (429, "SEND_MESSAGE_FREQUENTLY"), "{second}");
+            bundle.age("sent#email#", 120).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn recovery_email_goes_to_the_bound_spelling() {
+    let bundle = Bundle::start().await;
+    let bound = "Li.Lei@example.org";
+    bundle.member_with(json!({ "email": bound, "password": OLD_PASSWORD })).await;
+    let body = json!({ "email": "LI.lei@Example.ORG" });
+    let sent = bundle.call(Method::POST, SEND_MAIL).json(&body).await.ok();
+    let mail = bundle.sent_to(bound).await.remove(0);
+    assert_eq!(bundle.stack.messages().len(), 1);
+    // The code works with the client's own verification as well as with that of the link.
+    let grant = bundle.grant_by_mail(&(sent.verification().to_owned(), mail.code.unwrap())).await;
+    let body =
+        json!({ "email": "li.LEI@example.org", "passwordFirst": "a-new-password", "verification": grant });
+    bundle.call(Method::PUT, crate::bundle::RECOVERY).json(&body).await.ok();
 }
 
 #[tokio::test]

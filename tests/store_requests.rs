@@ -113,7 +113,8 @@ async fn recovery_and_email_endpoints_make_documented_store_requests() {
     let (proxy, bundle, member) = counted().await;
 
     let requested = bundle.request_sms_code(None, PHONE).await;
-    let (asks, delivers) = (["GetItem", "TransactWriteItems"], ["GetItem", "UpdateItem", "UpdateItem"]);
+    let (asks, delivers) =
+        (["GetItem", "TransactWriteItems"], ["GetItem", "GetItem", "UpdateItem", "UpdateItem"]);
     assert_eq!(take_requests(&proxy, &bundle).await, [&asks[..], &delivers].concat());
     let grant = bundle.grant(&requested).await;
     assert_eq!(take_requests(&proxy, &bundle).await, EXCHANGED);
@@ -122,7 +123,10 @@ async fn recovery_and_email_endpoints_make_documented_store_requests() {
     assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "GetItem", "TransactWriteItems"]);
 
     let requested = bundle.request_email_code(None, EMAIL).await;
-    assert_eq!(take_requests(&proxy, &bundle).await, ["TransactWriteItems", "GetItem", "UpdateItem"]);
+    assert_eq!(
+        take_requests(&proxy, &bundle).await,
+        ["TransactWriteItems", "GetItem", "GetItem", "UpdateItem"]
+    );
     bundle.grant_by_mail(&requested).await;
     assert_eq!(take_requests(&proxy, &bundle).await, ["UpdateItem", "UpdateItem", "TransactWriteItems"]);
 

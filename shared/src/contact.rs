@@ -1,8 +1,13 @@
 //! Phone numbers and email addresses: parsed where they enter, and masked in `Debug`.
 
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use phonenumber::{Mode, country};
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
 
 /// The text is not an email address, or not a phone number that codes may be sent to.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,16 +107,40 @@ impl fmt::Debug for Phone {
     }
 }
 
-/// An email address with its domain in lower case. The case of the local part is significant (RFC 5321, 2.4).
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// An email address: the local part as its member wrote it, the domain in ASCII and lower case.
+///
+/// Email goes to that spelling, because only the server that receives it may interpret the case of a local part (RFC
+/// 5321, 2.4). Hardly any server distinguishes case, so two spellings that differ only in case are one mailbox and
+/// compare as equal. Otherwise each spelling would have rate limits and an owner of its own.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Email(String);
 
 impl Email {
-    /// Returns the address.
+    /// Returns the address as its member wrote it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the text that identifies the mailbox: the address in lower case.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl PartialEq for Email {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Email {}
+
+impl Hash for Email {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.canonical().hash(state);
     }
 }
 
@@ -119,17 +148,23 @@ impl FromStr for Email {
     type Err = InvalidContact;
 
     /// Parses an address that a person typed. Rejects a display name, a quoted local part and an address literal:
-    /// members do not use them, and each is a second spelling of the same address.
+    /// members do not use them, and each is a second spelling of the same address. Rejects a local part that is not
+    /// ASCII as well, because SES does not send to it (Amazon SES Developer Guide, "Email format in Amazon SES").
     fn from_str(typed: &str) -> Result<Self, InvalidContact> {
         let (local_part, domain) = typed.trim().rsplit_once('@').ok_or(InvalidContact)?;
-        // Lower case comes before validation: `İ` becomes two characters, one of which is not allowed in a domain.
-        let address = format!("{local_part}@{}", domain.to_lowercase());
+        if !local_part.is_ascii() || local_part.starts_with('"') {
+            return Err(InvalidContact);
+        }
+        let domain = Uts46::new()
+            .to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify)
+            .map_err(|_| InvalidContact)?;
+        let address = format!("{local_part}@{domain}");
         let options = email_address::Options::default()
             .with_required_tld()
             .without_display_text()
             .without_domain_literal();
         email_address::EmailAddress::parse_with_options(&address, options).map_err(|_| InvalidContact)?;
-        if local_part.starts_with('"') { Err(InvalidContact) } else { Ok(Self(address)) }
+        Ok(Self(address))
     }
 }
 
@@ -152,12 +187,13 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// Returns the destination as one text. A phone and an address never have the same text.
+    /// Returns the text that identifies the destination in keys, limits and MACs. Every spelling of a mailbox has the
+    /// same text, and a phone never has that of an address.
     #[must_use]
     pub fn key(&self) -> String {
         match self {
             Self::Phone(phone) => format!("phone#{}", phone.as_str()),
-            Self::Email(email) => format!("email#{}", email.as_str()),
+            Self::Email(email) => format!("email#{}", email.canonical()),
         }
     }
 
@@ -173,17 +209,21 @@ impl Destination {
 }
 
 impl From<Destination> for String {
+    /// Returns the text in which a destination is stored. It keeps the spelling of an address, to which email is sent.
     fn from(destination: Destination) -> Self {
-        destination.key()
+        match destination {
+            Destination::Phone(phone) => format!("phone#{}", phone.as_str()),
+            Destination::Email(email) => format!("email#{}", email.as_str()),
+        }
     }
 }
 
 impl TryFrom<String> for Destination {
     type Error = InvalidContact;
 
-    /// Parses the text that [`Destination::key`] returns.
-    fn try_from(key: String) -> Result<Self, InvalidContact> {
-        match key.split_once('#') {
+    /// Parses the text in which a destination is stored.
+    fn try_from(stored: String) -> Result<Self, InvalidContact> {
+        match stored.split_once('#') {
             Some(("phone", e164)) => Ok(Self::Phone(Phone(e164.to_owned()))),
             Some(("email", address)) => Ok(Self::Email(Email(address.to_owned()))),
             _ => Err(InvalidContact),
@@ -264,9 +304,29 @@ mod tests {
     }
 
     #[test]
-    fn email_lowercases_domain_and_rejects_malformed_addresses() {
-        assert_eq!(Email::from_str(" Li.Lei@EXAMPLE.com ").unwrap().as_str(), "Li.Lei@example.com");
-        assert_eq!(Email::from_str("li@BÜCHER.example").unwrap().as_str(), "li@bücher.example");
+    fn email_keeps_the_local_part_and_normalises_domains() {
+        for (typed, spelling, canonical) in [
+            (" Li.Lei@EXAMPLE.com ", "Li.Lei@example.com", "li.lei@example.com"),
+            ("LI+a@BÜCHER.example", "LI+a@xn--bcher-kva.example", "li+a@xn--bcher-kva.example"),
+            ("li@例子.中国", "li@xn--fsqu00a.xn--fiqs8s", "li@xn--fsqu00a.xn--fiqs8s"),
+            ("li@ｅｘａｍｐｌｅ．ｃｏｍ", "li@example.com", "li@example.com"),
+        ] {
+            let email = Email::from_str(typed).unwrap();
+            assert_eq!((email.as_str(), email.canonical().as_str()), (spelling, canonical), "{typed}");
+        }
+    }
+
+    #[test]
+    fn email_is_stored_as_bound_under_one_key() {
+        let email = Destination::Email(Email::from_str("Li.Lei@example.com").unwrap());
+        assert_eq!(email.key(), "email#li.lei@example.com");
+        let stored = String::from(email.clone());
+        assert_eq!(stored, "email#Li.Lei@example.com");
+        assert_eq!(Destination::try_from(stored), Ok(email));
+    }
+
+    #[test]
+    fn email_rejects_malformed_addresses() {
         for typed in [
             "",
             "li",
@@ -277,10 +337,20 @@ mod tests {
             "li@[1.2.3.4]",
             "li@localhost",
             "a b@x.com",
-            "li@EXAMPLE.İSTANBUL",
+            "ü@example.com",
+            "李@example.com",
+            "li@-a.example",
+            "li@a_b.example",
+            "li@example.com.",
+            "li@xn--bcher-kvb.example",
         ] {
             assert_eq!(Email::from_str(typed), Err(InvalidContact), "{typed}");
         }
+    }
+
+    /// Returns addresses, some of them with a domain that is not ASCII.
+    fn address() -> impl Strategy<Value = String> {
+        "[A-Za-z0-9+_]{1,20}(\\.[A-Za-z0-9]{1,8}){0,2}@([a-zA-Z0-9äöéñж中例]{1,8}\\.){1,3}(com|EXAMPLE|рф|中国)"
     }
 
     proptest! {
@@ -290,7 +360,31 @@ mod tests {
                 prop_assert_eq!(rules().parse(phone.as_str()), Ok(phone));
             }
             if let Ok(email) = Email::from_str(&text) {
-                prop_assert_eq!(Email::from_str(email.as_str()), Ok(email));
+                let parsed = Email::from_str(email.as_str()).unwrap();
+                prop_assert_eq!(parsed.as_str(), email.as_str());
+            }
+        }
+
+        #[test]
+        fn canonical_address_is_its_own_canonical_form(email in address()) {
+            let canonical = Email::from_str(&email).unwrap().canonical();
+            let parsed = Email::from_str(&canonical).unwrap();
+            prop_assert_eq!((parsed.as_str(), &parsed.canonical()), (canonical.as_str(), &canonical));
+        }
+
+        #[test]
+        fn every_spelling_of_a_mailbox_has_one_key(email in address(), upper in prop::collection::vec(any::<bool>(), 64)) {
+            let parsed = Email::from_str(&email).unwrap();
+            let (_, ascii_domain) = parsed.as_str().rsplit_once('@').unwrap();
+            let (local_part, domain) = email.rsplit_once('@').unwrap();
+            for domain in [domain.to_owned(), domain.to_uppercase(), ascii_domain.to_owned()] {
+                let cased = |(letter, upper): (char, &bool)| {
+                    if *upper { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() }
+                };
+                let local_part: String = local_part.chars().zip(upper.iter().cycle()).map(cased).collect();
+                let other = Email::from_str(&format!("{local_part}@{domain}")).unwrap();
+                prop_assert_eq!(&other, &parsed);
+                prop_assert_eq!(Destination::Email(other).key(), Destination::Email(parsed.clone()).key());
             }
         }
 

@@ -69,6 +69,12 @@ impl Member {
         self.destinations().contains(destination)
     }
 
+    /// Returns the member's own destination in the spelling that the member bound.
+    #[must_use]
+    pub fn bound(&self, destination: &Destination) -> Option<Destination> {
+        self.destinations().into_iter().find(|bound| bound == destination)
+    }
+
     /// Returns the bound destination of the same kind that `destination` would replace.
     #[must_use]
     pub fn replaced_by(&self, destination: &Destination) -> Option<Destination> {

@@ -139,11 +139,13 @@ impl App {
     /// # Errors
     /// [`Error::SendFailed`] if the provider refused the code, so that the stream retries the delivery.
     pub(super) async fn deliver_code(&self, requested: &CodeRequested) -> Result<(), Error> {
-        let destination = &requested.destination;
-        let Some(owner) = self.store.owner(destination).await? else { return Ok(()) };
+        let Some(owner) = self.store.owner(&requested.destination).await? else { return Ok(()) };
         let Some(member) = self.store.member(owner).await? else { return Ok(()) };
-        let basis = Basis::new(&member, destination);
-        let (binding, now) = (requested.binding(), Timestamp::now());
+        // The code goes to the spelling that the member bound. The client may have typed another one, which can be
+        // another mailbox on a server that distinguishes case.
+        let Some(destination) = member.bound(&requested.destination) else { return Ok(()) };
+        let basis = Basis::new(&member, &destination);
+        let (binding, now) = (Binding { destination, ..requested.binding() }, Timestamp::now());
         let code = code::generate(self.settings.code_length)?;
         if !self.store.mark_delivered(&binding, &basis, &binding.mac(&self.keys, &code), now).await? {
             return Ok(());

@@ -22,8 +22,6 @@ pub(super) const PREFIX: &str = "member#";
 
 /// Condition: no member or this member owns it.
 const FREE_OR_OWN: &str = "attribute_not_exists(pk) OR #member = :member";
-/// Condition: this member owns it.
-const OWN: &str = "#member = :member";
 /// Condition: the member has not been written since it was read (optimistic lock).
 const UNCHANGED: &str = "revision = :revision";
 
@@ -128,12 +126,13 @@ impl Transaction {
         self.put(put, Some(Box::new(in_use(destination))))
     }
 
-    /// Releases the phone or the email address that another one replaces, for other members to claim.
+    /// Releases the phone or the email address that another one replaces, for other members to claim. The owner of an
+    /// address that was bound before addresses had a canonical form can have another key. That item remains.
     pub(super) fn release_replaced(&mut self, member: &Member, new: &Destination) -> Result<(), Error> {
         let Some(replaced) = member.replaced_by(new) else { return Ok(()) };
         let delete = Delete::builder()
             .set_key(Some(owner_key(&replaced).into_item()))
-            .condition_expression(OWN)
+            .condition_expression(FREE_OR_OWN)
             .expression_attribute_names("#member", "member")
             .expression_attribute_values(":member", text(member.id.to_string()));
         let not_own = |_| Error::internal("another member owns a member's contact");
