@@ -36,6 +36,7 @@ mod provider_faults;
 mod proxy;
 mod recovery;
 mod recovery_code;
+mod regions;
 mod requests;
 mod reset_pay_password;
 mod restart;

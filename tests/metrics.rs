@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use shared::{audit::Action, clock::Timestamp, error::SendLimit};
 
 /// Every metric with its dimensions and its unit.
-const METRICS: [(&str, &[&str], &str); 11] = [
+const METRICS: [(&str, &[&str], &str); 12] = [
     ("CodesSent", &["Channel", "CallingCode"], "Count"),
     ("CodesVerified", &["Channel", "CallingCode"], "Count"),
     ("CodesRefused", &["Reason"], "Count"),
@@ -25,6 +25,7 @@ const METRICS: [(&str, &[&str], &str); 11] = [
     ("Lockouts", &[], "Count"),
     ("ProviderTime", &["Provider"], "Milliseconds"),
     ("NoticesSent", &[], "Count"),
+    ("NoticesDropped", &["Reason"], "Count"),
     ("NoticesFailed", &[], "Count"),
     ("Failures", &["Symbol"], "Count"),
 ];
@@ -106,7 +107,15 @@ async fn every_code_change_and_notice_counts_once() {
         let is_time = |time: &Value| (0.01..60_000.0).contains(&time.as_f64().unwrap());
         assert!(times.iter().all(is_time), "{times:?}");
     }
-    for metric in ["CodesRefused", "WrongCodes", "BreakerOpen", "Lockouts", "NoticesFailed", "Failures"] {
+    for metric in [
+        "CodesRefused",
+        "WrongCodes",
+        "BreakerOpen",
+        "Lockouts",
+        "NoticesDropped",
+        "NoticesFailed",
+        "Failures",
+    ] {
         assert_none(&bundle, metric);
     }
 }

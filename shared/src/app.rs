@@ -46,7 +46,11 @@ impl App {
             .map_err(Cause::from)
             .and_then(|secret| Ok(Keys::parse(secret.expose_secret())?))
             .map_err(|error| format!("{}: {error}", settings.keys.setting()))?;
-        let sms = SmsSender::new(clients.sns(&settings.aws), settings.sms_sender_id.clone());
+        let sms = SmsSender::new(
+            clients.sns(&settings.aws),
+            settings.sms_sender_id.clone(),
+            settings.phones.clone(),
+        );
         let email = EmailSender::new(clients.sesv2(&settings.aws), settings.mail_from.clone());
         Ok(Self { passwords: PasswordPolicy::from(&settings), settings, keys, store, sms, email })
     }

@@ -1,13 +1,14 @@
 //! Phone numbers and email addresses: parsed where they enter, and masked in `Debug`.
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
-use phonenumber::{Mode, country};
+use phonenumber::{Mode, PhoneNumber, Type, country, metadata::DATABASE};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
     hash::{Hash, Hasher},
     str::FromStr,
 };
+use unicode_normalization::UnicodeNormalization;
 
 /// The text is not an email address, or not a phone number that codes may be sent to.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,32 +23,57 @@ pub struct Phone(String);
 /// The length of the longest E.164 number, with its `+` (ITU-T E.164, 6.2.1).
 const MAX_E164_LENGTH: usize = 16;
 
-/// The phone numbers that are accepted.
+/// The most characters of a typed number: the 15 digits of E.164 with a separator after each, and a prefix.
+const MAX_TYPED_LENGTH: usize = 40;
+
+/// The numbers that are not a subscriber's phone, although the pattern for mobile numbers may include them. The order
+/// of libphonenumber's `getNumberType`, in which these ranges win over the mobile ones.
+const SPECIAL: [Type; 8] = [
+    Type::PremiumRate,
+    Type::TollFree,
+    Type::SharedCost,
+    Type::Voip,
+    Type::PersonalNumber,
+    Type::Pager,
+    Type::Uan,
+    Type::Voicemail,
+];
+
+/// The phone numbers that are accepted: those that can receive SMS, of the allowed regions.
 #[derive(Clone, Debug)]
 pub struct PhoneRules {
     /// The region of a number that is written without a calling code.
     pub default_region: country::Id,
-    /// The calling codes that SMS may be sent to, such as 86.
-    pub allowed_calling_codes: Vec<u16>,
+    /// The regions that SMS may be sent to. Several regions can share a calling code, as Jamaica and the United States
+    /// share +1.
+    pub allowed_regions: Vec<country::Id>,
 }
 
 impl PhoneRules {
-    /// Parses a number that a person typed: a national number of the default region, or an international number.
+    /// Parses a number that a person typed: a national number of the default region, or an international number, in
+    /// full-width or in ordinary characters.
     ///
     /// # Errors
-    /// [`InvalidContact`] if the number is invalid or its calling code is not allowed.
+    /// [`InvalidContact`] if the number is invalid, cannot receive SMS, or belongs to a region that is not allowed.
     pub fn parse(&self, typed: &str) -> Result<Phone, InvalidContact> {
-        // 40 characters hold the 15 digits of E.164 with a separator after each and a prefix. The crate reads a
-        // letter as the digit on its key, so an O typed for a 0 would give another person's number.
-        if typed.len() > 40 || typed.contains(char::is_alphabetic) {
+        let typed: String = typed.nfkc().take(MAX_TYPED_LENGTH + 1).collect();
+        // The crate reads a letter as the digit on its key, so an O typed for a 0 would give another person's number.
+        if typed.chars().count() > MAX_TYPED_LENGTH || typed.contains(char::is_alphabetic) {
             return Err(InvalidContact);
         }
         // Given a region, the crate strips that region's trunk prefix from international numbers as well. That
         // removes the leading zero that is a part of an Italian or Ivorian number.
         let region = (!typed.trim_start().starts_with('+')).then_some(self.default_region);
-        let e164 = self.read(region, typed)?;
+        let e164 = self.read(region, &typed)?;
         // After an international prefix such as 00 it still does. Such a number is then invalid or differs here.
         if self.read(None, &e164)? == e164 { Ok(Phone(e164)) } else { Err(InvalidContact) }
+    }
+
+    /// Returns whether SMS may be sent to a phone. A phone that was accepted once can have been bound under other
+    /// settings.
+    #[must_use]
+    pub fn allow(&self, phone: &Phone) -> bool {
+        self.read(None, phone.as_str()).is_ok()
     }
 
     /// Returns the E.164 form of a number that SMS may be sent to.
@@ -56,11 +82,23 @@ impl PhoneRules {
         let e164 = number.format().mode(Mode::E164).to_string();
         let acceptable = phonenumber::is_valid(&number)
             && number.extension().is_none()
-            && self.allowed_calling_codes.contains(&number.code().value())
+            && number.country().id().is_some_and(|region| self.allowed_regions.contains(&region))
+            && receives_sms(&number)
             // The crate's rules for some regions allow more: German numbers have up to 17 digits.
             && e164.len() <= MAX_E164_LENGTH;
         if acceptable { Ok(e164) } else { Err(InvalidContact) }
     }
+}
+
+/// Returns whether a number is mobile, or may be mobile where the numbering plan does not distinguish it from a fixed
+/// line.
+///
+/// Not by [`PhoneNumber::number_type`], which omits the leading zeros that are a part of Ivorian and other numbers.
+fn receives_sms(number: &PhoneNumber) -> bool {
+    let Some(plan) = number.metadata(&DATABASE) else { return false };
+    let national = number.national().to_string();
+    let is = |kind| plan.descriptors().get(kind).is_some_and(|numbers| numbers.is_match(&national));
+    is(Type::Mobile) && !SPECIAL.into_iter().any(is)
 }
 
 impl Phone {
@@ -237,16 +275,30 @@ mod tests {
     use proptest::prelude::*;
 
     fn rules() -> PhoneRules {
-        PhoneRules { default_region: country::CN, allowed_calling_codes: vec![86, 39, 7] }
+        PhoneRules {
+            default_region: country::CN,
+            allowed_regions: vec![country::CN, country::CI, country::IT, country::RU],
+        }
+    }
+
+    /// Returns rules that allow these regions.
+    fn allowing(allowed_regions: &[country::Id]) -> PhoneRules {
+        PhoneRules { allowed_regions: allowed_regions.to_vec(), ..rules() }
     }
 
     #[test]
     fn phone_is_equal_in_every_spelling() {
         let expected = rules().parse("13627140483").unwrap();
         assert_eq!(expected.as_str(), "+8613627140483");
-        for typed in
-            ["+8613627140483", "+86 136 2714 0483", "0086 13627140483", "136-2714-0483", " 13627140483 "]
-        {
+        for typed in [
+            "+8613627140483",
+            "+86 136 2714 0483",
+            "0086 13627140483",
+            "136-2714-0483",
+            " 13627140483 ",
+            "＋８６　１３６２７１４０４８３",
+            "１３６２７１４０４８３",
+        ] {
             assert_eq!(rules().parse(typed), Ok(expected.clone()), "{typed}");
         }
         assert_eq!(expected.parts(), Ok(("86", "13627140483")));
@@ -254,16 +306,59 @@ mod tests {
 
     #[test]
     fn phone_retains_the_national_leading_zero() {
-        let rome = rules().parse("+39 02 3661 8300").unwrap();
-        assert_eq!(rome.as_str(), "+390236618300");
-        assert_eq!(rome.parts(), Ok(("39", "0236618300")));
+        let ivorian = rules().parse("+225 01 23 45 67 89").unwrap();
+        assert_eq!(ivorian.as_str(), "+2250123456789");
+        assert_eq!(ivorian.parts(), Ok(("225", "0123456789")));
     }
 
     #[test]
-    fn phone_has_at_most_fifteen_digits() {
-        let rules = PhoneRules { allowed_calling_codes: vec![49], ..rules() };
-        assert!(rules.parse("+495112345234567").is_ok());
-        assert_eq!(rules.parse("+49511234523456789"), Err(InvalidContact));
+    fn numbers_that_cannot_receive_sms_are_rejected() {
+        let regions = [
+            country::CN,
+            country::US,
+            country::GB,
+            country::RU,
+            country::JM,
+            country::IM,
+            country::KZ,
+            country::IT,
+        ];
+        for (typed, why) in [
+            ("+1 900 234 5678", "premium rate"),
+            ("+1 800 234 5678", "toll free"),
+            ("+44 70 1234 5678", "a personal number"),
+            ("+44 20 7946 0018", "a landline"),
+            ("+86 10 1234 5678", "a landline"),
+            ("+86 400 123 4567", "shared cost"),
+            ("+86 800 123 4567", "toll free"),
+            ("+39 02 3661 8300", "a landline"),
+        ] {
+            assert!(phonenumber::parse(None, typed).unwrap().is_valid(), "{typed} must be a number");
+            assert_eq!(allowing(&regions).parse(typed), Err(InvalidContact), "{typed} is {why}");
+        }
+    }
+
+    #[test]
+    fn regions_that_share_a_calling_code_are_distinguished() {
+        use country::{CA, CN, GB, HK, IM, JM, KZ, RU, US};
+        for (typed, region, others) in [
+            ("13627140483", CN, &[HK][..]),
+            ("19912345678", CN, &[HK]),
+            ("+852 5123 4567", HK, &[CN]),
+            ("+1 202 456 1414", US, &[CA, JM]),
+            ("+1 613 782 7274", CA, &[US, JM]),
+            ("+1 876 210 1234", JM, &[US, CA]),
+            ("+44 7400 123456", GB, &[IM]),
+            ("+44 7624 123456", IM, &[GB]),
+            ("+7 912 345 67 89", RU, &[KZ]),
+            ("+7 701 234 5678", KZ, &[RU]),
+        ] {
+            let phone = allowing(&[region]).parse(typed);
+            assert!(phone.is_ok(), "{typed}");
+            assert_eq!(allowing(others).parse(typed), Err(InvalidContact), "{typed}");
+            let phone = phone.unwrap();
+            assert!(allowing(&[region]).allow(&phone) && !allowing(others).allow(&phone), "{typed}");
+        }
     }
 
     #[test]
@@ -288,10 +383,9 @@ mod tests {
             "１３",
             "+8613627140483;x=1",
             "1362714O483",
-            // Rome without its leading zero, which is invalid, and Saransk, which the crate accepts in only one
-            // spelling.
-            "0039 02 3661 8300",
-            "007 834 267 8825",
+            "１３６２７１４０４８３１３６２７１４０４８３１３６２７１４０４８３１３６２７１４０４８３",
+            // An Ivorian number without its leading zero is invalid.
+            "00225 01 23 45 67 89",
         ] {
             assert_eq!(rules().parse(typed), Err(InvalidContact), "{typed}");
         }
@@ -357,6 +451,8 @@ mod tests {
         #[test]
         fn parsed_contacts_parse_to_themselves(text in any::<String>()) {
             if let Ok(phone) = rules().parse(&text) {
+                prop_assert!(phone.as_str().len() <= MAX_E164_LENGTH);
+                prop_assert!(rules().allow(&phone));
                 prop_assert_eq!(rules().parse(phone.as_str()), Ok(phone));
             }
             if let Ok(email) = Email::from_str(&text) {

@@ -1,5 +1,6 @@
 //! The error of every call, with its symbol and its HTTP status.
 
+use crate::contact::Destination;
 use lambda_http::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, fmt};
@@ -148,6 +149,15 @@ impl Field {
     }
 }
 
+impl From<&Destination> for Field {
+    fn from(destination: &Destination) -> Self {
+        match destination {
+            Destination::Phone(_) => Self::Phone,
+            Destination::Email(_) => Self::Email,
+        }
+    }
+}
+
 /// A rate limit of sending codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -178,12 +188,41 @@ impl fmt::Display for SendLimit {
 /// provider's message can repeat the phone number or the address.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
+    /// The phone cannot receive SMS, or its region is not allowed, so nothing was sent.
+    #[error("SMS to this number are not allowed")]
+    NotAllowed,
     /// The provider refused the message, so nothing was sent.
     #[error("the provider refused the message: {0}")]
     Refused(String),
     /// The provider did not respond, or not completely, so the message may have been sent.
     #[error("the provider did not respond: {0}")]
     Unknown(&'static str),
+}
+
+impl SendError {
+    /// Returns the error for the caller of a send to this destination.
+    #[must_use]
+    pub fn into_error(self, to: &Destination) -> Error {
+        match self {
+            Self::NotAllowed => Error::NotValid(Field::from(to)),
+            Self::Refused(_) | Self::Unknown(_) => Error::SendFailed(self.into()),
+        }
+    }
+
+    /// Returns whether another attempt to send the same message would be refused again.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, Self::NotAllowed)
+    }
+
+    /// Returns the reason of the metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NotAllowed => "region",
+            Self::Refused(_) | Self::Unknown(_) => "provider",
+        }
+    }
 }
 
 /// The cause of an error, for the log.

@@ -17,7 +17,7 @@ use std::{io, time::Instant};
 const CODES_SENT: &str = "CodesSent";
 /// Counts codes that were verified and consumed: by `Channel`, and for SMS also by `CallingCode`.
 const CODES_VERIFIED: &str = "CodesVerified";
-/// Counts codes that were not sent, because of a rate limit or because the provider refused them: by `Reason`.
+/// Counts codes that were not sent, by `Reason`: a rate limit, a region that is not allowed, or the provider.
 const CODES_REFUSED: &str = "CodesRefused";
 /// Counts attempts with a wrong code. An attempt without a stored code is not counted.
 const WRONG_CODES: &str = "WrongCodes";
@@ -32,13 +32,15 @@ const LOCKOUTS: &str = "Lockouts";
 const PROVIDER_TIME: &str = "ProviderTime";
 /// Counts notices of changes that were sent.
 const NOTICES_SENT: &str = "NoticesSent";
+/// Counts notices of changes that are not sent, and not retried, because their phone is not allowed: by `Reason`.
+const NOTICES_DROPPED: &str = "NoticesDropped";
 /// Counts failed deliveries of queued notices and codes. The stream retries them.
 const NOTICES_FAILED: &str = "NoticesFailed";
 /// Counts requests, deliveries and pings that failed through no fault of the caller: by `Symbol`. The log has the
 /// cause.
 const FAILURES: &str = "Failures";
 
-const COUNTS: [&str; 10] = [
+const COUNTS: [&str; 11] = [
     CODES_SENT,
     CODES_VERIFIED,
     CODES_REFUSED,
@@ -47,6 +49,7 @@ const COUNTS: [&str; 10] = [
     CHANGES,
     LOCKOUTS,
     NOTICES_SENT,
+    NOTICES_DROPPED,
     NOTICES_FAILED,
     FAILURES,
 ];
@@ -83,8 +86,13 @@ impl Metrics {
 pub(crate) fn code_sent(destination: &Destination, outcome: &Result<(), SendError>) {
     match outcome {
         Ok(()) | Err(SendError::Unknown(_)) => count_to(CODES_SENT, destination),
-        Err(SendError::Refused(_)) => counter!(CODES_REFUSED, "Reason" => "provider").increment(1),
+        Err(refused) => code_refused(refused),
     }
+}
+
+/// Records that a code could not be sent.
+pub(crate) fn code_refused(error: &SendError) {
+    counter!(CODES_REFUSED, "Reason" => error.reason()).increment(1);
 }
 
 /// Records that a code was verified and consumed.
@@ -125,6 +133,11 @@ pub(crate) fn change(action: Action) {
 /// Records that a notice of a change was sent.
 pub(crate) fn notice_sent() {
     counter!(NOTICES_SENT).increment(1);
+}
+
+/// Records that a notice of a change will not be sent.
+pub(crate) fn notice_dropped(error: &SendError) {
+    counter!(NOTICES_DROPPED, "Reason" => error.reason()).increment(1);
 }
 
 /// Records that a queued notice or code was not delivered.

@@ -4,7 +4,6 @@ mod reader;
 pub mod web_origin;
 
 use crate::{contact::PhoneRules, language::Language, settings::web_origin::WebOrigin};
-use phonenumber::country;
 use reader::Reader;
 use std::{fmt, ops::RangeInclusive};
 
@@ -55,7 +54,7 @@ pub struct Settings {
     pub breaker_min_codes: u32,
     /// `BREAKER_ACTION`: the effect of an open breaker.
     pub breaker_action: BreakerAction,
-    /// `ALLOWED_CALLING_CODES` and `DEFAULT_REGION`: the phone numbers that are accepted.
+    /// `ALLOWED_REGIONS` and `DEFAULT_REGION`: the phone numbers that are accepted.
     pub phones: PhoneRules,
     /// `DEFAULT_LANGUAGE`: language for a client that requests no supported one.
     pub default_language: Language,
@@ -207,10 +206,7 @@ impl Settings {
             breaker_min_verified_percent: reader.number("BREAKER_MIN_VERIFIED_PERCENT", 35, 0..=100),
             breaker_min_codes: reader.number("BREAKER_MIN_CODES", 50, 1..=1_000_000),
             breaker_action: reader.breaker_action("BREAKER_ACTION"),
-            phones: PhoneRules {
-                default_region: reader.region("DEFAULT_REGION", country::CN),
-                allowed_calling_codes: reader.calling_codes("ALLOWED_CALLING_CODES", "86"),
-            },
+            phones: reader.phones("DEFAULT_REGION", "ALLOWED_REGIONS"),
             default_language: reader.language("DEFAULT_LANGUAGE", Language::Chinese),
             password_min_length: reader.number("PASSWORD_MIN_LENGTH", 8, 6..=64),
             password_max_failures: reader.number("PASSWORD_MAX_FAILURES", 10, 1..=100),
@@ -251,6 +247,7 @@ impl Settings {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use phonenumber::country;
 
     const REQUIRED: [(&str, &str); 5] = [
         ("TABLE_NAME", "account-security"),
@@ -277,7 +274,7 @@ pub(crate) mod tests {
         let errors = read(&[
             ("CODE_LENGTH", "5"),
             ("CODE_TTL_SECONDS", "soon"),
-            ("ALLOWED_CALLING_CODES", "86,china"),
+            ("ALLOWED_REGIONS", "CN,china"),
             ("DEFAULT_REGION", "Atlantis"),
             ("DEFAULT_LANGUAGE", "fr"),
             ("SENDS_PER_DAY", "101"),
@@ -293,7 +290,7 @@ pub(crate) mod tests {
              SENDS_PER_DAY must be a number from 1 to 100\n\
              BREAKER_ACTION must be deny or record\n\
              DEFAULT_REGION must be an ISO 3166 region such as CN\n\
-             ALLOWED_CALLING_CODES must be calling codes separated by commas, such as 86,852\n\
+             ALLOWED_REGIONS must be ISO 3166 regions separated by commas, such as CN,HK\n\
              DEFAULT_LANGUAGE must be zh-CN or en\n\
              TABLE_NAME must be set\n\
              SMS_SENDER_ID must be 1 to 11 letters, digits and hyphens with at least one letter\n\
@@ -317,11 +314,20 @@ pub(crate) mod tests {
     #[test]
     fn blank_setting_uses_the_default() {
         let settings =
-            read(&[("CODE_LENGTH", ""), ("SMS_SENDER_ID", " "), ("ALLOWED_CALLING_CODES", "+86, 852")])
-                .unwrap();
+            read(&[("CODE_LENGTH", ""), ("SMS_SENDER_ID", " "), ("ALLOWED_REGIONS", "CN, HK")]).unwrap();
         assert_eq!(settings.code_length, 6);
         assert_eq!(settings.sms_sender_id, None);
-        assert_eq!(settings.phones.allowed_calling_codes, [86, 852]);
+        assert_eq!(settings.phones.allowed_regions, [country::CN, country::HK]);
+    }
+
+    #[test]
+    fn default_region_must_be_allowed() {
+        let settings = |regions, region| read(&[("ALLOWED_REGIONS", regions), ("DEFAULT_REGION", region)]);
+        assert!(settings("CN,DE", "DE").is_ok());
+        let expected = "DEFAULT_REGION must be one of ALLOWED_REGIONS";
+        assert_eq!(settings("CN", "DE").unwrap_err().to_string(), expected);
+        assert_eq!(read(&[("DEFAULT_REGION", "DE")]).unwrap_err().to_string(), expected);
+        assert_eq!(read(&[("ALLOWED_REGIONS", "DE")]).unwrap_err().to_string(), expected);
     }
 
     #[test]

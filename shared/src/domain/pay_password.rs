@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn guessable_or_malformed_pay_password_is_refused() {
-        let rules = PhoneRules { default_region: country::CN, allowed_calling_codes: vec![86] };
+        let rules = PhoneRules { default_region: country::CN, allowed_regions: vec![country::CN] };
         let phone = rules.parse("13627140483").unwrap();
         for typed in [
             "000000", "777777", "012345", "123456", "456789", "987654", "543210", "136271", "140483",

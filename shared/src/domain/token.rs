@@ -158,7 +158,7 @@ mod tests {
     const SAMPLE_20: &str = "T0RZLi5xenktc3AtdG9rZW5ANmNzOTJkLXRva2VuLk1UTTJNamN4TkRBME9ETS4ucXp5LXNwLXRva2VuQDZjczkyZC10b2tlbi5NakEuLnF6eS1zcC10b2tlbkA2Y3M5MmQtdG9rZW4uN2JjYWZkYjA1ZGEzNzM0ZTAxYWMzODVkNjFlYzRjMWE.";
 
     fn phone(typed: &str) -> Destination {
-        let rules = PhoneRules { default_region: country::CN, allowed_calling_codes: vec![86] };
+        let rules = PhoneRules { default_region: country::CN, allowed_regions: vec![country::CN] };
         Destination::Phone(rules.parse(typed).unwrap())
     }
 

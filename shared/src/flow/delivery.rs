@@ -12,6 +12,7 @@ use crate::{
     metrics,
     send::email::EmailMessage,
 };
+use lambda_http::tracing;
 
 impl App {
     /// Delivers a notice. A code that has expired is skipped.
@@ -21,8 +22,14 @@ impl App {
     pub async fn deliver(&self, notice: &Notice) -> Result<(), Error> {
         match notice {
             Notice::Changed(changed) => {
-                self.notify(changed).await.map_err(|error| Error::SendFailed(error.into()))?;
-                metrics::notice_sent();
+                match self.notify(changed).await {
+                    Ok(()) => metrics::notice_sent(),
+                    Err(error) if error.is_permanent() => {
+                        tracing::warn!(cause = %error, action = %changed.action, "a notice is dropped");
+                        metrics::notice_dropped(&error);
+                    }
+                    Err(error) => return Err(error.into_error(&changed.destination)),
+                }
                 Ok(())
             }
             Notice::Code(requested) if requested.valid_until > Timestamp::now() => {

@@ -80,8 +80,8 @@ impl App {
     /// Generates a code for a member, stores it, and sends it.
     ///
     /// # Errors
-    /// [`Error::SendFrequently`] if a rate limit is exceeded, [`Error::SendFailed`] if the code was not sent or may not
-    /// have been sent. If the provider refused it, the member can request another code at once; otherwise the resend
+    /// [`Error::NotValid`] if the destination is not allowed, [`Error::SendFrequently`] if a rate limit is exceeded,
+    /// [`Error::SendFailed`] if the code was not sent or may not have been sent. If the provider refused it, the member can request another code at once; otherwise the resend
     /// cooldown applies.
     pub async fn send_code(
         &self,
@@ -90,6 +90,7 @@ impl App {
         purpose: Purpose,
         request: &Request,
     ) -> Result<NewCode, Error> {
+        self.require_sendable(destination)?;
         let new = self.new_code(destination, purpose)?;
         let code = code::generate(self.settings.code_length)?;
         let limits = SendLimits::from(&self.settings);
@@ -115,6 +116,7 @@ impl App {
         purpose: Purpose,
         request: &Request,
     ) -> Result<NewCode, Error> {
+        self.require_sendable(destination)?;
         let new = self.new_code(destination, purpose)?;
         let send = code_send(&new, None, request);
         if let Destination::Phone(phone) = destination {
@@ -134,6 +136,19 @@ impl App {
         Ok(new)
     }
 
+    /// Checks whether codes may be sent to a destination. A phone that the member bound earlier may not be allowed any
+    /// more. Such a request is refused before it counts.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`] if they may not.
+    fn require_sendable(&self, destination: &Destination) -> Result<(), Error> {
+        let checked = match destination {
+            Destination::Phone(phone) => self.sms.check(phone),
+            Destination::Email(_) => Ok(()),
+        };
+        checked.inspect_err(metrics::code_refused).map_err(|refused| refused.into_error(destination))
+    }
+
     /// Generates and sends a requested code, if its destination has a member. A duplicate delivery sends nothing.
     ///
     /// # Errors
@@ -151,8 +166,8 @@ impl App {
             return Ok(());
         }
         match self.send(&binding, &code, requested.language, now).await {
-            // A retry would be refused again. The refusal is already logged.
-            Ok(()) | Err(Unsent { error: Error::SendFrequently { .. }, .. }) => Ok(()),
+            // A retry would be refused again. The refusal is already logged or counted.
+            Ok(()) | Err(Unsent { error: Error::SendFrequently { .. } | Error::NotValid(_), .. }) => Ok(()),
             // Not retried: the member could receive two codes, of which only one is valid.
             Err(Unsent { error, may_have_been_sent: true }) => {
                 tracing::error!(cause = %error, "a code may not have been sent");
@@ -174,11 +189,11 @@ impl App {
         now: Timestamp,
     ) -> Result<(), Unsent> {
         let Destination::Phone(phone) = &binding.destination else {
-            return Ok(self.publish(binding, code, language).await?);
+            return self.publish(binding, code, language).await;
         };
         let traffic = self.store.count_sent(phone, now).await?;
         let outcome = match self.check_traffic(phone, &traffic, now) {
-            Ok(()) => self.publish(binding, code, language).await.map_err(Unsent::from),
+            Ok(()) => self.publish(binding, code, language).await,
             Err(denied) => Err(denied.into()),
         };
         if outcome.as_ref().is_err_and(|unsent| !unsent.may_have_been_sent) {
@@ -308,11 +323,20 @@ impl App {
     }
 
     /// Hands a code to the provider of its channel.
-    async fn publish(&self, binding: &Binding, code: &Secret, language: Language) -> Result<(), SendError> {
+    async fn publish(&self, binding: &Binding, code: &Secret, language: Language) -> Result<(), Unsent> {
+        let sent = self.hand_over(binding, code, language).await;
+        metrics::code_sent(&binding.destination, &sent);
+        sent.map_err(|error| Unsent {
+            may_have_been_sent: matches!(error, SendError::Unknown(_)),
+            error: error.into_error(&binding.destination),
+        })
+    }
+
+    async fn hand_over(&self, binding: &Binding, code: &Secret, language: Language) -> Result<(), SendError> {
         let code = code.expose_secret();
         let Binding { destination, purpose, .. } = binding;
         let settings = &self.settings;
-        let outcome = match destination {
+        match destination {
             Destination::Phone(phone) => {
                 let (ttl, domain) = (settings.code_ttl_seconds, settings.web_otp_domain.as_deref());
                 self.sms.send(phone, &message::code_by_sms(code, *purpose, ttl, domain, language)).await
@@ -324,9 +348,7 @@ impl App {
                 let message = EmailMessage::with_code(&subject, &opening, code, link.as_deref(), language)?;
                 self.email.send(email, &message).await
             }
-        };
-        metrics::code_sent(destination, &outcome);
-        outcome
+        }
     }
 
     /// Returns the URL of the `verify-mail` page, where one click verifies the code.
@@ -345,13 +367,6 @@ impl App {
 struct Unsent {
     error: Error,
     may_have_been_sent: bool,
-}
-
-impl From<SendError> for Unsent {
-    fn from(error: SendError) -> Self {
-        let may_have_been_sent = matches!(error, SendError::Unknown(_));
-        Self { error: Error::SendFailed(error.into()), may_have_been_sent }
-    }
 }
 
 impl From<Error> for Unsent {

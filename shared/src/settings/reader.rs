@@ -1,7 +1,7 @@
 //! Reads settings from text into typed values, and collects all errors.
 
 use super::{BreakerAction, KeysSource};
-use crate::{language::Language, settings::web_origin::WebOrigin};
+use crate::{contact::PhoneRules, language::Language, settings::web_origin::WebOrigin};
 use phonenumber::country;
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
@@ -51,28 +51,27 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         }
     }
 
-    pub(super) fn region(&mut self, name: &str, default: country::Id) -> country::Id {
-        let Some(text) = self.optional(name) else {
-            return default;
-        };
-        text.parse().unwrap_or_else(|_| {
-            self.error(name, "an ISO 3166 region such as CN");
-            default
-        })
-    }
-
-    pub(super) fn calling_codes(&mut self, name: &str, default: &str) -> Vec<u16> {
-        let text = self.text(name, default);
-        let codes: Option<Vec<u16>> = text
-            .split(',')
-            .map(|code| {
-                code.trim().trim_start_matches('+').parse().ok().filter(|code| (1..=999).contains(code))
-            })
-            .collect();
-        codes.unwrap_or_else(|| {
-            self.error(name, "calling codes separated by commas, such as 86,852");
-            Vec::new()
-        })
+    /// Reads the region of national numbers and the list of allowed regions. The region must be in the list.
+    pub(super) fn phones(&mut self, default_region: &str, allowed_regions: &str) -> PhoneRules {
+        let region = self.text(default_region, "CN").parse::<country::Id>();
+        if region.is_err() {
+            self.error(default_region, "an ISO 3166 region such as CN");
+        }
+        let allowed = self.text(allowed_regions, "CN");
+        let allowed: Result<Vec<country::Id>, _> =
+            allowed.split(',').map(|region| region.trim().parse()).collect();
+        if allowed.is_err() {
+            self.error(allowed_regions, "ISO 3166 regions separated by commas, such as CN,HK");
+        }
+        if let (Ok(region), Ok(allowed)) = (&region, &allowed)
+            && !allowed.contains(region)
+        {
+            self.error(default_region, &format!("one of {allowed_regions}"));
+        }
+        PhoneRules {
+            default_region: region.unwrap_or(country::CN),
+            allowed_regions: allowed.unwrap_or_default(),
+        }
     }
 
     pub(super) fn language(&mut self, name: &str, default: Language) -> Language {

@@ -182,13 +182,13 @@ mod tests {
 
     #[test]
     fn setting_name_becomes_a_camel_case_parameter() {
-        assert_eq!(parameter_name("ALLOWED_CALLING_CODES"), "AllowedCallingCodes");
+        assert_eq!(parameter_name("ALLOWED_REGIONS"), "AllowedRegions");
         assert_eq!(parameter_name("ARGON2_MEMORY_KIB"), "Argon2MemoryKib");
     }
 
     #[test]
     fn stack_parameters_become_settings() {
-        let lookup = |name: &str| (name == "ALLOWED_CALLING_CODES").then(|| "86,49".to_owned());
+        let lookup = |name: &str| (name == "ALLOWED_REGIONS").then(|| "CN,DE".to_owned());
         let settings = read_settings("accounts", None, lookup).unwrap();
         assert!(settings.phones.parse("+4915112345678").is_ok());
     }
