@@ -7,6 +7,8 @@ use std::process::ExitCode;
 async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>, Error> {
     let session = app.authenticate_if_sent(&request).await?;
     let email = app.email(request.required(Parameter::Email)?)?;
+    // Before the password is verified, because that counts an attempt.
+    app.require_sendable(&email)?;
     let Some(session) = session else {
         return app.sent(app.request_code(&email, Purpose::RecoverByMail, &request).await?);
     };

@@ -344,17 +344,28 @@ async fn concurrent_sends_stay_within_the_source_limit() {
 }
 
 #[tokio::test]
-async fn code_refused_by_the_provider_counts_nowhere() {
-    let settings =
-        ["SENDS_PER_HOUR", "MEMBER_SENDS_PER_DAY", "SOURCE_SENDS_PER_HOUR", "REGION_SENDS_PER_HOUR"];
-    let (sns, bundle) = Proxy::between(SMS, &settings.map(|name| (name, "1"))).await;
-    let member = bundle.member().await;
-    sns.fault(On::first(ANY, 3), InjectedFault::Refuse(REFUSED));
-    for _ in 0..3 {
-        let refused = bundle.call(Method::POST, SEND).session(&member.token).send().await;
-        assert_eq!(refused.refusal(), (500, "SEND_MESSAGE_ERROR"));
+async fn provider_refusals_use_up_the_callers_limits() {
+    for limited in ["MEMBER_SENDS_PER_DAY", "SOURCE_SENDS_PER_HOUR"] {
+        for (limit, is_refused) in [("3", true), ("4", false)] {
+            let settings = [("SENDS_PER_HOUR", "1"), ("REGION_SENDS_PER_HOUR", "1"), (limited, limit)];
+            let (sns, bundle) = Proxy::between(SMS, &settings).await;
+            let member = bundle.member().await;
+            let send = async || bundle.call(Method::POST, SEND).session(&member.token).send().await;
+            let hour = || Timestamp::now().0 / 3_600;
+            let began = hour();
+            sns.fault(On::first(ANY, 3), InjectedFault::Refuse(REFUSED));
+            // The destination has no cooldown, since nothing was sent.
+            for _ in 0..3 {
+                assert_eq!(send().await.refusal(), (500, "SEND_MESSAGE_ERROR"));
+            }
+            let last = send().await;
+            if is_refused && hour() == began {
+                retry_after(&last, 400);
+            } else if !is_refused {
+                last.ok();
+            }
+        }
     }
-    bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();
 }
 
 #[tokio::test]

@@ -289,6 +289,36 @@ async fn refused_email_is_reported_and_can_be_resent() {
 }
 
 #[tokio::test]
+async fn email_without_a_sender_is_not_available() {
+    let bundle = Bundle::with(&[("MAIL_FROM", "")]).await;
+    let member = bundle.member().await;
+    for caller in [Some(&member), None] {
+        for email in [EMAIL, NEW_EMAIL] {
+            let call = bundle.call(Method::POST, SEND_MAIL).session_of(caller);
+            let refused = call.header("Idempotency-Key", "k").json(&json!({ "email": email })).await;
+            assert_eq!(refused.refusal(), (400, "MAIL_NOT_AVAILABLE"));
+        }
+    }
+    let items = bundle.items().await;
+    assert!(items.iter().all(|item| item["sk"]["S"] != "sent"), "a refused send must not count");
+
+    // A change is notified by SMS only. The stream does not retry the email.
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": "a-new-password" });
+    bundle.call(Method::PUT, crate::bundle::CHANGE).session(&member.token).json(&body).await.ok();
+    assert_eq!(bundle.notices_to(&e164(PHONE)).await.len(), 1);
+    let logged: Vec<_> = bundle.stack.log_lines().into_iter().map(|line| line.text).collect();
+    assert!(
+        logged.iter().any(|line| line.contains("a notice is dropped") && line.contains("MAIL_FROM")),
+        "{logged:#?}"
+    );
+    assert!(logged.iter().any(|line| line.contains(r#""NoticesDropped":1"#)), "{logged:#?}");
+    assert!(
+        !logged.iter().any(|line| line.contains("NoticesFailed") || line.contains("Failures")),
+        "{logged:#?}"
+    );
+}
+
+#[tokio::test]
 async fn old_login_replaces_an_email_only_with_password() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;

@@ -5,7 +5,7 @@ use crate::{
         BIND_PHONE, Bundle, EMAIL, Member, OTHER_EMAIL, OTHER_PHONE, PHONE, Response, SEND_CODE, SEND_MAIL,
         VERIFY_MAIL,
     },
-    proxy::{ANY, InjectedFault, MAIL, On, Proxy, REFUSED, SMS},
+    proxy::{ADDRESS_REFUSED, ANY, InjectedFault, MAIL, On, Proxy, REFUSED, SMS, THROTTLED},
 };
 use reqwest::Method;
 use serde_json::json;
@@ -39,6 +39,67 @@ async fn refused_code_can_be_requested_again_at_once() {
         let sent = request_code(&bundle, &member, service).await.ok();
         bind(&bundle, &member, (service == MAIL).then(|| sent.verification())).await;
     }
+}
+
+#[tokio::test]
+async fn refused_address_is_the_callers_error() {
+    for (service, code) in ADDRESS_REFUSED {
+        let (provider, bundle) = Proxy::between(service, &[]).await;
+        let member = bundle.member().await;
+        provider.fault(On::nth(ANY, 1), InjectedFault::Refuse(code));
+        let expected = if service == SMS { "{PHONE}_NOT_VALID" } else { "{EMAIL}_NOT_VALID" };
+        assert_eq!(request_code(&bundle, &member, service).await.refusal(), (400, expected));
+        let logged: Vec<_> = bundle.stack.log_lines().into_iter().map(|line| line.text).collect();
+        let cause = logged.iter().filter(|line| line.contains("a code was not sent") && line.contains(code));
+        assert_eq!(cause.count(), 1, "{logged:#?}");
+        assert!(
+            !logged.iter().any(|line| line.contains("Failures") || line.contains("ERROR")),
+            "{logged:#?}"
+        );
+        let sent = request_code(&bundle, &member, service).await.ok();
+        bind(&bundle, &member, (service == MAIL).then(|| sent.verification())).await;
+    }
+}
+
+#[tokio::test]
+async fn throttling_provider_is_busy() {
+    for (service, code) in THROTTLED {
+        let (provider, bundle) = Proxy::between(service, &[]).await;
+        let member = bundle.member().await;
+        provider.fault(On::nth(ANY, 1), InjectedFault::Refuse(code));
+        let refused = request_code(&bundle, &member, service).await;
+        assert_eq!(refused.refusal(), (503, "SERVICE_BUSY"), "{service}");
+        assert_eq!(refused.headers["retry-after"], refused.body["retryAfter"].to_string());
+        let sent = request_code(&bundle, &member, service).await.ok();
+        bind(&bundle, &member, (service == MAIL).then(|| sent.verification())).await;
+    }
+}
+
+#[tokio::test]
+async fn notice_to_a_refused_address_is_dropped() {
+    for (service, code) in ADDRESS_REFUSED {
+        let (provider, bundle) = Proxy::between(service, &[]).await;
+        let member = bundle.member().await;
+        provider.fault(On::all(ANY), InjectedFault::Refuse(code));
+        let body = json!({ "payPasswordFirst": crate::bundle::PIN });
+        let call = bundle.call(Method::PUT, crate::bundle::SET_PAY_PASSWORD).session(&member.token);
+        call.json(&body).await.ok();
+        bundle.settled().await;
+        assert_eq!((provider.requests().len(), bundle.stack.messages().len()), (1, 1), "{service}");
+        let logged: Vec<_> = bundle.stack.log_lines().into_iter().map(|line| line.text).collect();
+        assert!(logged.iter().any(|line| line.contains(r#""NoticesDropped":1"#)), "{logged:#?}");
+        assert!(!logged.iter().any(|line| line.contains("NoticesFailed")), "{logged:#?}");
+    }
+}
+
+#[tokio::test]
+async fn recovery_code_to_a_refused_address_is_dropped() {
+    let (ses, bundle) = Proxy::between(MAIL, &[]).await;
+    bundle.member().await;
+    ses.fault(On::all(ANY), InjectedFault::Refuse(ADDRESS_REFUSED[1].1));
+    bundle.call(Method::POST, SEND_MAIL).json(&json!({ "email": EMAIL })).await.ok();
+    bundle.settled().await;
+    assert_eq!(ses.requests().len(), 1);
 }
 
 #[tokio::test]

@@ -240,8 +240,14 @@ fn close_connection() -> Response {
 const PUBLISH: &str = "Publish";
 const SEND_EMAIL: &str = "SendEmail";
 
-/// The error code with which either provider refuses a message.
-pub const REFUSED: &str = "InvalidParameter";
+/// The error code with which either provider refuses a message, whatever its address.
+pub const REFUSED: &str = "AuthorizationError";
+
+/// The error codes with which SNS and SES refuse the address of a message.
+pub const ADDRESS_REFUSED: [(&str, &str); 2] = [(SMS, "InvalidParameter"), (MAIL, "BadRequestException")];
+
+/// The error codes with which SNS and SES throttle.
+pub const THROTTLED: [(&str, &str); 2] = [(SMS, "Throttled"), (MAIL, "TooManyRequestsException")];
 
 /// Returns the service's refusal. Those of the providers contain the recipient, as the real ones do.
 fn refusal(operation: &str, code: &str) -> Response {

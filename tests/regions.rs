@@ -101,7 +101,8 @@ async fn code_queued_before_the_removal_is_dropped() {
     bundle.settled().await;
     let notice = bundle.items().await.into_iter().find(|item| item["sk"]["S"] == "notice").unwrap();
     // Meanwhile the phone gets a member.
-    let owner = json!({ "pk": { "S": format!("phone#{BRITISH}") }, "sk": { "S": "owner" }, "member": { "S": member.id } });
+    let (pk, id) = (format!("phone#{BRITISH}"), &member.id);
+    let owner = json!({ "pk": { "S": pk }, "sk": { "S": "owner" }, "member": { "S": id } });
     bundle.dynamodb("PutItem", json!({ "Item": owner })).await;
     let mut item = bundle.item(&format!("member#{}", member.id), "member").await;
     item["phone"] = json!({ "S": BRITISH });

@@ -44,8 +44,8 @@ const SPECIAL: [Type; 8] = [
 pub struct PhoneRules {
     /// The region of a number that is written without a calling code.
     pub default_region: country::Id,
-    /// The regions that SMS may be sent to. Several regions can share a calling code, as Jamaica and the United States
-    /// share +1.
+    /// The regions that SMS may be sent to. Several regions can share a calling code, as Jamaica and the United
+    /// States share +1.
     pub allowed_regions: Vec<country::Id>,
 }
 
@@ -247,7 +247,8 @@ impl Destination {
 }
 
 impl From<Destination> for String {
-    /// Returns the text in which a destination is stored. It keeps the spelling of an address, to which email is sent.
+    /// Returns the text in which a destination is stored. It keeps the spelling of an address, to which email is
+    /// sent.
     fn from(destination: Destination) -> Self {
         match destination {
             Destination::Phone(phone) => format!("phone#{}", phone.as_str()),
@@ -469,7 +470,10 @@ mod tests {
         }
 
         #[test]
-        fn every_spelling_of_a_mailbox_has_one_key(email in address(), upper in prop::collection::vec(any::<bool>(), 64)) {
+        fn every_spelling_of_a_mailbox_has_one_key(
+            email in address(),
+            upper in prop::collection::vec(any::<bool>(), 64),
+        ) {
             let parsed = Email::from_str(&email).unwrap();
             let (_, ascii_domain) = parsed.as_str().rsplit_once('@').unwrap();
             let (local_part, domain) = email.rsplit_once('@').unwrap();

@@ -63,6 +63,9 @@ pub enum Error {
     /// No pay password is set.
     #[error("no pay password is set")]
     PayPasswordNotSet,
+    /// This deployment sends no email.
+    #[error("MAIL_FROM is not set, so no email is sent")]
+    MailNotAvailable,
     /// The change requires a recent login or the login password.
     #[error("reauthentication is required")]
     ReauthenticationRequired,
@@ -81,7 +84,7 @@ pub enum Error {
     /// The `Idempotency-Key` was already used for another request.
     #[error("the idempotency key was already used for another request")]
     IdempotencyKeyReused,
-    /// The store throttles requests or does not respond in time.
+    /// The store or a provider throttles requests, or the store does not respond in time.
     #[error("the service is busy: {0}")]
     #[serde(skip)]
     Busy(#[source] Cause),
@@ -191,6 +194,15 @@ pub enum SendError {
     /// The phone cannot receive SMS, or its region is not allowed, so nothing was sent.
     #[error("SMS to this number are not allowed")]
     NotAllowed,
+    /// `MAIL_FROM` is not set, so no email is sent.
+    #[error("MAIL_FROM is not set")]
+    NoSender,
+    /// The provider refused the phone number or the email address, so nothing was sent.
+    #[error("the provider refused the address: {0}")]
+    AddressRefused(String),
+    /// The provider throttles requests, so nothing was sent.
+    #[error("the provider throttles requests: {0}")]
+    Throttled(String),
     /// The provider refused the message, so nothing was sent.
     #[error("the provider refused the message: {0}")]
     Refused(String),
@@ -204,7 +216,9 @@ impl SendError {
     #[must_use]
     pub fn into_error(self, to: &Destination) -> Error {
         match self {
-            Self::NotAllowed => Error::NotValid(Field::from(to)),
+            Self::NotAllowed | Self::AddressRefused(_) => Error::NotValid(Field::from(to)),
+            Self::NoSender => Error::MailNotAvailable,
+            Self::Throttled(_) => Error::Busy(self.into()),
             Self::Refused(_) | Self::Unknown(_) => Error::SendFailed(self.into()),
         }
     }
@@ -212,7 +226,7 @@ impl SendError {
     /// Returns whether another attempt to send the same message would be refused again.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::NotAllowed)
+        matches!(self, Self::NotAllowed | Self::NoSender | Self::AddressRefused(_))
     }
 
     /// Returns the reason of the metrics.
@@ -220,7 +234,8 @@ impl SendError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotAllowed => "region",
-            Self::Refused(_) | Self::Unknown(_) => "provider",
+            Self::NoSender => "mail-from",
+            Self::AddressRefused(_) | Self::Throttled(_) | Self::Refused(_) | Self::Unknown(_) => "provider",
         }
     }
 }
@@ -250,6 +265,7 @@ impl Error {
             Self::EmailInUse => "EMAIL_IN_USE".into(),
             Self::PayPasswordAlreadySet => "PAY_PASSWORD_ALREADY_SET".into(),
             Self::PayPasswordNotSet => "PAY_PASSWORD_NOT_SET".into(),
+            Self::MailNotAvailable => "MAIL_NOT_AVAILABLE".into(),
             Self::ReauthenticationRequired => "REAUTHENTICATION_REQUIRED".into(),
             Self::CoolingOff { .. } => "COOLING_OFF".into(),
             Self::BodyNotValid => "BODY_NOT_VALID".into(),
@@ -270,6 +286,7 @@ impl Error {
             | Self::UserNotFound
             | Self::UserPhoneNotMatch
             | Self::PayPasswordNotSet
+            | Self::MailNotAvailable
             | Self::BodyNotValid => StatusCode::BAD_REQUEST,
             Self::InvalidToken => StatusCode::UNAUTHORIZED,
             Self::ReauthenticationRequired | Self::CoolingOff { .. } => StatusCode::FORBIDDEN,
@@ -309,7 +326,8 @@ impl Error {
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         let needs_login = matches!(self, Self::InvalidToken | Self::ReauthenticationRequired);
-        !needs_login && !self.is_server_error() && self.retry_after().is_none()
+        let needs_operator = matches!(self, Self::MailNotAvailable) || self.is_server_error();
+        !needs_login && !needs_operator && self.retry_after().is_none()
     }
 
     /// Returns whether the service failed, so that an operator must investigate.

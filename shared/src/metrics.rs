@@ -17,7 +17,8 @@ use std::{io, time::Instant};
 const CODES_SENT: &str = "CodesSent";
 /// Counts codes that were verified and consumed: by `Channel`, and for SMS also by `CallingCode`.
 const CODES_VERIFIED: &str = "CodesVerified";
-/// Counts codes that were not sent, by `Reason`: a rate limit, a region that is not allowed, or the provider.
+/// Counts codes that were not sent, by `Reason`: a rate limit, a region that is not allowed, email without sender, or
+/// the provider.
 const CODES_REFUSED: &str = "CodesRefused";
 /// Counts attempts with a wrong code. An attempt without a stored code is not counted.
 const WRONG_CODES: &str = "WrongCodes";
@@ -32,7 +33,8 @@ const LOCKOUTS: &str = "Lockouts";
 const PROVIDER_TIME: &str = "ProviderTime";
 /// Counts notices of changes that were sent.
 const NOTICES_SENT: &str = "NoticesSent";
-/// Counts notices of changes that are not sent, and not retried, because their phone is not allowed: by `Reason`.
+/// Counts notices of changes that are not sent, and not retried, because their destination cannot be reached: by
+/// `Reason`.
 const NOTICES_DROPPED: &str = "NoticesDropped";
 /// Counts failed deliveries of queued notices and codes. The stream retries them.
 const NOTICES_FAILED: &str = "NoticesFailed";

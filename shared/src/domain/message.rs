@@ -96,6 +96,8 @@ pub fn of_error(error: &Error, language: Language) -> String {
         (Error::PayPasswordAlreadySet, English) => "A payment PIN is set already.",
         (Error::PayPasswordNotSet, Chinese) => "尚未设置支付密码",
         (Error::PayPasswordNotSet, English) => "No payment PIN is set yet.",
+        (Error::MailNotAvailable, Chinese) => "暂不支持邮件，请使用手机号",
+        (Error::MailNotAvailable, English) => "Email is not available. Please use your phone.",
         (Error::ReauthenticationRequired, Chinese) => "请重新登录或输入登录密码后再操作",
         (Error::ReauthenticationRequired, English) => "Please log in again or give your login password.",
         (Error::BodyNotValid, Chinese) => "请求格式不正确",
@@ -260,8 +262,8 @@ fn not_valid(field: Field, language: Language) -> &'static str {
         (Field::OldPassword, English) => "The old password is wrong.",
         (Field::Phone, Chinese) => "手机号格式不正确或不受支持",
         (Field::Phone, English) => "This is not a phone number that we can reach.",
-        (Field::Email, Chinese) => "邮箱格式不正确",
-        (Field::Email, English) => "This is not a mail address.",
+        (Field::Email, Chinese) => "邮箱格式不正确或不受支持",
+        (Field::Email, English) => "This is not a mail address that we can reach.",
         (Field::PayPassword, Chinese) => "支付密码须为6位数字，不能过于简单，且两次输入须一致",
         (Field::PayPassword, English) => {
             "The payment PIN must be 6 digits that are hard to guess, twice the same."

@@ -33,7 +33,7 @@ use crate::{
     send::email::EmailMessage,
     settings::BreakerAction,
     store::{
-        code::{Attempt, CodeItem, Generation},
+        code::{Attempt, CodeItem, Generation, Refund},
         sends::CodeSend,
     },
 };
@@ -80,9 +80,10 @@ impl App {
     /// Generates a code for a member, stores it, and sends it.
     ///
     /// # Errors
-    /// [`Error::NotValid`] if the destination is not allowed, [`Error::SendFrequently`] if a rate limit is exceeded,
-    /// [`Error::SendFailed`] if the code was not sent or may not have been sent. If the provider refused it, the member can request another code at once; otherwise the resend
-    /// cooldown applies.
+    /// [`Error::NotValid`] if the destination is not allowed or the provider refuses it, [`Error::MailNotAvailable`]
+    /// without a sender of email, [`Error::SendFrequently`] if a rate limit is exceeded, [`Error::Busy`] if the store
+    /// or the provider throttles, [`Error::SendFailed`] if the code was not sent or may not have been sent. If the
+    /// provider refused it, the member can request another code at once; otherwise the resend cooldown applies.
     pub async fn send_code(
         &self,
         member: &Member,
@@ -99,7 +100,11 @@ impl App {
         self.store.put_code(&limits, &send, generation).await.inspect_err(metrics::send_refused)?;
         if let Err(unsent) = self.send(&new.binding, &code, request.language, send.at).await {
             if !unsent.may_have_been_sent {
-                self.store.withdraw_code(&limits, &send).await?;
+                let refund = match unsent.error {
+                    Error::SendFrequently { .. } => Refund::All,
+                    _ => Refund::Destination,
+                };
+                self.store.withdraw_code(&limits, &send, refund).await?;
             }
             return Err(unsent.error);
         }
@@ -109,6 +114,7 @@ impl App {
     /// Requests a code that `deliver-notices` generates and sends, if the destination has a member.
     ///
     /// # Errors
+    /// [`Error::NotValid`] if the destination is not allowed, [`Error::MailNotAvailable`] without a sender of email,
     /// [`Error::SendFrequently`] if a rate limit is exceeded.
     pub async fn request_code(
         &self,
@@ -136,15 +142,15 @@ impl App {
         Ok(new)
     }
 
-    /// Checks whether codes may be sent to a destination. A phone that the member bound earlier may not be allowed any
-    /// more. Such a request is refused before it counts.
+    /// Checks whether codes can be sent to a destination. A phone that the member bound earlier may not be allowed
+    /// any more, and email may have no sender. Such a request is refused before it counts.
     ///
     /// # Errors
-    /// [`Error::NotValid`] if they may not.
-    fn require_sendable(&self, destination: &Destination) -> Result<(), Error> {
+    /// [`Error::NotValid`] or [`Error::MailNotAvailable`] if they cannot.
+    pub fn require_sendable(&self, destination: &Destination) -> Result<(), Error> {
         let checked = match destination {
             Destination::Phone(phone) => self.sms.check(phone),
-            Destination::Email(_) => Ok(()),
+            Destination::Email(_) => self.email.sender().map(drop),
         };
         checked.inspect_err(metrics::code_refused).map_err(|refused| refused.into_error(destination))
     }
@@ -167,7 +173,11 @@ impl App {
         }
         match self.send(&binding, &code, requested.language, now).await {
             // A retry would be refused again. The refusal is already logged or counted.
-            Ok(()) | Err(Unsent { error: Error::SendFrequently { .. } | Error::NotValid(_), .. }) => Ok(()),
+            Ok(())
+            | Err(Unsent {
+                error: Error::SendFrequently { .. } | Error::NotValid(_) | Error::MailNotAvailable,
+                ..
+            }) => Ok(()),
             // Not retried: the member could receive two codes, of which only one is valid.
             Err(Unsent { error, may_have_been_sent: true }) => {
                 tracing::error!(cause = %error, "a code may not have been sent");
@@ -322,16 +332,20 @@ impl App {
         Ok(NewCode { binding, expires_in, resend_in: self.settings.resend_after_seconds })
     }
 
-    /// Hands a code to the provider of its channel.
+    /// Sends a code, and records the outcome.
     async fn publish(&self, binding: &Binding, code: &Secret, language: Language) -> Result<(), Unsent> {
         let sent = self.hand_over(binding, code, language).await;
         metrics::code_sent(&binding.destination, &sent);
+        if let Err(error @ SendError::AddressRefused(_)) = &sent {
+            tracing::warn!(cause = %error, "a code was not sent");
+        }
         sent.map_err(|error| Unsent {
             may_have_been_sent: matches!(error, SendError::Unknown(_)),
             error: error.into_error(&binding.destination),
         })
     }
 
+    /// Sends a code by SMS or email.
     async fn hand_over(&self, binding: &Binding, code: &Secret, language: Language) -> Result<(), SendError> {
         let code = code.expose_secret();
         let Binding { destination, purpose, .. } = binding;

@@ -296,6 +296,7 @@ mod tests {
             Error::EmailInUse,
             Error::PayPasswordAlreadySet,
             Error::PayPasswordNotSet,
+            Error::MailNotAvailable,
             Error::ReauthenticationRequired,
             Error::CoolingOff { retry_after: 86_400 },
             Error::BodyNotValid,

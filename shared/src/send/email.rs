@@ -101,13 +101,21 @@ impl EmailSender {
         Self { client, from }
     }
 
+    /// Returns the sender of every email.
+    ///
+    /// # Errors
+    /// [`SendError::NoSender`] if there is no sender, so that no email is sent.
+    pub fn sender(&self) -> Result<&str, SendError> {
+        self.from.as_deref().ok_or(SendError::NoSender)
+    }
+
     /// Sends one email.
     ///
     /// # Errors
-    /// [`SendError::Refused`] if nothing was sent, [`SendError::Unknown`] if the email may have been sent.
+    /// [`SendError::Unknown`] if the email may have been sent, any other [`SendError`] if nothing was sent.
     pub async fn send(&self, to: &Email, message: &EmailMessage) -> Result<(), SendError> {
         let refused = |reason: &str| SendError::Refused(reason.to_owned());
-        let from = self.from.as_deref().ok_or_else(|| refused("MAIL_FROM is not set"))?;
+        let from = self.sender()?;
         // `build` fails only without data.
         let content = |data: &str| {
             Content::builder().data(data).charset("UTF-8").build().map_err(|_| refused("ConstructionFailure"))

@@ -36,6 +36,16 @@ pub(crate) enum Generation<'a> {
     Deferred(&'a Notice),
 }
 
+/// The counts that are taken back when a code is withdrawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refund {
+    /// Those of the destination, so that its resend cooldown does not apply. The provider refused the message, which
+    /// a caller can cause at will: the member and the source address remain limited.
+    Destination,
+    /// All of them: the limits of the region's traffic refused the send.
+    All,
+}
+
 /// An attempt at a code.
 #[derive(Debug)]
 pub(crate) struct Attempt<'a> {
@@ -155,19 +165,26 @@ impl Store {
         self.commit(transaction).await
     }
 
-    /// Removes a code that was certainly not sent, and its sends from the rate limits, so that another can be
-    /// requested at once.
+    /// Removes a code that was certainly not sent, and its send from the rate limits of the destination, so that
+    /// another can be requested at once. `refund` decides about the other limits.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(crate) async fn withdraw_code(&self, limits: &SendLimits, send: &CodeSend<'_>) -> Result<(), Error> {
+    pub(crate) async fn withdraw_code(
+        &self,
+        limits: &SendLimits,
+        send: &CodeSend<'_>,
+        refund: Refund,
+    ) -> Result<(), Error> {
         let binding = &send.code.binding;
         let mut transaction = self.transaction();
         transaction.unlog_own_send(&SendLog::of_destination(send, limits), send)?;
-        if let Some(basis) = &send.basis {
-            transaction.unlog_send(&SendLog::of_member(basis.member, limits))?;
+        if refund == Refund::All {
+            if let Some(basis) = &send.basis {
+                transaction.unlog_send(&SendLog::of_member(basis.member, limits))?;
+            }
+            transaction.uncount_source(send)?;
         }
-        transaction.uncount_source(send)?;
         let delete = Delete::builder()
             .set_key(Some(binding_key(binding, send.basis.as_ref().map(|basis| basis.member)).into_item()))
             .condition_expression(OF_THIS_FLOW)
