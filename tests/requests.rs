@@ -2,8 +2,8 @@
 
 use crate::{
     bundle::{
-        BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, OLD_PASSWORD, OTHER_EMAIL, PHONE, PIN,
-        RECOVERY, RESET_PAY_PASSWORD, SEND, SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD,
+        BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE,
+        PIN, RECOVERY, RESET_PAY_PASSWORD, SEND, SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD,
         VERIFY_MAIL, e164,
     },
     journey::{Encoding, Journey},
@@ -52,6 +52,33 @@ async fn json_form_and_query_are_equivalent_body_wins() {
 async fn every_call_accepts_json_form_and_query() {
     for encoding in [Encoding::Json, Encoding::Form, Encoding::Query] {
         Journey::run(&Bundle::start().await, encoding).await;
+    }
+}
+
+#[tokio::test]
+async fn every_response_forbids_content_sniffing() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (page, phone) = ([("verification", "no-token"), ("code", "1")], [("phone", OTHER_PHONE)]);
+    for (response, status) in [
+        (bundle.call(Method::POST, SEND).session(&member.token).send().await, 200),
+        (bundle.call(Method::GET, SEND_CODE).query(&phone).send().await, 200),
+        (bundle.call(Method::GET, VERIFY_MAIL).query(&page).send().await, 200),
+        (bundle.call(Method::POST, SEND).send().await, 401),
+        (bundle.call(Method::POST, RECOVERY).body("[").await, 400),
+        (bundle.call(Method::POST, RECOVERY).body(" ".repeat(20_000)).await, 413),
+        (bundle.call(Method::GET, SEND_CODE).query(&phone).send().await, 429),
+    ] {
+        assert_eq!(response.status, status, "{}", response.text);
+        let options = response.headers.get("x-content-type-options");
+        assert_eq!(options.map(|value| value.to_str().unwrap()), Some("nosniff"), "{response:?}");
+    }
+    for function in ["send-change-password-message", "send-mail", "verify-mail"] {
+        for event in [json!({ "not": "a request" }), json!(null), json!(["a"])] {
+            let malformed = bundle.invoke(function, &event).await.body;
+            assert_eq!(malformed["statusCode"], 400, "{malformed}");
+            assert_eq!(malformed["headers"]["x-content-type-options"], "nosniff", "{function}");
+        }
     }
 }
 

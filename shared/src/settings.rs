@@ -75,7 +75,7 @@ pub struct Settings {
     pub cooling_off_seconds: u64,
     /// `SESSION_TTL_SECONDS`: lifetime of a session.
     pub session_ttl_seconds: u64,
-    /// `SESSION_MAX_SECONDS`: how long after the login a session can be renewed.
+    /// `SESSION_MAX_SECONDS`: how long after the login a session is valid, and can be renewed.
     pub session_max_seconds: u64,
     /// `SESSION_ISSUER`: the `iss` of a session.
     pub session_issuer: String,

@@ -82,13 +82,23 @@ pub fn issue(
         .map_err(Error::internal)
 }
 
-/// How far in the future `auth_time` may be, because the clock of a login service may be ahead of ours. RFC 7519,
+/// How far in the future `auth_time` and `nbf` may be, because the clock of a login service may be ahead of ours. RFC 7519,
 /// 4.1.4 allows "no more than a few minutes" of clock skew.
 const LEEWAY_SECONDS: u64 = 300;
 
-/// Verifies `kid`, the algorithm of that key, the signature, `exp`, `iss` and `aud`. `auth_time` must not be in the
-/// future, apart from clock skew: such a session would outlive the maximum of 30 days and would count as a recent
-/// login for too long.
+/// The verified claims, and those that are only checked.
+#[derive(Deserialize)]
+struct CheckedClaims {
+    #[serde(flatten)]
+    claims: Claims,
+    #[serde(rename = "nbf")]
+    not_before: Option<Timestamp>,
+}
+
+/// Verifies `kid`, the algorithm of that key, the signature, `exp`, `nbf`, `iss` and `aud`, and that the header has
+/// no `crit`. `auth_time` must not be in the future, apart from clock skew: such a session would outlive the maximum
+/// and would count as a recent login for too long. It must not be longer than `SESSION_MAX_SECONDS` ago either,
+/// because a login service may issue sessions with a later `exp`.
 ///
 /// # Errors
 /// Fails with [`Error::InvalidToken`] in every case.
@@ -97,7 +107,9 @@ pub fn verify(keys: &Keys, settings: &Settings, token: &str) -> Result<Claims, E
 }
 
 fn verified_claims(keys: &Keys, settings: &Settings, token: &str) -> Option<Claims> {
-    let id = jsonwebtoken::decode_header(token).ok()?.kid?;
+    let header = jsonwebtoken::decode_header(token).ok()?;
+    // An extension that must be understood is not understood here (RFC 7515, 4.1.11).
+    let id = header.kid.filter(|_| header.crit.is_none())?;
     // The algorithm comes from the key, never from the token (ASVS 5, 9.1.2).
     let (algorithm, key) = match (keys.by_id(&id), keys.public(&id)) {
         (Some(key), _) => (Algorithm::HS256, &DecodingKey::from_secret(key.bytes(KeyPurpose::Session))),
@@ -109,8 +121,13 @@ fn verified_claims(keys: &Keys, settings: &Settings, token: &str) -> Option<Clai
     validation.set_required_spec_claims(&["sub", "exp", "iss", "aud"]);
     validation.set_issuer(&[&settings.session_issuer]);
     validation.set_audience(&[&settings.session_audience]);
-    let claims = jsonwebtoken::decode::<Claims>(token, key, &validation).ok()?.claims;
-    (claims.auth_time <= Timestamp::now().plus(LEEWAY_SECONDS)).then_some(claims)
+    let CheckedClaims { claims, not_before } =
+        jsonwebtoken::decode::<CheckedClaims>(token, key, &validation).ok()?.claims;
+    let now = Timestamp::now();
+    let begun =
+        [Some(claims.auth_time), not_before].into_iter().flatten().all(|at| at <= now.plus(LEEWAY_SECONDS));
+    let ended = claims.auth_time.plus(settings.session_max_seconds) < now;
+    (begun && !ended).then_some(claims)
 }
 
 #[cfg(test)]
@@ -188,6 +205,49 @@ mod tests {
             let mut claims = valid_claims();
             claims.as_object_mut().unwrap().remove(claim);
             assert!(!accepts(&claims), "{claims}");
+        }
+    }
+
+    #[test]
+    fn session_ends_at_maximum_despite_later_exp() {
+        let (now, maximum) = (Timestamp::now(), defaults().session_max_seconds);
+        let logged_in_before = |seconds: u64| {
+            let mut claims = valid_claims();
+            claims["auth_time"] = json!(now.0 - seconds);
+            claims["exp"] = json!(now.plus(maximum));
+            claims
+        };
+        assert!(accepts(&logged_in_before(maximum - 10)));
+        assert!(!accepts(&logged_in_before(maximum + 10)));
+    }
+
+    #[test]
+    fn session_is_refused_before_nbf() {
+        let now = Timestamp::now();
+        let valid_from = |not_before: Value| {
+            let mut claims = valid_claims();
+            claims["nbf"] = not_before;
+            claims
+        };
+        assert!(accepts(&valid_from(json!(now))));
+        // The clock of a login service may be ahead of ours, as for `auth_time`.
+        assert!(accepts(&valid_from(json!(now.plus(300)))));
+        assert!(!accepts(&valid_from(json!(now.plus(360)))));
+        assert!(!accepts(&valid_from(json!("now"))));
+    }
+
+    #[test]
+    fn header_with_critical_extensions_is_refused() {
+        let (keys, settings) = (two_keys(), defaults());
+        let token = |critical: Option<Vec<String>>| {
+            let header =
+                Header { kid: Some("new".to_owned()), crit: critical, ..Header::new(Algorithm::HS256) };
+            let key = EncodingKey::from_secret(keys.current().bytes(KeyPurpose::Session));
+            jsonwebtoken::encode(&header, &valid_claims(), &key).unwrap()
+        };
+        assert!(verify(&keys, &settings, &token(None)).is_ok());
+        for critical in [vec!["exp".to_owned()], vec!["b64".to_owned()], Vec::new()] {
+            assert!(verify(&keys, &settings, &token(Some(critical))).is_err());
         }
     }
 

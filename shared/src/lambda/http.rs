@@ -244,6 +244,7 @@ fn response(status: StatusCode, body: String, format: Format, request_id: &str) 
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     match format {
         Format::Json => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
@@ -253,7 +254,6 @@ fn response(status: StatusCode, body: String, format: Format, request_id: &str) 
             headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
             // The page's URL contains the code.
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         }
     }
     if let Ok(request_id) = request_id.parse() {
