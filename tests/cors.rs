@@ -2,8 +2,8 @@
 
 use crate::{
     bundle::{
-        Bundle, CHANGE, EMAIL, NEW_PASSWORD, OLD_PASSWORD, PHONE, RECOVERY, Response, SEND, SEND_CODE,
-        SEND_MAIL, VERIFY_MAIL, root,
+        Bundle, CHANGE, Call, EMAIL, Member, NEW_PASSWORD, OLD_PASSWORD, PHONE, RECOVERY, Response, SEND,
+        SEND_CODE, SEND_MAIL, VERIFY_MAIL, root,
     },
     proxy::{ANY, InjectedFault, On, Proxy, STORE},
 };
@@ -124,7 +124,89 @@ async fn cross_origin_calls_are_refused_without_the_setting() {
     assert_no_cors_headers(&response);
     let response =
         bundle.call(Method::POST, SEND_MAIL).header("Origin", ORIGIN).form(&[("email", EMAIL)]).await;
-    assert_no_cors_headers(&response.ok());
+    assert_eq!(response.refusal(), (403, "ORIGIN_NOT_ALLOWED"));
+    assert_no_cors_headers(&response);
     let no_request = bundle.invoke("send-mail", &Value::Null).await.body;
     assert_eq!(no_request["headers"]["access-control-allow-origin"], Value::Null);
+}
+
+/// A GET and two POSTs that send a code, without a preflight if a page of another site makes them.
+async fn sends(bundle: &Bundle, member: &Member, headers: &[(&str, &str)]) -> [Response; 3] {
+    let with = |call: Call| headers.iter().fold(call, |call, (name, value)| call.header(name, value));
+    let by_sms = with(bundle.call(Method::GET, SEND_CODE).query(&[("phone", PHONE)]));
+    let by_mail = with(bundle.call(Method::POST, SEND_MAIL));
+    let to_change = with(bundle.call(Method::POST, SEND));
+    let session = [("token", member.token.as_str())];
+    [by_sms.send().await, by_mail.form(&[("email", EMAIL)]).await, to_change.form(&session).await]
+}
+
+#[tokio::test]
+async fn cross_site_send_is_refused_and_stores_nothing() {
+    for settings in [&SETTINGS[..], &[]] {
+        let bundle = Bundle::with(settings).await;
+        let member = bundle.member().await;
+        bundle.settled().await;
+        let before = bundle.items().await.len();
+        let host = bundle.stack.url().trim_start_matches("http://").to_owned();
+        let subdomain = format!("http://evil.{host}");
+        let other_port = format!("http://{}1", host.trim_end_matches(|digit: char| digit.is_ascii_digit()));
+        for headers in [
+            &[("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Dest", "image")][..],
+            &[("Origin", "https://evil.example")],
+            &[("Origin", "https://evil.example"), ("Sec-Fetch-Site", "same-origin")],
+            &[("Origin", "null")],
+            &[("Origin", "https://app.example.com.evil.example")],
+            &[("Origin", "http://app.example.com")],
+            &[("Origin", &subdomain)],
+            &[("Origin", &other_port)],
+        ] {
+            for response in sends(&bundle, &member, headers).await {
+                assert_eq!(response.refusal(), (403, "ORIGIN_NOT_ALLOWED"), "{headers:?}");
+                assert!(!response.headers.contains_key("set-cookie"), "{response:?}");
+            }
+        }
+        bundle.settled().await;
+        assert_eq!(bundle.stack.messages().len(), 0);
+        assert_eq!(bundle.items().await.len(), before);
+    }
+}
+
+#[tokio::test]
+async fn own_and_allowed_pages_may_send() {
+    let bundle = Bundle::with(&SETTINGS).await;
+    let own = bundle.stack.url().to_owned();
+    for (number, headers) in [
+        &[][..],
+        &[("Origin", own.as_str()), ("Sec-Fetch-Site", "same-origin")],
+        &[("Origin", ORIGIN), ("Sec-Fetch-Site", "cross-site")],
+        &[("Sec-Fetch-Site", "same-origin")],
+        &[("Sec-Fetch-Site", "same-site")],
+        &[("Sec-Fetch-Site", "none")],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let call =
+            bundle.call(Method::GET, SEND_CODE).query(&[("phone", format!("1380013800{number}").as_str())]);
+        headers.iter().fold(call, |call, (name, value)| call.header(name, value)).send().await.ok();
+    }
+}
+
+#[tokio::test]
+async fn refused_origin_is_not_replayed_to_others() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let call = || bundle.call(Method::POST, SEND).session(&member.token).header("Idempotency-Key", "the-key");
+    let refused = call().header("Origin", ORIGIN).send().await;
+    assert_eq!(refused.refusal(), (403, "ORIGIN_NOT_ALLOWED"));
+    call().send().await.ok();
+}
+
+#[tokio::test]
+async fn other_calls_of_another_site_are_served() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let change = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    let call = bundle.call(Method::PUT, CHANGE).session(&member.token);
+    call.header("Origin", ORIGIN).header("Sec-Fetch-Site", "cross-site").json(&change).await.ok();
 }

@@ -69,6 +69,9 @@ pub enum Error {
     /// The change requires a recent login or the login password.
     #[error("reauthentication is required")]
     ReauthenticationRequired,
+    /// A browser states that another site caused the send.
+    #[error("another site caused the request")]
+    OriginNotAllowed,
     /// The phone was replaced or the password recovered too recently for the change.
     #[error("the cooling-off period has not ended; retry in {retry_after} s")]
     CoolingOff {
@@ -267,6 +270,7 @@ impl Error {
             Self::PayPasswordNotSet => "PAY_PASSWORD_NOT_SET".into(),
             Self::MailNotAvailable => "MAIL_NOT_AVAILABLE".into(),
             Self::ReauthenticationRequired => "REAUTHENTICATION_REQUIRED".into(),
+            Self::OriginNotAllowed => "ORIGIN_NOT_ALLOWED".into(),
             Self::CoolingOff { .. } => "COOLING_OFF".into(),
             Self::BodyNotValid => "BODY_NOT_VALID".into(),
             Self::BodyTooLarge => "BODY_TOO_LARGE".into(),
@@ -289,7 +293,9 @@ impl Error {
             | Self::MailNotAvailable
             | Self::BodyNotValid => StatusCode::BAD_REQUEST,
             Self::InvalidToken => StatusCode::UNAUTHORIZED,
-            Self::ReauthenticationRequired | Self::CoolingOff { .. } => StatusCode::FORBIDDEN,
+            Self::ReauthenticationRequired | Self::OriginNotAllowed | Self::CoolingOff { .. } => {
+                StatusCode::FORBIDDEN
+            }
             Self::PhoneInUse | Self::EmailInUse | Self::PayPasswordAlreadySet => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             // draft-ietf-httpapi-idempotency-key-header, 2.7.
@@ -321,13 +327,14 @@ impl Error {
         }
     }
 
-    /// Returns whether retrying the same request is pointless: neither time, nor a login, nor an operator can make
-    /// it succeed.
+    /// Returns whether retrying the same request is pointless: neither time, nor a login, nor another page, nor an
+    /// operator can make it succeed.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
-        let needs_login = matches!(self, Self::InvalidToken | Self::ReauthenticationRequired);
+        let needs_other_sender =
+            matches!(self, Self::InvalidToken | Self::ReauthenticationRequired | Self::OriginNotAllowed);
         let needs_operator = matches!(self, Self::MailNotAvailable) || self.is_server_error();
-        !needs_login && !needs_operator && self.retry_after().is_none()
+        !needs_other_sender && !needs_operator && self.retry_after().is_none()
     }
 
     /// Returns whether the service failed, so that an operator must investigate.

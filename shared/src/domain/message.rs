@@ -100,6 +100,10 @@ pub fn of_error(error: &Error, language: Language) -> String {
         (Error::MailNotAvailable, English) => "Email is not available. Please use your phone.",
         (Error::ReauthenticationRequired, Chinese) => "请重新登录或输入登录密码后再操作",
         (Error::ReauthenticationRequired, English) => "Please log in again or give your login password.",
+        (Error::OriginNotAllowed, Chinese) => "该请求来自其他网站，请从本应用内操作",
+        (Error::OriginNotAllowed, English) => {
+            "Another website made this request. Please use our own app or website."
+        }
         (Error::BodyNotValid, Chinese) => "请求格式不正确",
         (Error::BodyNotValid, English) => "The request is neither a JSON object nor a form.",
         (Error::BodyTooLarge, Chinese) => "请求内容过大",

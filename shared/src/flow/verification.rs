@@ -80,10 +80,11 @@ impl App {
     /// Generates a code for a member, stores it, and sends it.
     ///
     /// # Errors
-    /// [`Error::NotValid`] if the destination is not allowed or the provider refuses it, [`Error::MailNotAvailable`]
-    /// without a sender of email, [`Error::SendFrequently`] if a rate limit is exceeded, [`Error::Busy`] if the store
-    /// or the provider throttles, [`Error::SendFailed`] if the code was not sent or may not have been sent. If the
-    /// provider refused it, the member can request another code at once; otherwise the resend cooldown applies.
+    /// [`Error::OriginNotAllowed`] if another site caused the request, [`Error::NotValid`] if the destination is not
+    /// allowed or the provider refuses it, [`Error::MailNotAvailable`] without a sender of email,
+    /// [`Error::SendFrequently`] if a rate limit is exceeded, [`Error::Busy`] if the store or the provider throttles,
+    /// [`Error::SendFailed`] if the code was not sent or may not have been sent. If the provider refused it, the member
+    /// can request another code at once; otherwise the resend cooldown applies.
     pub async fn send_code(
         &self,
         member: &Member,
@@ -91,6 +92,7 @@ impl App {
         purpose: Purpose,
         request: &Request,
     ) -> Result<NewCode, Error> {
+        request.check_site()?;
         self.require_sendable(destination)?;
         let new = self.new_code(destination, purpose)?;
         let code = code::generate(self.settings.code_length)?;
@@ -114,14 +116,16 @@ impl App {
     /// Requests a code that `deliver-notices` generates and sends, if the destination has a member.
     ///
     /// # Errors
-    /// [`Error::NotValid`] if the destination is not allowed, [`Error::MailNotAvailable`] without a sender of email,
-    /// [`Error::SendFrequently`] if a rate limit is exceeded.
+    /// [`Error::OriginNotAllowed`] if another site caused the request, [`Error::NotValid`] if the destination is not
+    /// allowed, [`Error::MailNotAvailable`] without a sender of email, [`Error::SendFrequently`] if a rate limit is
+    /// exceeded.
     pub async fn request_code(
         &self,
         destination: &Destination,
         purpose: Purpose,
         request: &Request,
     ) -> Result<NewCode, Error> {
+        request.check_site()?;
         self.require_sendable(destination)?;
         let new = self.new_code(destination, purpose)?;
         let send = code_send(&new, None, request);

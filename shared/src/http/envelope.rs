@@ -298,6 +298,7 @@ mod tests {
             Error::PayPasswordNotSet,
             Error::MailNotAvailable,
             Error::ReauthenticationRequired,
+            Error::OriginNotAllowed,
             Error::CoolingOff { retry_after: 86_400 },
             Error::BodyNotValid,
             Error::BodyTooLarge,

@@ -30,6 +30,8 @@ pub struct Request {
     pub(crate) session_token: Option<Secret>,
     pub(crate) verification_cookie: Option<Secret>,
     pub(crate) method: Method,
+    /// Whether a browser states that another site caused the request.
+    pub(crate) is_cross_site: bool,
     pub(crate) idempotent: Option<Arc<IdempotentRequest>>,
 }
 
@@ -73,6 +75,15 @@ impl Request {
         let cookie = self.verification_cookie.as_ref().map(ExposeSecret::expose_secret);
         let inputs = (self.method.as_str(), cookie, self.parameters.canonical());
         serde_json::json!(inputs).to_string().into()
+    }
+
+    /// Checks that no other site caused the request. A send requires this: neither its GET nor its POST needs a CORS
+    /// preflight, so that any page could make its visitors send codes.
+    ///
+    /// # Errors
+    /// [`Error::OriginNotAllowed`] if a browser states that another site caused it.
+    pub(crate) fn check_site(&self) -> Result<(), Error> {
+        if self.is_cross_site { Err(Error::OriginNotAllowed) } else { Ok(()) }
     }
 
     /// Returns the language of a notice to the member: the one that the request prefers, or else the member's, or

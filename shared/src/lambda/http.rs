@@ -18,6 +18,7 @@ use crate::{
         request::{Parameters, Request, SESSION},
     },
     language::Language,
+    settings::web_origin::WebOrigin,
 };
 use cookie::Cookie;
 use lambda_http::{
@@ -27,8 +28,8 @@ use lambda_http::{
         header::{
             ACCEPT_LANGUAGE, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN,
             ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, AsHeaderName, CACHE_CONTROL,
-            CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE,
-            USER_AGENT, VARY, X_CONTENT_TYPE_OPTIONS,
+            CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HOST, ORIGIN, REFERRER_POLICY, RETRY_AFTER,
+            SET_COOKIE, USER_AGENT, VARY, X_CONTENT_TYPE_OPTIONS,
         },
     },
     lambda_runtime::tower::Service,
@@ -44,6 +45,9 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The headers that a page of another origin may read (Fetch Standard, "CORS protocol"). A REST API of API Gateway
 /// renames `Authorization` to the third (Amazon API Gateway Developer Guide, "Important notes").
 const EXPOSED_HEADERS: &str = "Authorization, Retry-After, X-Amzn-Remapped-Authorization, X-Request-Id";
+
+/// W3C Fetch Metadata Request Headers, 2.3.
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 /// The cookie that carries `verification` from one call of a flow to the next.
 const VERIFICATION: &str = "verification";
@@ -111,7 +115,8 @@ async fn respond<A: Api>(
     let origin = origin(&event);
     let request_id = origin.request_id.clone();
     let reply = async {
-        let mut request = Request { requested_language, ..request(&event, origin, language)? };
+        let is_cross_site = is_cross_site(event.headers(), app.settings.cors_origin.as_ref());
+        let mut request = Request { requested_language, is_cross_site, ..request(&event, origin, language)? };
         if format == Format::Json {
             request.idempotent = idempotent(app, &request, &event, deadline)?.map(Arc::new);
         }
@@ -153,8 +158,25 @@ fn request(event: &lambda_http::Request, origin: Origin, language: Language) -> 
         session_token,
         verification_cookie,
         method,
+        is_cross_site: false,
         idempotent: None,
     })
+}
+
+/// Returns whether a browser states that another site caused the request. `Origin` takes precedence over
+/// `Sec-Fetch-Site`, in which the allowed origin may be another site too. Other clients send neither header.
+fn is_cross_site(headers: &HeaderMap, allowed: Option<&WebOrigin>) -> bool {
+    let host = headers.get(HOST).map_or(&[][..], HeaderValue::as_bytes);
+    let is_own = |origin: &HeaderValue| {
+        let origin = origin.as_bytes();
+        let authority = origin.strip_prefix(b"https://").or_else(|| origin.strip_prefix(b"http://"));
+        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+    };
+    match headers.get(ORIGIN) {
+        Some(origin) if allowed.is_some_and(|allowed| allowed.header() == origin) => false,
+        Some(origin) if !is_own(origin) => true,
+        _ => headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site"),
+    }
 }
 
 /// Returns the request's idempotency key, if it sent one.
