@@ -159,6 +159,29 @@ async fn source_address_comes_from_the_gateway() {
 }
 
 #[tokio::test]
+async fn forged_source_text_reaches_no_message() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let load_balancer = json!({
+        "requestContext": { "elb": { "targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/a/b" } },
+        "httpMethod": "PUT", "path": "/member/userservice/security",
+        "queryStringParameters": { "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD },
+        "headers": {
+            "host": "example.com", "x-forwarded-for": "198.51.100.7, go http://evil.example/x",
+            "authorization": format!("Bearer {}", member.token),
+        },
+        "body": "", "isBase64Encoded": false,
+    });
+    let response = bundle.invoke("change-password", &load_balancer).await;
+    assert_eq!(status(&response), 201, "{}", response.text);
+    assert_eq!(bundle.inspect(&member).await["audit"][0]["source_ip"], Value::Null);
+    bundle.settled().await;
+    let messages = bundle.stack.messages();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages.iter().all(|message| !message.text.contains("evil.example")), "{messages:?}");
+}
+
+#[tokio::test]
 async fn request_that_resembles_a_ping_is_served() {
     let bundle = Bundle::start().await;
     let mut request: Value = serde_json::from_str(&event("change-password", "refusal")).unwrap();

@@ -10,6 +10,7 @@ use crate::{
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
+use std::collections::BTreeMap;
 
 fn send_code(bundle: &Bundle, phone: &str) -> Call {
     bundle.call(Method::GET, SEND_CODE).query(&[("phone", phone)])
@@ -142,6 +143,82 @@ async fn source_address_requests_thirty_codes_hourly() {
         assert_eq!(send_code_from(&bundle, "2001:db8::4", &phone(7)).await.0, 429);
     }
     assert_eq!(send_code_from(&bundle, "2001:db8:0:1::4", &phone(7)).await.0, 200);
+}
+
+/// Returns an event of `send-code` from a load balancer, or from API Gateway if `gateway` names its caller, with
+/// these fields of `X-Forwarded-For`.
+fn forwarded_event(gateway: Option<&str>, fields: &[&str], phone: &str) -> Value {
+    let context = match gateway {
+        Some(source) => json!({ "httpMethod": "GET", "path": SEND_CODE, "identity": { "sourceIp": source } }),
+        None => {
+            json!({ "elb": { "targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/a/b" } })
+        }
+    };
+    let last = fields.last().copied().unwrap_or_default();
+    let mut event = json!({
+        "path": SEND_CODE, "httpMethod": "GET", "queryStringParameters": { "phone": phone },
+        "multiValueHeaders": { "host": ["api.example.com"], "x-forwarded-for": fields },
+        "requestContext": context, "body": null, "isBase64Encoded": false,
+    });
+    if gateway.is_some() {
+        event["resource"] = json!(SEND_CODE);
+        event["headers"] = json!({ "host": "api.example.com", "x-forwarded-for": last });
+    }
+    event
+}
+
+#[tokio::test]
+async fn source_address_is_reported_by_trusted_proxies() {
+    let gateway = Some("192.0.2.1");
+    let cases: [(&str, Option<&str>, &[&str], &str); 16] = [
+        ("0", gateway, &["6.6.6.6", "7.7.7.7, 203.0.113.9"], "192.0.2.1"),
+        ("0", Some("somewhere"), &["203.0.113.9"], "unknown"),
+        ("0", None, &["6.6.6.6", "7.7.7.7, 203.0.113.9"], "203.0.113.9"),
+        ("0", None, &["6.6.6.6", "go http://evil.example/x"], "unknown"),
+        ("0", None, &["203.0.113.9,"], "unknown"),
+        ("0", None, &["203.0.113.9:4711"], "203.0.113.9"),
+        ("0", None, &[], "unknown"),
+        ("2", gateway, &["6.6.6.6, 203.0.113.9, 192.0.2.1"], "203.0.113.9"),
+        ("2", gateway, &["6.6.6.6", "203.0.113.9", "192.0.2.1"], "203.0.113.9"),
+        ("2", gateway, &["6.6.6.6, 2001:db8:0:1::7", "192.0.2.1"], "2001:db8:0:1::/64"),
+        ("2", gateway, &["192.0.2.1"], "unknown"),
+        ("2", gateway, &["203.0.113.9, a proxy, 192.0.2.1"], "unknown"),
+        ("2", gateway, &[], "unknown"),
+        ("2", None, &["6.6.6.6", "203.0.113.9, 192.0.2.1"], "203.0.113.9"),
+        ("1", None, &["6.6.6.6", "7.7.7.7, 203.0.113.9"], "203.0.113.9"),
+        ("1", gateway, &["6.6.6.6, 203.0.113.9"], "203.0.113.9"),
+    ];
+    for trusted in ["0", "1", "2"] {
+        let bundle = Bundle::with(&[("TRUSTED_PROXIES", trusted)]).await;
+        let cases = cases.iter().filter(|(proxies, ..)| *proxies == trusted);
+        for (number, (_, gateway, fields, source)) in cases.enumerate() {
+            let before = counted_sources(&bundle).await;
+            let event = forwarded_event(*gateway, fields, &phone(number));
+            let response = bundle.invoke("send-code", &event).await;
+            assert_eq!(response.body["statusCode"], 200, "{}", response.text);
+            let mut counted = counted_sources(&bundle).await;
+            for (source, count) in before {
+                if counted.get(&source) == Some(&count) {
+                    counted.remove(&source);
+                }
+            }
+            let counted: Vec<_> = counted.into_keys().collect();
+            assert_eq!(counted, [*source], "{trusted} of {fields:?} through {gateway:?}");
+        }
+    }
+}
+
+/// Returns the count of each source address, over all hours.
+async fn counted_sources(bundle: &Bundle) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for item in bundle.items().await {
+        let source = item["pk"]["S"].as_str().and_then(|pk| pk.strip_prefix("source#")?.rsplit_once('#'));
+        if let Some((source, _)) = source {
+            let count: u64 = item["count"]["N"].as_str().unwrap().parse().unwrap();
+            *counts.entry(source.to_owned()).or_default() += count;
+        }
+    }
+    counts
 }
 
 #[tokio::test]

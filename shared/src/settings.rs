@@ -100,6 +100,9 @@ pub struct Settings {
     pub sms_sender_id: Option<String>,
     /// `CORS_ORIGIN`: the origin whose pages may call the functions from a browser.
     pub cors_origin: Option<WebOrigin>,
+    /// `TRUSTED_PROXIES`: position, from the right, of the caller's address in `X-Forwarded-For`; 0 if the gateway
+    /// itself reports the caller.
+    pub trusted_proxies: usize,
     /// The source of the keys.
     pub keys: KeysSource,
     /// Region, credentials and endpoints of AWS, which Lambda sets.
@@ -228,6 +231,7 @@ impl Settings {
             web_otp_domain: reader.optional("WEB_OTP_DOMAIN"),
             sms_sender_id: reader.sender_id("SMS_SENDER_ID"),
             cors_origin: reader.origin("CORS_ORIGIN"),
+            trusted_proxies: reader.number("TRUSTED_PROXIES", 0, 0..=8),
             keys: reader.keys(),
             aws: AwsSettings {
                 region: reader.required("AWS_REGION"),

@@ -112,7 +112,8 @@ impl fmt::Display for Action {
 pub struct Origin {
     /// The id of the request in the log.
     pub request_id: String,
-    /// The caller's address as the gateway reports it. A header could be forged.
+    /// The caller's IP address as the gateway reports it, or as the trusted proxies do. Notices contain it, so it is
+    /// never another text.
     pub source_ip: Option<String>,
     /// The caller's `User-Agent`, truncated to [`MAX_USER_AGENT_CHARACTERS`].
     pub user_agent: Option<String>,

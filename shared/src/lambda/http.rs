@@ -37,7 +37,12 @@ use lambda_http::{
     service_fn,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 /// draft-ietf-httpapi-idempotency-key-header, 2.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -62,7 +67,8 @@ pub(super) async fn respond_to_event<A: Api>(
     let (request_id, deadline) = (context.request_id.clone(), context.deadline);
     // `lambda_http` panics on some events, such as one with an invalid Host header.
     let adapted = catch_unwind(async move {
-        let request: LambdaRequest = serde_json::from_str(payload.get()).ok()?;
+        let mut request: LambdaRequest = serde_json::from_str(payload.get()).ok()?;
+        keep_every_field(&mut request);
         let respond = move |request: lambda_http::Request| async move {
             let mut response = respond(app, handler, request, deadline).await;
             allow_origin(app, response.headers_mut());
@@ -75,6 +81,19 @@ pub(super) async fn respond_to_event<A: Api>(
     })
     .await;
     adapted.flatten().unwrap_or_else(|| malformed::<A>(app, &request_id))
+}
+
+/// Keeps every field of a header that was sent more than once. `lambda_http` would replace the list of them by the
+/// single value that the event contains too.
+fn keep_every_field(request: &mut LambdaRequest) {
+    let (single, all) = match request {
+        LambdaRequest::ApiGatewayV1(event) => (&mut event.headers, &event.multi_value_headers),
+        LambdaRequest::Alb(event) => (&mut event.headers, &event.multi_value_headers),
+        _ => return,
+    };
+    for name in all.keys().filter(|name| all.get_all(*name).iter().count() > 1) {
+        single.remove(name);
+    }
 }
 
 /// Refuses an event that is not an HTTP request. Every gateway accepts this response format.
@@ -112,7 +131,7 @@ async fn respond<A: Api>(
     let requested_language = header(event.headers(), ACCEPT_LANGUAGE).and_then(Language::of_header);
     let language = requested_language.unwrap_or(app.settings.default_language);
     let format = A::format(event.method(), event.headers());
-    let origin = origin(&event);
+    let origin = origin(&event, app.settings.trusted_proxies);
     let request_id = origin.request_id.clone();
     let reply = async {
         let is_cross_site = is_cross_site(event.headers(), app.settings.cors_origin.as_ref());
@@ -201,22 +220,37 @@ fn bearer(authorization: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
-fn origin(event: &lambda_http::Request) -> Origin {
-    let source_ip = match event.request_context_ref() {
-        Some(RequestContext::ApiGatewayV1(context)) => context.identity.source_ip.clone(),
-        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
-        // A load balancer appends it to this header. The caller may have written the earlier entries.
-        Some(RequestContext::Alb(_)) => header(event.headers(), "x-forwarded-for")
-            .and_then(|list| list.rsplit(',').next())
-            .map(|address| address.trim().to_owned()),
-        _ => None,
-    };
+fn origin(event: &lambda_http::Request, trusted_proxies: usize) -> Origin {
     Origin {
         request_id: event.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default(),
-        source_ip,
+        source_ip: source_ip(event, trusted_proxies).map(|address| address.to_string()),
         user_agent: header(event.headers(), USER_AGENT)
             .map(|agent| agent.chars().take(MAX_USER_AGENT_CHARACTERS).collect()),
     }
+}
+
+/// Returns the caller's address: as the gateway reports it, or with trusted proxies the entry of `X-Forwarded-For`
+/// that the outermost of them appended. The caller may have written the entries before that one.
+fn source_ip(event: &lambda_http::Request, trusted_proxies: usize) -> Option<IpAddr> {
+    let text = match (trusted_proxies, event.request_context_ref()?) {
+        (0, RequestContext::ApiGatewayV1(context)) => context.identity.source_ip.clone()?,
+        (0, RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone()?,
+        // A load balancer reports it only in the entry that it appends to this header.
+        (0, RequestContext::Alb(_)) => forwarded_for(event.headers(), 1)?,
+        (0, _) => return None,
+        (position, _) => forwarded_for(event.headers(), position)?,
+    };
+    text.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
+}
+
+/// Returns the entry at this position, from the right, of all fields of `X-Forwarded-For` (RFC 9110, 5.3: their
+/// values form one list).
+fn forwarded_for(headers: &HeaderMap, position: usize) -> Option<String> {
+    let fields = headers.get_all("x-forwarded-for").iter();
+    let fields: Vec<_> = fields.map(|field| String::from_utf8_lossy(field.as_bytes())).collect();
+    let list = fields.join(",");
+    let entry = list.rsplit(',').nth(position.checked_sub(1)?)?;
+    Some(entry.trim().to_owned())
 }
 
 fn header(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
