@@ -3,13 +3,28 @@
 use crate::{
     bundle::{
         Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, NEW_PASSWORD, OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE,
-        PHONE, RECOVERY, SEND_CODE, SEND_MAIL, VERIFY_MAIL,
+        PHONE, RECOVERY, SEND_CODE, SEND_MAIL, VERIFY_MAIL, root,
     },
     journey::{Encoding, Journey},
     proxy::{Proxy, REFUSED},
 };
 use reqwest::Method;
 use serde_json::json;
+use std::{collections::BTreeSet, fs};
+
+#[test]
+fn template_traces_and_samples_no_request() {
+    // A trace of the API has the URL with its query string, and a firewall's sample has the headers.
+    let template = fs::read_to_string(root().join("template.yaml")).unwrap();
+    let all = |name: &str| -> BTreeSet<&str> {
+        let values = template.match_indices(name).map(|(at, _)| &template[at + name.len()..]);
+        values.map(|value| value.split([',', '}', '\n']).next().unwrap().trim()).collect()
+    };
+    assert_eq!(all("TracingEnabled:"), ["false"].into());
+    assert_eq!(all("DataTraceEnabled:"), ["false"].into());
+    assert_eq!(all("LoggingLevel:"), ["'OFF'"].into());
+    assert_eq!(all("SampledRequestsEnabled:"), ["false"].into());
+}
 
 /// Whether a text contains a secret. A secret of a few digits counts only as a separate word, because the same
 /// digits occur by chance in times, ids and hashes.
