@@ -1,6 +1,6 @@
 //! The embedded DynamoDB with the template's table.
 
-use std::{path::Path, pin::pin, time::Duration};
+use std::{io, path::Path, pin::pin, time::Duration};
 
 use dynoxide::{
     Database,
@@ -16,7 +16,7 @@ use serde_json::Value;
 use template::Table;
 use tokio::{net::TcpListener, task::spawn_blocking, time::interval};
 
-use crate::{aws::random_id, stream};
+use crate::{aws::random_id, private_file, stream};
 
 /// How often expired items are removed. AWS removes them within days.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
@@ -33,6 +33,9 @@ pub enum Error {
     /// The path is not UTF-8.
     #[error("the path is not UTF-8")]
     Path,
+    /// The file cannot be created, or its path is a symbolic link.
+    #[error("cannot create it: {0}")]
+    File(#[source] io::Error),
     /// The file cannot be opened, or is not a database.
     #[error("cannot open it: {0}")]
     Open(#[source] DynoxideError),
@@ -53,7 +56,11 @@ pub enum Error {
 /// Opens the database in the file `data`, or in memory, and creates `table` as `name` if it does not exist.
 pub(crate) fn open(data: Option<&Path>, table: &Table, name: &str) -> Result<Database, Error> {
     let path = match data {
-        Some(path) => path.to_str().ok_or(Error::Path)?.to_owned(),
+        Some(path) => {
+            // SQLite would create it for all to read. Its other files get the permissions of this one.
+            private_file::create_or_restrict(path).map_err(Error::File)?;
+            path.to_str().ok_or(Error::Path)?.to_owned()
+        }
         None => format!("file:/{}?vfs=memdb", random_id()),
     };
     let database = Database::new(&path).map_err(Error::Open)?;
@@ -141,6 +148,33 @@ mod tests {
         drop(database);
         assert_eq!(count(&open(Some(&path), &table(), "accounts").unwrap()), 1);
         std::fs::remove_file(path).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn file_is_readable_only_by_its_owner() {
+        use std::os::unix::fs::PermissionsExt;
+        let path = std::env::temp_dir().join(crate::aws::random_id());
+        let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        drop(open(Some(&path), &table(), "accounts").unwrap());
+        assert_eq!(mode(), 0o600);
+        // An earlier version created the file for all to read.
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        drop(open(Some(&path), &table(), "accounts").unwrap());
+        assert_eq!(mode(), 0o600);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn symbolic_link_is_not_followed() {
+        let folder = std::env::temp_dir().join(crate::aws::random_id());
+        std::fs::create_dir(&folder).unwrap();
+        let (link, target) = (folder.join("link"), folder.join("target"));
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(open(Some(&link), &table(), "accounts").is_err());
+        assert!(!target.exists());
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! The random keys of a stack. Each stack has its own.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs,
     io::{self, ErrorKind, Write},
     path::Path,
 };
 
 use serde_json::json;
 
-use crate::aws;
+use crate::{aws, private_file};
 
 /// Generates a value for the setting `KEYS`: the id of the current key, and the key by its id as 64 hex digits.
 #[must_use]
@@ -28,11 +28,7 @@ pub fn load_or_create(path: &Path) -> io::Result<String> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let keys = fresh();
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            options.open(path)?.write_all(keys.as_bytes())?;
+            private_file::create_new(path)?.write_all(keys.as_bytes())?;
             Ok(keys)
         }
         read => read,

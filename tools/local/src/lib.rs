@@ -16,6 +16,7 @@ pub mod keys;
 mod logs;
 pub mod members;
 pub mod messages;
+pub mod private_file;
 mod runtime;
 mod shutdown;
 mod stack;

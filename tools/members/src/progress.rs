@@ -4,7 +4,7 @@ use std::{fs, io::ErrorKind, path::Path};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::error::Error;
+use crate::{error::Error, private_file};
 
 /// Reads the progress of an interrupted run. Returns `None` if there is no such file, and fails unless `is_same_run`
 /// confirms that the run did the same work.
@@ -25,15 +25,10 @@ pub fn read<T: DeserializeOwned>(path: &Path, is_same_run: impl Fn(&T) -> bool) 
 /// Replaces the progress file atomically.
 pub fn write(path: &Path, progress: &impl Serialize) -> Result<(), Error> {
     let text = serde_json::to_vec(progress).map_err(Error::internal)?;
-    let new = path.with_added_extension("new");
-    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
-    written.map_err(|reason| Error::File { path: path.to_owned(), reason })
+    private_file::replace(path, &text).map_err(|reason| Error::File { path: path.to_owned(), reason })
 }
 
 /// Removes the progress file of a completed run.
 pub fn remove(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(|reason| Error::File { path: path.to_owned(), reason }),
-    }
+    private_file::remove(path).map_err(|reason| Error::File { path: path.to_owned(), reason })
 }

@@ -148,6 +148,22 @@ async fn rejects_file_is_never_overwritten() {
     assert!(operator.text("others").contains("not a UUID"));
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn rejects_file_follows_no_symbolic_link() {
+    let operator = Operator::start("linked").await;
+    operator.file("members.csv", "id\n7\n");
+    let elsewhere = operator.folder.join("elsewhere");
+    std::os::unix::fs::symlink(&elsewhere, operator.folder.join("members.csv.errors")).unwrap();
+    let refused = operator.run(&["import", "members.csv"]).await;
+    assert!(
+        refused.code == 2 && refused.err.contains("members.csv.errors already exists"),
+        "{}",
+        refused.err
+    );
+    assert!(!elsewhere.exists());
+}
+
 #[tokio::test]
 async fn unusual_files_are_read_or_refused() {
     let operator = Operator::start("ends").await;

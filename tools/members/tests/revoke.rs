@@ -1,5 +1,7 @@
 //! `members revoke`.
 
+use std::{fs, process::Stdio, time::Duration};
+
 use reqwest::Method;
 use serde_json::json;
 
@@ -66,4 +68,28 @@ async fn interrupted_run_is_resumed() {
     // Without `--resume`, an interrupted run is ignored, and every member is revoked.
     operator.file("members-revoke.progress", &progress(&identity));
     assert_eq!(operator.json(&["revoke", "--all", "--yes"]).await["revoked"], 64);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn progress_file_is_private_and_follows_no_link() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let operator = Operator::start("revoke-linked").await;
+    let ids = (0..512).map(|number| format!("00000000-0000-4000-8000-{number:012}\n"));
+    operator.file("members.csv", &format!("id\n{}", ids.collect::<String>()));
+    assert_eq!(operator.json(&["import", "members.csv"]).await["imported"], 512);
+    let victim = operator.file("victim", "untouched");
+    let progress = operator.folder.join("members-revoke.progress");
+    symlink(&victim, progress.with_added_extension("new")).unwrap();
+    let mut command = operator.command(&["revoke", "--all", "--yes"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while child.try_wait().unwrap().is_none() {
+        if let Ok(file) = fs::symlink_metadata(&progress) {
+            assert!(file.is_file(), "{file:?}");
+            assert_eq!(file.permissions().mode() & 0o777, 0o600);
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(child.wait().unwrap().success());
+    assert_eq!(operator.text("victim"), "untouched");
 }

@@ -5,13 +5,13 @@ mod terminal;
 
 use std::{
     collections::BTreeMap,
-    env, fs, io,
+    env, io,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::Parser;
-use local::{KEYS_SECRET_ARN, Options, Stack, UnquotableValue, keys, welcome};
+use local::{KEYS_SECRET_ARN, Options, Stack, UnquotableValue, keys, private_file, welcome};
 use template::Template;
 
 /// The phone number in the examples of the first document.
@@ -90,7 +90,7 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
     let stack = Stack::start(options).await?;
     if let Some(path) = arguments.env {
         let file = stack.environment_file()?;
-        fs::write(&path, file).map_err(|reason| Error::File { path, reason })?;
+        private_file::replace(&path, file.as_bytes()).map_err(|reason| Error::File { path, reason })?;
     }
     let demo = stack.demo_member(DEMO_PHONE, DEMO_PASSWORD).await.map_err(Error::DemoMember)?;
     terminal::print(&welcome::welcome(stack.url(), &demo));

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufWriter, ErrorKind, Seek, SeekFrom, Write},
+    io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -13,26 +13,28 @@ use crate::{error::Error, private_file};
 pub struct RejectsFile {
     path: PathBuf,
     is_dry: bool,
+    /// Whether the file of an interrupted run is written again.
+    is_replaced: bool,
     file: Option<BufWriter<File>>,
 }
 
 impl RejectsFile {
     /// Prepares a new file. Fails if it exists, since it may contain corrections.
     pub fn new(path: PathBuf, is_dry: bool) -> Result<Self, Error> {
-        if !is_dry && path.exists() {
+        if !is_dry && fs::symlink_metadata(&path).is_ok() {
             let path = path.display();
             return Err(Error::Usage(format!(
                 "{path} already exists; import or delete it, or choose another file with --errors"
             )));
         }
-        Ok(Self { path, is_dry, file: None })
+        Ok(Self { path, is_dry, is_replaced: false, file: None })
     }
 
     /// Continues the file of an interrupted run at `length`. Fails if the file was modified since.
     pub fn resume(path: PathBuf, format: &Format, length: u64) -> Result<Self, Error> {
-        let mut rejects = Self { path, is_dry: false, file: None };
-        match fs::metadata(&rejects.path) {
-            Ok(file) if length > 0 && file.len() == length => {
+        let mut rejects = Self { path, is_dry: false, is_replaced: length == 0, file: None };
+        match fs::symlink_metadata(&rejects.path) {
+            Ok(file) if length > 0 && file.is_file() && file.len() == length => {
                 rejects.open(format, length)?;
             }
             Ok(_) if length > 0 => {
@@ -75,16 +77,22 @@ impl RejectsFile {
         length.map_err(|reason| Error::File { path: self.path.clone(), reason })
     }
 
+    fn create(&self) -> io::Result<File> {
+        if self.is_replaced {
+            private_file::remove(&self.path)?;
+        }
+        private_file::create_new(&self.path)
+    }
+
     /// Opens the file for writing at `length`, and writes the header at 0.
     fn open(&mut self, format: &Format, length: u64) -> Result<&mut BufWriter<File>, Error> {
-        let mut options = private_file::options();
-        options.create(true).truncate(length == 0);
-        let header = if length == 0 { format.rejects_header()? } else { Vec::new() };
-        let opened = options.open(&self.path).and_then(|mut file| {
-            file.seek(SeekFrom::Start(length))?;
-            file.write_all(&header)?;
-            Ok(file)
-        });
+        let opened = if length == 0 {
+            let header = format.rejects_header()?;
+            self.create().and_then(|mut file| file.write_all(&header).map(|()| file))
+        } else {
+            private_file::open(&self.path)
+                .and_then(|mut file| file.seek(SeekFrom::Start(length)).map(|_| file))
+        };
         let file = opened.map_err(|reason| Error::File { path: self.path.clone(), reason })?;
         Ok(self.file.insert(BufWriter::new(file)))
     }
