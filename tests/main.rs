@@ -28,6 +28,7 @@ mod logs;
 mod mail;
 mod mail_page;
 mod metrics;
+mod model;
 mod notices;
 mod panics;
 mod pay_password;
