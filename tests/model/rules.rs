@@ -13,7 +13,7 @@ pub struct Rules {
     pub grants_carry_version: bool,
     /// A code to bind records the address that it replaces and is consumed only while it is the member's.
     pub bind_records_replaced: bool,
-    /// A code is stored under its flow or its member, so that no one else's code replaces it.
+    /// A code is stored under its flow or its member, so that it does not replace another client's.
     pub codes_keyed_by_flow: bool,
     /// An attempt is counted before it is compared.
     pub attempts_counted_first: bool,
