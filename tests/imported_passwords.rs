@@ -160,6 +160,23 @@ async fn imported_password_verifies_beside_codes_and_email_sends() {
 }
 
 #[tokio::test]
+async fn upgrade_keeps_every_accepted_form() {
+    let bundle = Bundle::start().await;
+    // phpass of `WordPress`, which removes white space from both ends.
+    let member = imported_member(&bundle, PHONE, EMAIL, "password", LOGIN[6]).await;
+    let padded = format!(" {OLD_PASSWORD} ");
+    for (phone, password) in [(OTHER_PHONE, padded.as_str()), (PHONE, OLD_PASSWORD), (OTHER_PHONE, &padded)] {
+        let member = bundle.logged_in(&member, 901).await;
+        let (_, code) = bundle.request_sms_code(Some(&member), phone).await;
+        let body = json!({ "message": code, "phone": phone, "password": password });
+        bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
+        let stored = stored_hash(&bundle, &member, "password").await;
+        assert!(stored.starts_with("$foreign$v=1,in=trimmed,l=32$sha256$salt=before$$argon2id$"), "{stored}");
+        bundle.age("sent#phone#", 120).await;
+    }
+}
+
+#[tokio::test]
 async fn imported_pay_password_is_changed_and_upgraded() {
     let bundle = Bundle::start().await;
     for (phone, email, hash) in [(PHONE, EMAIL, PAY), (OTHER_PHONE, OTHER_EMAIL, PLAIN_PAY)] {

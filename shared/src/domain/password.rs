@@ -17,7 +17,7 @@ use unicode_normalization::UnicodeNormalization;
 /// The longest login password, in code points. NIST SP 800-63B-4, 3.1.1.2 requires at least 64.
 pub const MAX_CODE_POINTS: usize = 128;
 
-/// A password in NFC that was accepted under a policy, or that a member already has.
+/// A password, as it was typed, that was accepted under a policy or that a member already has.
 #[derive(Debug)]
 pub struct Password(Secret);
 
@@ -25,18 +25,26 @@ impl Password {
     /// Wraps a password that a member already has. The current policy does not apply to it.
     #[must_use]
     pub fn existing(typed: &str) -> Self {
-        Self(typed.nfc().collect::<String>().into())
+        Self(typed.into())
     }
 
     /// Whether `typed` is this password after NFC normalization.
     #[must_use]
     pub fn is(&self, typed: &str) -> bool {
-        typed.nfc().eq(self.0.expose_secret().chars())
+        typed.nfc().eq(self.0.expose_secret().nfc())
+    }
+
+    /// Whether this is the password of a stored hash.
+    ///
+    /// # Errors
+    /// The errors of [`verify`].
+    pub fn matches(&self, keys: &Keys, hash: &PasswordHash) -> Result<bool, Error> {
+        verify(keys, self.0.expose_secret(), hash)
     }
 }
 
 /// A password hash as it is stored: either a PHC string of Argon2id whose `keyid` names the pepper's key, or a hash
-/// that was imported from another system and has not been upgraded yet (see the `legacy` module).
+/// that was imported from another system (see the `legacy` module).
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PasswordHash(String);
@@ -77,6 +85,13 @@ impl PasswordHash {
         let legacy = self.0.strip_prefix(legacy::PREFIX).and_then(LegacyHash::parse);
         let Some(legacy) = legacy else { return Ok(false) };
         legacy.was_made_from(keys, &digest, memory).map_err(ImportHashError::Failed)
+    }
+
+    /// Parses a hash that was imported. Returns `None` for one of our own.
+    fn legacy(&self) -> Result<Option<LegacyHash>, Error> {
+        let Some(stored) = self.0.strip_prefix(legacy::PREFIX) else { return Ok(None) };
+        let malformed = || Error::internal("a legacy hash is malformed");
+        LegacyHash::parse(stored).ok_or_else(malformed).map(Some)
     }
 
     /// Returns the id of the key whose pepper the hash uses.
@@ -131,21 +146,44 @@ impl PasswordPolicy {
         let acceptable = (self.min_code_points..=MAX_CODE_POINTS).contains(&normalized.chars().count())
             && !blocklist::contains(&lower)
             && !contacts.iter().any(|contact| contact.as_ref().to_lowercase() == lower);
-        acceptable.then(|| Password(normalized.into()))
+        acceptable.then(|| Password::existing(typed))
     }
 
-    /// Hashes a password under the current pepper.
+    /// Hashes a password under the current pepper, after NFC normalization.
     ///
     /// # Errors
     /// Fails with [`Error::Internal`] if randomness or memory is not available.
     pub fn hash(&self, keys: &Keys, password: &Password) -> Result<PasswordHash, Error> {
-        let secret = password.0.expose_secret().as_bytes();
-        argon2::hash(self.costs(), keys.current(), secret, &mut Memory::default()).map(PasswordHash)
+        let normalized = Secret::from(password.0.expose_secret().nfc().collect::<String>());
+        self.argon2(keys, normalized.expose_secret().as_bytes()).map(PasswordHash)
+    }
+
+    /// Hashes a typed password that has just matched a stored hash again, if that hash is outdated. The new hash matches
+    /// every text that the system of an imported hash accepted as the same password.
+    ///
+    /// # Errors
+    /// Fails with [`Error::Internal`] if the stored hash is malformed, or randomness or memory is not available.
+    pub fn upgrade(
+        &self,
+        keys: &Keys,
+        typed: &str,
+        stored: &PasswordHash,
+    ) -> Result<Option<PasswordHash>, Error> {
+        if !self.is_outdated(keys, stored) {
+            return Ok(None);
+        }
+        if let Some(legacy) = stored.legacy()? {
+            let argon2 = |digest: &[u8]| self.argon2(keys, digest);
+            if let Some(upgraded) = legacy.upgrade(typed, keys.current(), argon2)? {
+                return Ok(Some(PasswordHash(upgraded.to_string())));
+            }
+        }
+        self.hash(keys, &Password::existing(typed)).map(Some)
     }
 
     /// Wraps a hash of another system under the current pepper. Either the text identifies its own format or `format`
-    /// does; the import never guesses. [`PasswordPolicy::is_outdated`] is true for the result, so that the caller
-    /// replaces it after the first successful verification.
+    /// does; the import never guesses. [`PasswordPolicy::is_outdated`] is true for the result, so that
+    /// [`PasswordPolicy::upgrade`] replaces it after the first successful verification.
     ///
     /// # Errors
     /// Fails if the format is unknown, verification would cost too much, or wrapping fails.
@@ -166,7 +204,16 @@ impl PasswordPolicy {
     /// was made by another system.
     #[must_use]
     pub fn is_outdated(&self, keys: &Keys, hash: &PasswordHash) -> bool {
-        argon2::is_outdated(self.costs(), keys, &hash.0)
+        match hash.legacy() {
+            Ok(Some(legacy)) => {
+                legacy.upgraded_proof().is_none_or(|proof| argon2::is_outdated(self.costs(), keys, proof))
+            }
+            Ok(None) | Err(_) => argon2::is_outdated(self.costs(), keys, &hash.0),
+        }
+    }
+
+    fn argon2(&self, keys: &Keys, secret: &[u8]) -> Result<String, Error> {
+        argon2::hash(self.costs(), keys.current(), secret, &mut Memory::default())
     }
 
     fn costs(&self) -> (u32, u32) {
@@ -180,9 +227,7 @@ impl PasswordPolicy {
 /// # Errors
 /// Fails with [`Error::Internal`] if the hash is malformed.
 pub fn verify(keys: &Keys, typed: &str, hash: &PasswordHash) -> Result<bool, Error> {
-    if let Some(stored) = hash.0.strip_prefix(legacy::PREFIX) {
-        let legacy =
-            LegacyHash::parse(stored).ok_or_else(|| Error::internal("a legacy hash is malformed"))?;
+    if let Some(legacy) = hash.legacy()? {
         return legacy.verify(keys, typed);
     }
     let normalized = Secret::from(typed.nfc().collect::<String>());
@@ -245,6 +290,8 @@ mod tests {
         assert!(verify(&keys, "pässword-of-li", &hash).unwrap());
         assert!(verify(&keys, "pa\u{308}ssword-of-li", &hash).unwrap());
         assert!(!verify(&keys, "password-of-li", &hash).unwrap());
+        assert!(Password::existing("pa\u{308}ssword-of-li").matches(&keys, &hash).unwrap());
+        assert!(POLICY.upgrade(&keys, "pässword-of-li", &hash).unwrap().is_none());
     }
 
     #[test]

@@ -61,8 +61,7 @@ impl App {
             self.settings.password_lock_seconds,
         );
         let stored = self.verify(&failures, member.password.as_ref(), typed).await?;
-        let outdated = self.passwords.is_outdated(&self.keys, stored);
-        let rehashed = outdated.then(|| self.hash(&Password::existing(typed))).transpose()?;
+        let rehashed = self.passwords.upgrade(&self.keys, typed, stored)?;
         Ok(VerifiedPassword { credential_version: member.credential_version, failures, rehashed })
     }
 

@@ -1,4 +1,4 @@
-//! A password hash that was imported from another system. The first successful verification upgrades it to our own.
+//! A password hash that was imported from another system. The first successful verification upgrades it.
 //!
 //! The digest that the other system computed is never stored. A proof of it under the pepper is stored instead, so
 //! that an attacker who steals the table cannot guess passwords offline without the keys. The proof of a fast digest
@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! stored = "$foreign$v=1,in=" input ",l=" bytes of the digest "$" scheme "$" salt "$" proof
-//! input  = "typed" / "nfkc" / "trimmed" / "sha256-hex" / "wp-sha384"   ; how the password is preprocessed
+//! input  = "typed" / "nfkc" / "trimmed" / "sha256-hex" / "wp-sha384" / "first-72"   ; how the password is preprocessed
 //! scheme = "bcrypt$c=" cost
 //!        / ("pbkdf2-sha256" / "pbkdf2-sha512") "$i=" iterations
 //!        / "scrypt$ln=" log2 of N ",r=" r ",p=" p
@@ -17,6 +17,12 @@
 //! proof  = "hmac-sha256$keyid=" id "$" base64        ; MAC of the digest under the pepper
 //!        / our own hash of the digest, without its first "$"
 //! ```
+//!
+//! A hash of a system that looked at the whole password is upgraded to a hash of our own. Any other system accepted
+//! several texts as one password: with and without white space around it, or with any text after its 72nd byte. The
+//! upgrade then keeps the preprocessing, because the text that was typed now may not be the one that the member types
+//! next: the upgraded hash is of this form, with the preprocessing of the other system, SHA-256 without a salt, and a
+//! proof under the current costs and pepper.
 //!
 //! All numbers are decimal. [`format`] parses the hashes of other systems, [`scheme`] computes their digests.
 
@@ -126,6 +132,28 @@ impl LegacyHash {
             return Ok(false);
         }
         self.matches(keys, &self.scheme.digest(typed)?, &mut Memory::default())
+    }
+
+    /// Returns the upgraded hash of a password that matches, made with `argon2`. Returns `None` if the system looked at
+    /// all of `typed`, so that a hash of our own takes its place.
+    pub(super) fn upgrade(
+        &self,
+        typed: &str,
+        key: &Key,
+        argon2: impl FnOnce(&[u8]) -> Result<String, Error>,
+    ) -> Result<Option<Self>, Error> {
+        let Some(preprocess) = self.scheme.kept_preprocess(typed) else { return Ok(None) };
+        let scheme = Scheme::upgraded(preprocess);
+        let bytes = scheme.digest(typed)?;
+        Digest { scheme, bytes }.into_legacy_hash(key, argon2).map(Some)
+    }
+
+    /// Returns the hash of our own inside an upgraded hash.
+    pub(super) fn upgraded_proof(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Argon2(hash) if self.scheme.is_upgraded() => Some(hash),
+            Proof::Argon2(_) | Proof::Mac { .. } => None,
+        }
     }
 
     /// Whether the hash was made from a digest: the schemes are equal, and the proof matches.

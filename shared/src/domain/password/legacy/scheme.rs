@@ -1,11 +1,11 @@
 //! How other systems compute the digest of a password.
 
-use crate::{Secret, error::Error};
+use crate::error::Error;
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::{digest, hmac, pbkdf2};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use md5::{Digest as _, Md5};
-use secrecy::ExposeSecret;
+use secrecy::zeroize::Zeroizing;
 use std::{fmt, num::NonZeroU32, ops::RangeInclusive, str::FromStr};
 use unicode_normalization::UnicodeNormalization;
 
@@ -83,6 +83,8 @@ pub(super) enum Preprocess {
     Sha256Hex,
     /// Trimmed, then Base64 of its HMAC-SHA-384 under the key `wp-sha384`: `WordPress` since 6.8.
     WpSha384,
+    /// The first 72 bytes: an upgraded hash of bcrypt.
+    First72,
 }
 
 /// A hash function with its parameters.
@@ -135,13 +137,36 @@ impl Scheme {
 
     /// Computes the digest of a typed password.
     pub(super) fn digest(&self, typed: &str) -> Result<Vec<u8>, Error> {
-        let input = self.preprocess.apply(typed);
-        self.function.digest(input.expose_secret().as_bytes(), &self.salt, self.length)
+        self.function.digest(&self.preprocess.apply(typed), &self.salt, self.length)
+    }
+
+    /// Returns the scheme of an upgraded hash. Its digest is fast, so it is stored as a hash of our own.
+    pub(super) fn upgraded(preprocess: Preprocess) -> Self {
+        let length = digest::SHA256_OUTPUT_LEN;
+        Self { preprocess, function: Function::Sha256(Order::Before), salt: Vec::new(), length }
+    }
+
+    /// Whether this is the scheme of an upgraded hash.
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.preprocess.merges_texts() && *self == Self::upgraded(self.preprocess)
+    }
+
+    /// Returns the preprocessing that an upgraded hash has to keep, because the scheme accepts other texts than `typed`
+    /// as the same password.
+    pub(super) fn kept_preprocess(&self, typed: &str) -> Option<Preprocess> {
+        match (self.preprocess, self.function) {
+            (preprocess, _) if preprocess.merges_texts() => Some(preprocess),
+            (Preprocess::Typed, Function::Bcrypt { .. }) if typed.len() >= BCRYPT_INPUT_BYTES => {
+                Some(Preprocess::First72)
+            }
+            _ => None,
+        }
     }
 }
 
 impl Preprocess {
-    const ALL: [Self; 5] = [Self::Typed, Self::Nfkc, Self::Trimmed, Self::Sha256Hex, Self::WpSha384];
+    const ALL: [Self; 6] =
+        [Self::Typed, Self::Nfkc, Self::Trimmed, Self::Sha256Hex, Self::WpSha384, Self::First72];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -150,6 +175,15 @@ impl Preprocess {
             Self::Trimmed => "trimmed",
             Self::Sha256Hex => "sha256-hex",
             Self::WpSha384 => "wp-sha384",
+            Self::First72 => "first-72",
+        }
+    }
+
+    /// Whether it maps several texts that a person could type to one.
+    fn merges_texts(self) -> bool {
+        match self {
+            Self::Nfkc | Self::Trimmed | Self::WpSha384 | Self::First72 => true,
+            Self::Typed | Self::Sha256Hex => false,
         }
     }
 
@@ -157,19 +191,19 @@ impl Preprocess {
         Self::ALL.into_iter().find(|preprocess| preprocess.name() == name)
     }
 
-    fn apply(self, typed: &str) -> Secret {
+    fn apply(self, typed: &str) -> Zeroizing<Vec<u8>> {
         let trimmed = typed.trim_matches(PHP_SPACE);
-        match self {
-            Self::Typed => typed.to_owned(),
-            Self::Nfkc => typed.nfkc().collect(),
-            Self::Trimmed => trimmed.to_owned(),
-            Self::Sha256Hex => hex::encode(digest::digest(&digest::SHA256, typed.as_bytes())),
+        Zeroizing::new(match self {
+            Self::Typed => typed.into(),
+            Self::Nfkc => typed.nfkc().collect::<String>().into(),
+            Self::Trimmed => trimmed.into(),
+            Self::Sha256Hex => hex::encode(digest::digest(&digest::SHA256, typed.as_bytes())).into(),
             Self::WpSha384 => {
                 let key = hmac::Key::new(hmac::HMAC_SHA384, b"wp-sha384");
-                BASE64_STANDARD.encode(hmac::sign(&key, trimmed.as_bytes()))
+                BASE64_STANDARD.encode(hmac::sign(&key, trimmed.as_bytes())).into()
             }
-        }
-        .into()
+            Self::First72 => typed.bytes().take(BCRYPT_INPUT_BYTES).collect(),
+        })
     }
 }
 
