@@ -110,7 +110,16 @@ async fn unacceptable_password_does_not_consume_the_code() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (phone_info, code) = bundle.request_change_code(&member).await;
-    for password in ["12345", "password", PHONE, "+8613627140483", "li@example.com", &"x".repeat(129)] {
+    for password in [
+        "12345",
+        "password",
+        "undefined",
+        "[object Object]",
+        PHONE,
+        "+8613627140483",
+        "li@example.com",
+        &"x".repeat(129),
+    ] {
         for _ in 0..2 {
             let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": password });
             assert_eq!(

@@ -17,6 +17,10 @@ use unicode_normalization::UnicodeNormalization;
 /// The longest login password, in code points. NIST SP 800-63B-4, 3.1.1.2 requires at least 64.
 pub const MAX_CODE_POINTS: usize = 128;
 
+/// What a client sends that turns a missing or wrong value into text by mistake. A member who never typed it must not
+/// have it as a password.
+const RESERVED: [&str; 4] = ["undefined", "null", "nan", "[object object]"];
+
 /// A password, as it was typed, that was accepted under a policy or that a member already has.
 #[derive(Debug)]
 pub struct Password(Secret);
@@ -135,7 +139,7 @@ impl PasswordPolicy {
     /// Accepts a new login password after NFC normalization if it
     ///
     /// - has at least [`PasswordPolicy::min_code_points`] and at most [`MAX_CODE_POINTS`] code points,
-    /// - is not on the list of common passwords,
+    /// - is not on the list of common passwords, and not a text such as `undefined` that a faulty client sends,
     /// - is not one of `contacts`, the member's own phone and email in every notation.
     ///
     /// The last two comparisons ignore case.
@@ -145,6 +149,7 @@ impl PasswordPolicy {
         let lower = normalized.to_lowercase();
         let acceptable = (self.min_code_points..=MAX_CODE_POINTS).contains(&normalized.chars().count())
             && !blocklist::contains(&lower)
+            && !RESERVED.contains(&lower.as_str())
             && !contacts.iter().any(|contact| contact.as_ref().to_lowercase() == lower);
         acceptable.then(|| Password::existing(typed))
     }
@@ -261,6 +266,17 @@ mod tests {
         {
             assert!(POLICY.accept(typed, &["Li@example.com", "13627140483"]).is_none(), "{typed}");
         }
+    }
+
+    #[test]
+    fn text_of_a_missing_value_is_refused() {
+        let short = PasswordPolicy { min_code_points: 1, ..POLICY };
+        for typed in
+            ["undefined", "Undefined", "null", "NULL", "NaN", "nan", "[object Object]", "[OBJECT OBJECT]"]
+        {
+            assert!(short.accept(typed, NO_CONTACTS).is_none(), "{typed}");
+        }
+        assert!(short.accept("undefined-1", NO_CONTACTS).is_some());
     }
 
     #[test]
