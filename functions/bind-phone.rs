@@ -11,11 +11,8 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let verification = request.optional(Parameter::Verification);
     let holder = app.code_holder(member, &phone, Purpose::BindPhone, verification)?;
 
-    let reauthenticated = if member.would_replace(&phone) {
-        Some(app.reauthenticate(&session, member, &request).await?)
-    } else {
-        None
-    };
+    let reauthenticated = app.reauthentication(&session, member, &request).await?;
+    member.require_bindable(&phone, reauthenticated.is_some())?;
     let verified = app.verify_code(&phone, Purpose::BindPhone, holder, code).await?;
 
     let change = Change::phone_bound(member, verified, reauthenticated);

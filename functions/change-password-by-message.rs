@@ -21,6 +21,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<UserApi>, E
     let new_password = app.accept_password(new_password, session.member().ok())?;
     let member = session.member()?;
     member.require_own(&phone)?;
+    app.change_rules().require_mature(member, &phone)?;
     if let Some(old_password) = request.optional(OldPassword) {
         app.confirm_password(&session, member, old_password).await?;
     }

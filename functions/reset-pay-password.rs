@@ -22,8 +22,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
         None => None,
     };
     member.require_own(&phone)?;
-    let cooling_off_seconds = app.settings.cooling_off_seconds;
-    member.require_cooled_off(cooling_off_seconds)?;
+    app.change_rules().require_pay_reset_allowed(member, &phone)?;
     let possession = possession(app, &request, member, &phone).await?;
 
     let mut reply = Reply::created().with_session(app.renew(&session)?);
@@ -32,7 +31,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     }
     let pay_password = pay_password.as_ref().map(|password| app.hash(password)).transpose()?;
     let failures = app.pay_password_failures(member);
-    let change = Change::pay_password_reset(member, pay_password, possession, failures, cooling_off_seconds);
+    let change = Change::pay_password_reset(member, pay_password, possession, failures);
     app.commit(change, &request, reply).await
 }
 

@@ -10,7 +10,8 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<UserApi>, E
     let session = app.authenticate(&request).await?;
     let member = session.member()?;
     let phone = member.phone.clone().map(Destination::Phone).ok_or(Error::Missing(Field::Phone))?;
-    let sent = app.send_code(member, &phone, Purpose::ChangePassword, &request).await?;
+    app.change_rules().require_mature(member, &phone)?;
+    let sent = app.send_code(member, &phone, Purpose::ChangePassword, None, &request).await?;
     let phone_info = Token { destination: phone, purpose: Purpose::ChangePassword, flow: None };
     Ok(Reply::result(phone_info.sign(&app.keys)?).with_expiry(&sent).with_session(app.renew(&session)?))
 }

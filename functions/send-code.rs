@@ -21,7 +21,10 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
 
     let code = match member {
         Some(member) if purpose != Purpose::RecoverPassword => {
-            app.send_code(member, &phone, purpose, &request).await?
+            if purpose == Purpose::ResetPayPassword {
+                app.change_rules().require_pay_reset_allowed(member, &phone)?;
+            }
+            app.send_code(member, &phone, purpose, None, &request).await?
         }
         _ => app.request_code(&phone, purpose, &request).await?,
     };

@@ -13,10 +13,9 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
         return app.sent(app.request_code(&email, Purpose::RecoverByMail, &request).await?);
     };
     let member = session.member()?;
-    if member.would_replace(&email) {
-        app.reauthenticate(&session, member, &request).await?;
-    }
-    let code = app.send_code(member, &email, Purpose::BindMail, &request).await?;
+    let reauthenticated = app.reauthentication(&session, member, &request).await?;
+    member.require_bindable(&email, reauthenticated.is_some())?;
+    let code = app.send_code(member, &email, Purpose::BindMail, reauthenticated.as_ref(), &request).await?;
     Ok(app.sent(code)?.with_session(app.renew(&session)?))
 }
 

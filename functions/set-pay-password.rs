@@ -15,8 +15,10 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let member = session.member()?;
     let pay_password = app.accept_pay_password(pay_password, member)?;
     member.require_no_pay_password()?;
+    let reauthenticated = app.reauthentication(&session, member, &request).await?;
 
-    let change = Change::pay_password_set(member, app.hash(&pay_password)?, &session);
+    let hash = app.hash(&pay_password)?;
+    let change = Change::pay_password_set(member, hash, &session, reauthenticated);
     app.commit(change, &request, Reply::created().with_session(app.renew(&session)?)).await
 }
 

@@ -338,7 +338,16 @@ impl Bundle {
 }
 
 /// The attributes that store a time. Those of the send log (`at0`, `at1`, …) are matched by their prefix.
-const TIMES: [&str; 6] = ["expires_at", "valid_until", "until", "resend_at", "sent_at", "cooling_since"];
+const TIMES: [&str; 8] = [
+    "expires_at",
+    "valid_until",
+    "until",
+    "resend_at",
+    "sent_at",
+    "cooling_since",
+    "phone_immature_since",
+    "email_immature_since",
+];
 
 /// A well-formed header without a valid signature, which the embedded DynamoDB does not check.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \

@@ -27,6 +27,7 @@ mod limits;
 mod logs;
 mod mail;
 mod mail_page;
+mod maturity;
 mod metrics;
 mod model;
 mod notices;

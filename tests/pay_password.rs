@@ -119,6 +119,45 @@ async fn guessable_first_pin_is_refused() {
 }
 
 #[tokio::test]
+async fn first_pin_of_old_login_begins_cooling_off() {
+    let password = json!({ "payPasswordFirst": PIN, "password": OLD_PASSWORD });
+    let without = json!({ "payPasswordFirst": PIN });
+    for (seconds_ago, body, cooling) in [(901, &without, true), (901, &password, false), (0, &without, false)]
+    {
+        let bundle = Bundle::start().await;
+        let member = bundle.logged_in(&bundle.member().await, seconds_ago).await;
+        set(&bundle, &member, body).await.documented(201);
+        assert_eq!(bundle.notices_to("li@example.com").await.len(), 1);
+        let call = bundle.call(Method::GET, SEND_CODE).session(&member.token);
+        let sent = call.query(&[("phone", PHONE)]).send().await;
+        if cooling {
+            assert_eq!(sent.refusal(), (403, "COOLING_OFF"), "{body}");
+        } else {
+            sent.ok();
+        }
+    }
+    // A member without a login password has nothing to reauthenticate with.
+    let bundle = Bundle::start().await;
+    let member = bundle.member_with(json!({ "phone": PHONE })).await;
+    let old = bundle.logged_in(&member, 901).await;
+    set(&bundle, &old, &without).await.documented(201);
+    bundle.request_sms_code(Some(&old), PHONE).await;
+}
+
+#[tokio::test]
+async fn wrong_password_beside_first_pin_is_refused() {
+    let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "2")]).await;
+    let member = bundle.member().await;
+    let body = |password: &str| json!({ "payPasswordFirst": PIN, "password": password });
+    for _ in 0..2 {
+        let refused = set(&bundle, &member, &body("wrong")).await;
+        assert_eq!(refused.refusal(), (400, "{OLD_PASSWORD}_NOT_VALID"));
+    }
+    assert_eq!(set(&bundle, &member, &body(OLD_PASSWORD)).await.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+    assert!(!has_pin(&bundle, &member).await);
+}
+
+#[tokio::test]
 async fn acceptable_pins_are_accepted() {
     let bundle = Bundle::start().await;
     let member = payer(&bundle).await;

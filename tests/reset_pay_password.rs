@@ -228,18 +228,26 @@ async fn concurrent_resets_succeed_once() {
     assert_eq!(losers.count(), 39, "{responses:#?}");
 }
 
-/// Asserts that a reset is refused for the rest of 24 hours, does not consume the code, and works afterwards.
+/// Asserts that a reset is refused for the rest of 24 hours, at the send as well, that it does not consume the code, and
+/// that it works afterwards.
 async fn assert_cooling_off(bundle: &Bundle, member: &Member, phone: &str) {
-    let (_, code) = bundle.request_sms_code(Some(member), phone).await;
-    let body = json!({ "phone": phone, "message": code });
-    for _ in 0..6 {
-        let refused = reset(bundle, member, &body).await;
+    let own = format!("member#{}", member.id);
+    let assert_refused = |refused: crate::bundle::Response| {
         assert_eq!(refused.refusal(), (403, "COOLING_OFF"));
         let seconds = refused.body["retryAfter"].as_u64().unwrap();
         assert!((86_300..=86_400).contains(&seconds), "{seconds}");
         assert_eq!(refused.headers["retry-after"], seconds.to_string());
+    };
+    let send = bundle.call(Method::GET, SEND_CODE).session(&member.token).query(&[("phone", phone)]);
+    assert_refused(send.send().await);
+    // The code of a member who is not in a cooling-off period.
+    bundle.age(&own, 86_400).await;
+    let (_, code) = bundle.request_sms_code(Some(member), phone).await;
+    bundle.age(&own, -86_400).await;
+    let body = json!({ "phone": phone, "message": code });
+    for _ in 0..6 {
+        assert_refused(reset(bundle, member, &body).await);
     }
-    let own = format!("member#{}", member.id);
     bundle.age(&own, 86_200).await;
     assert_eq!(reset(bundle, member, &body).await.refusal(), (403, "COOLING_OFF"));
     // The pay password can still be changed with the old one.
@@ -268,16 +276,4 @@ async fn reset_waits_24_hours_after_a_recovery() {
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
     bundle.age("sent#phone#", 120).await;
     assert_cooling_off(&bundle, &bundle.logged_in(&member, 0).await, PHONE).await;
-}
-
-#[tokio::test]
-async fn first_phone_binding_does_not_delay_a_reset() {
-    let bundle = Bundle::start().await;
-    let member = bundle.member_with(json!({ "payPassword": PIN })).await;
-    let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
-    let body = json!({ "message": code, "phone": PHONE });
-    bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
-    bundle.age("sent#phone#", 120).await;
-    let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
-    reset(&bundle, &member, &json!({ "phone": PHONE, "message": code })).await.ok();
 }

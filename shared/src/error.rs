@@ -72,7 +72,7 @@ pub enum Error {
     /// A browser states that another site caused the send.
     #[error("another site caused the request")]
     OriginNotAllowed,
-    /// The phone was replaced or the password recovered too recently for the change.
+    /// The phone was replaced, the password recovered, or the contact bound too recently for the change.
     #[error("the cooling-off period has not ended; retry in {retry_after} s")]
     CoolingOff {
         /// Seconds until the cooling-off period ends.

@@ -71,7 +71,7 @@ pub struct Settings {
     /// `REAUTHENTICATION_SECONDS`: age up to which a login counts as recent.
     pub reauthentication_seconds: u64,
     /// `COOLING_OFF_SECONDS`: cooling-off period after a replaced phone or a recovery, in which the pay password
-    /// cannot be reset.
+    /// cannot be reset, and the time in which an immature contact resets nothing.
     pub cooling_off_seconds: u64,
     /// `SESSION_TTL_SECONDS`: lifetime of a session.
     pub session_ttl_seconds: u64,

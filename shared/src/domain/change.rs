@@ -5,6 +5,10 @@
 //! cooling-off period, the proof that it consumes, and its notices. If another request modifies the member first,
 //! the member is read again and the plan is repeated.
 
+mod rules;
+
+pub use rules::ChangeRules;
+
 use super::{
     audit::Action,
     code::Purpose,
@@ -30,38 +34,14 @@ pub struct Change {
 
 #[derive(Debug)]
 enum Kind {
-    PasswordChanged {
-        hash: PasswordHash,
-        proof: VerifiedPassword,
-    },
-    PasswordChangedByMessage {
-        hash: PasswordHash,
-        proof: VerifiedCode,
-    },
-    PasswordRecovered {
-        hash: PasswordHash,
-        proof: ValidGrant,
-    },
-    PhoneBound {
-        proof: VerifiedCode,
-        reauthenticated: Option<Reauthenticated>,
-    },
-    EmailBound {
-        proof: VerifiedCode,
-    },
-    PayPasswordSet {
-        hash: PasswordHash,
-    },
-    PayPasswordChanged {
-        hash: PasswordHash,
-        proof: VerifiedPayPassword,
-    },
-    PayPasswordReset {
-        hash: Option<PasswordHash>,
-        proof: Possession,
-        failures: Counter,
-        cooling_off_seconds: u64,
-    },
+    PasswordChanged { hash: PasswordHash, proof: VerifiedPassword },
+    PasswordChangedByMessage { hash: PasswordHash, proof: VerifiedCode },
+    PasswordRecovered { hash: PasswordHash, proof: ValidGrant },
+    PhoneBound { proof: VerifiedCode, reauthenticated: Option<Reauthenticated> },
+    EmailBound { proof: VerifiedCode },
+    PayPasswordSet { hash: PasswordHash, reauthenticated: Option<Reauthenticated> },
+    PayPasswordChanged { hash: PasswordHash, proof: VerifiedPayPassword },
+    PayPasswordReset { hash: Option<PasswordHash>, proof: Possession, failures: Counter },
 }
 
 impl Change {
@@ -83,8 +63,8 @@ impl Change {
         Self::new(member, Kind::PasswordRecovered { hash, proof })
     }
 
-    /// Binds the phone that the code was sent to. Replacing another phone requires reauthentication and begins a
-    /// cooling-off period.
+    /// Binds the phone that the code was sent to. Replacing another phone requires a reauthentication and begins a
+    /// cooling-off period. Without a reauthentication, the first phone of a member with a password is immature.
     pub fn phone_bound(
         member: &Member,
         proof: VerifiedCode,
@@ -93,15 +73,21 @@ impl Change {
         Self::new(member, Kind::PhoneBound { proof, reauthenticated })
     }
 
-    /// Binds the email address that the code was sent to. If the address replaces another, `send-mail` has required
-    /// reauthentication before it sent the code.
+    /// Binds the email address that the code was sent to. Replacing another address requires that the member
+    /// reauthenticated when requesting the code. Otherwise the first address of a member with a password is immature.
     pub fn email_bound(member: &Member, proof: VerifiedCode) -> Self {
         Self::new(member, Kind::EmailBound { proof })
     }
 
-    /// Sets the first pay password, with the session as proof.
-    pub fn pay_password_set(member: &Member, hash: PasswordHash, _: &Session) -> Self {
-        Self::new(member, Kind::PayPasswordSet { hash })
+    /// Sets the first pay password, with the session as proof. If the member has a login password, this begins a
+    /// cooling-off period unless the member reauthenticated.
+    pub fn pay_password_set(
+        member: &Member,
+        hash: PasswordHash,
+        _: &Session,
+        reauthenticated: Option<Reauthenticated>,
+    ) -> Self {
+        Self::new(member, Kind::PayPasswordSet { hash, reauthenticated })
     }
 
     /// Changes the pay password, with the old one as proof.
@@ -110,15 +96,14 @@ impl Change {
     }
 
     /// Removes the pay password, or replaces it with `hash`. Ends its lockout by resetting the counter `failures`.
-    /// Fails during a cooling-off period of `cooling_off_seconds`.
+    /// Fails during a cooling-off period, and while the phone is immature.
     pub fn pay_password_reset(
         member: &Member,
         hash: Option<PasswordHash>,
         proof: Possession,
         failures: Counter,
-        cooling_off_seconds: u64,
     ) -> Self {
-        Self::new(member, Kind::PayPasswordReset { hash, proof, failures, cooling_off_seconds })
+        Self::new(member, Kind::PayPasswordReset { hash, proof, failures })
     }
 
     fn new(member: &Member, kind: Kind) -> Self {
@@ -154,9 +139,9 @@ impl Change {
     /// Decides the effects of the change on the member as read.
     ///
     /// # Errors
-    /// The refusal, if the member no longer meets the conditions of the change, or the proof is for another member
-    /// or purpose.
-    pub(crate) fn plan(&self) -> Result<Plan<'_>, Error> {
+    /// The refusal, if the member no longer meets the conditions of the change, the proof is for another member or
+    /// purpose, or the rules do not allow the change yet.
+    pub(crate) fn plan(&self, rules: &ChangeRules) -> Result<Plan<'_>, Error> {
         let member = &self.member;
         match &self.kind {
             Kind::PasswordChanged { hash, proof } => {
@@ -169,41 +154,38 @@ impl Change {
                 require_purpose(Purpose::ChangePassword, proof.binding.purpose)?;
                 member.require_own(&proof.binding.destination)?;
                 self.require_code_basis(proof)?;
+                rules.require_mature(member, &proof.binding.destination)?;
                 let plan = self.password_plan(Action::PasswordChangedByMessage, hash);
                 Ok(Plan { consumes: Some(Consumed::Code(proof)), ..plan })
             }
             Kind::PasswordRecovered { hash, proof } => {
                 self.require_grant_basis(proof)?;
+                // The refusal does not disclose that the contact is a member's: no code was sent to it.
+                rules
+                    .require_mature(member, &proof.destination)
+                    .map_err(|_| Error::NotValid(Field::Verification))?;
                 let plan = self.password_plan(Action::PasswordRecovered, hash).cooling_off();
                 Ok(Plan { consumes: Some(Consumed::Grant(proof)), ..plan })
             }
             Kind::PhoneBound { proof, reauthenticated } => {
                 require_purpose(Purpose::BindPhone, proof.binding.purpose)?;
-                self.require_code_basis(proof)?;
-                if !member.would_replace(&proof.binding.destination) {
-                    return Ok(self.binding_plan(Action::PhoneBound, proof));
-                }
-                let plan = self.binding_plan(Action::PhoneReplaced, proof).cooling_off();
-                match reauthenticated {
-                    None => Err(Error::ReauthenticationRequired),
-                    Some(Reauthenticated::ByLogin) => Ok(plan),
-                    Some(Reauthenticated::ByPassword { rehashed }) => {
-                        let mut plan = plan;
-                        plan.writes.password = rehashed.as_ref();
-                        Ok(plan)
-                    }
-                }
+                let actions = [Action::PhoneBound, Action::PhoneReplaced];
+                let plan = self.binding_plan(actions, proof, reauthenticated.is_some())?;
+                let plan = plan.rehashing(reauthenticated.as_ref());
+                Ok(if plan.action == Action::PhoneReplaced { plan.cooling_off() } else { plan })
             }
             Kind::EmailBound { proof } => {
                 require_purpose(Purpose::BindMail, proof.binding.purpose)?;
-                self.require_code_basis(proof)?;
-                let replaces = member.would_replace(&proof.binding.destination);
-                Ok(self
-                    .binding_plan(if replaces { Action::EmailReplaced } else { Action::EmailBound }, proof))
+                let actions = [Action::EmailBound, Action::EmailReplaced];
+                self.binding_plan(actions, proof, proof.reauthenticated)
             }
-            Kind::PayPasswordSet { hash } => {
+            Kind::PayPasswordSet { hash, reauthenticated } => {
                 member.require_no_pay_password()?;
-                Ok(self.pay_password_plan(Action::PayPasswordSet, Some(hash)))
+                let plan = self.pay_password_plan(Action::PayPasswordSet, Some(hash));
+                Ok(match reauthenticated {
+                    None if member.password.is_some() => plan.cooling_off(),
+                    _ => plan.rehashing(reauthenticated.as_ref()),
+                })
             }
             Kind::PayPasswordChanged { hash, proof } => {
                 if member.pay_password.as_ref().is_none_or(|current| current.as_str() != proof.hash.as_str())
@@ -212,13 +194,13 @@ impl Change {
                 }
                 Ok(self.pay_password_plan(Action::PayPasswordChanged, Some(hash)).resetting(&proof.failures))
             }
-            Kind::PayPasswordReset { hash, proof, failures, cooling_off_seconds } => {
+            Kind::PayPasswordReset { hash, proof, failures } => {
                 require_purpose(Purpose::ResetPayPassword, proof.purpose())?;
                 if proof.member() != member.id {
                     return Err(Error::NotValid(Field::Verification));
                 }
                 member.require_own(proof.destination())?;
-                member.require_cooled_off(*cooling_off_seconds)?;
+                rules.require_pay_reset_allowed(member, proof.destination())?;
                 let plan =
                     self.pay_password_plan(Action::PayPasswordReset, hash.as_ref()).resetting(failures);
                 let consumed = match proof {
@@ -271,14 +253,31 @@ impl Change {
         Plan { writes, ..self.base_plan(action) }
     }
 
-    fn binding_plan<'a>(&'a self, action: Action, proof: &'a VerifiedCode) -> Plan<'a> {
-        let destination = &proof.binding.destination;
-        let mut plan = self.base_plan(action);
+    /// Plans a bind. Of the two actions, the second one is that of a bind that replaces another contact.
+    fn binding_plan<'a>(
+        &'a self,
+        [bound, replaced]: [Action; 2],
+        proof: &'a VerifiedCode,
+        is_reauthenticated: bool,
+    ) -> Result<Plan<'a>, Error> {
+        let (member, destination) = (&self.member, &proof.binding.destination);
+        self.require_code_basis(proof)?;
+        member.require_bindable(destination, is_reauthenticated)?;
+        let mut plan = self.base_plan(if member.would_replace(destination) { replaced } else { bound });
+        plan.writes.maturity = if is_reauthenticated {
+            Maturity::Mature
+        } else if member.owns(destination) {
+            Maturity::Unchanged
+        } else if member.has_password() {
+            Maturity::ImmatureSince(Timestamp::now())
+        } else {
+            Maturity::Mature
+        };
         // Notices go to every address that the member had before the change or has after it.
         if !plan.notifies.contains(destination) {
             plan.notifies.push(destination.clone());
         }
-        Plan { binds: Some(destination), consumes: Some(Consumed::Code(proof)), ..plan }
+        Ok(Plan { binds: Some(destination), consumes: Some(Consumed::Code(proof)), ..plan })
     }
 }
 
@@ -318,7 +317,19 @@ pub(crate) struct Writes<'a> {
     /// The pay password: `None` to leave it, `Some(None)` to remove it, `Some(Some(hash))` to set it.
     #[expect(clippy::option_option, reason = "the attribute is left, removed or set")]
     pub(crate) pay_password: Option<Option<&'a PasswordHash>>,
+    /// The maturity of the contact that is bound.
+    pub(crate) maturity: Maturity,
     pub(crate) cooling_since: Option<Timestamp>,
+}
+
+/// The maturity of a contact after a bind. An immature contact resets nothing yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Maturity {
+    /// The same as before.
+    #[default]
+    Unchanged,
+    Mature,
+    ImmatureSince(Timestamp),
 }
 
 /// A proof that a change consumes, so that it is valid only once.
@@ -331,6 +342,14 @@ pub(crate) enum Consumed<'a> {
 impl<'a> Plan<'a> {
     fn resetting(self, failures: &'a Counter) -> Self {
         Self { resets: Some(failures), ..self }
+    }
+
+    /// Upgrades the hash of the login password that was typed for the reauthentication.
+    fn rehashing(mut self, reauthenticated: Option<&'a Reauthenticated>) -> Self {
+        if let Some(Reauthenticated::ByPassword { rehashed }) = reauthenticated {
+            self.writes.password = rehashed.as_ref();
+        }
+        self
     }
 
     /// Begins a cooling-off period, in case the caller has taken the account over.

@@ -44,8 +44,14 @@ pub struct Member {
     /// The hash of the pay password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pay_password: Option<PasswordHash>,
-    /// When the phone was replaced or the password recovered. A cooling-off period follows, in which the pay
-    /// password cannot be reset.
+    /// Since when the bound phone is immature: it was bound without a reauthentication. `None` if it is mature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone_immature_since: Option<Timestamp>,
+    /// Since when the bound email address is immature, in the same sense.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_immature_since: Option<Timestamp>,
+    /// When the phone was replaced, the password recovered, or the first pay password set without a reauthentication. A
+    /// cooling-off period follows, in which the pay password cannot be reset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cooling_since: Option<Timestamp>,
     /// The language of notices, if the request that makes a change requests none.
@@ -91,6 +97,21 @@ impl Member {
         self.replaced_by(destination).is_some()
     }
 
+    /// Returns since when the bound contact of the same kind as `destination` is immature, if it is.
+    #[must_use]
+    pub fn immature_since(&self, destination: &Destination) -> Option<Timestamp> {
+        match destination {
+            Destination::Phone(_) => self.phone_immature_since,
+            Destination::Email(_) => self.email_immature_since,
+        }
+    }
+
+    /// Returns whether the member has a login or pay password, which a new phone or email address could reset.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.password.is_some() || self.pay_password.is_some()
+    }
+
     /// Returns the texts that the member's password must not equal: phone and email address, as a person types
     /// them.
     #[must_use]
@@ -120,16 +141,16 @@ impl Member {
         if self.pay_password.is_some() { Err(Error::PayPasswordAlreadySet) } else { Ok(()) }
     }
 
-    /// Fails during the cooling-off period of `seconds` after a replaced phone or a recovered password. An attacker
-    /// who took over the phone or the account then has no immediate access to payments.
+    /// Fails if binding a phone or an email address would replace another one without a reauthentication. An attacker
+    /// with an open session could otherwise take over the account.
     ///
     /// # Errors
-    /// [`Error::CoolingOff`] with the seconds that remain.
-    pub fn require_cooled_off(&self, seconds: u64) -> Result<(), Error> {
-        let until = self.cooling_since.map(|since| since.plus(seconds));
-        match until.map(|until| Timestamp::now().until(until)) {
-            Some(retry_after @ 1..) => Err(Error::CoolingOff { retry_after }),
-            _ => Ok(()),
+    /// [`Error::ReauthenticationRequired`] if it would.
+    pub fn require_bindable(&self, destination: &Destination, is_reauthenticated: bool) -> Result<(), Error> {
+        if self.would_replace(destination) && !is_reauthenticated {
+            Err(Error::ReauthenticationRequired)
+        } else {
+            Ok(())
         }
     }
 }

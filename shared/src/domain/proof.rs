@@ -17,6 +17,8 @@ pub struct VerifiedCode {
     pub binding: Binding,
     /// The member for whom the code was sent, in the state that it was issued on.
     pub basis: Basis,
+    /// Whether the member reauthenticated when requesting the code.
+    pub reauthenticated: bool,
     /// When the code was sent.
     pub sent_at: Timestamp,
     pub(crate) mac: CodeMac,

@@ -2,7 +2,7 @@
 
 use crate::{
     app::App,
-    domain::change::{Change, Consumed},
+    domain::change::{Change, ChangeRules, Consumed},
     error::Error,
     http::{envelope::Api, reply::Reply, request::Request},
     metrics,
@@ -13,6 +13,12 @@ use crate::{
 const MAX_COMMITS: u32 = 3;
 
 impl App {
+    /// Returns the rules of time that changes obey.
+    #[must_use]
+    pub fn change_rules(&self) -> ChangeRules {
+        ChangeRules::from(&self.settings)
+    }
+
     /// Commits a change and returns the reply. If another request modified the member first, the member is read again
     /// and the same change is committed with the same proof, without counting another attempt.
     ///
@@ -26,10 +32,10 @@ impl App {
         request: &Request,
         reply: Reply<A>,
     ) -> Result<Reply<A>, Error> {
-        let sealed = self.seal(request, &reply)?;
+        let (sealed, rules) = (self.seal(request, &reply)?, self.change_rules());
         let mut commits = 1;
         loop {
-            let plan = change.plan()?;
+            let plan = change.plan(&rules)?;
             let language = request.notice_language(plan.member);
             match self.store.commit_change(&plan, &request.origin, language, sealed.as_ref()).await {
                 Ok(()) => {

@@ -80,24 +80,25 @@ impl App {
         Ok(VerifiedPayPassword { hash, failures })
     }
 
-    /// Requires the login `password` or a recent login before a phone or an email address is replaced. Otherwise an
-    /// attacker with an open session could take over the account: bind a contact, then recover the password with it.
+    /// Returns the reauthentication of a request: its login `password` or, without one, a recent login. [`Change`] decides
+    /// what a change requires or delays without it.
+    ///
+    /// [`Change`]: crate::domain::change::Change
     ///
     /// # Errors
-    /// [`Error::ReauthenticationRequired`] without a password if the login is not recent; with a password, the errors of
-    /// [`App::verify_password`].
-    pub async fn reauthenticate(
+    /// The errors of [`App::verify_password`], if a password was sent.
+    pub async fn reauthentication(
         &self,
         session: &Session,
         member: &Member,
         request: &Request,
-    ) -> Result<Reauthenticated, Error> {
+    ) -> Result<Option<Reauthenticated>, Error> {
         if let Some(password) = request.optional(Parameter::Password) {
             let rehashed = self.confirm_password(session, member, password).await?;
-            return Ok(Reauthenticated::ByPassword { rehashed });
+            return Ok(Some(Reauthenticated::ByPassword { rehashed }));
         }
         let recent = session.claims.auth_time.plus(self.settings.reauthentication_seconds) > Timestamp::now();
-        if recent { Ok(Reauthenticated::ByLogin) } else { Err(Error::ReauthenticationRequired) }
+        Ok(recent.then_some(Reauthenticated::ByLogin))
     }
 
     /// Verifies the member's login password where it is not the proof of a change, and ends its row of failures at once:

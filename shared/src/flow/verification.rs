@@ -17,7 +17,7 @@ use crate::{
         member::Member,
         message,
         notice::{CodeRequested, Notice},
-        proof::{ValidGrant, VerifiedCode},
+        proof::{Reauthenticated, ValidGrant, VerifiedCode},
         sends::SendLimits,
         token::Token,
         traffic::{Denial, Slot, TrafficPolicy},
@@ -77,7 +77,7 @@ impl App {
         Ok(CodeHolder::MemberInFlow(member.id, requested.flow))
     }
 
-    /// Generates a code for a member, stores it, and sends it.
+    /// Generates a code for a member, stores it, and sends it. The code records whether the member reauthenticated.
     ///
     /// # Errors
     /// [`Error::OriginNotAllowed`] if another site caused the request, [`Error::NotValid`] if the destination is not
@@ -90,6 +90,7 @@ impl App {
         member: &Member,
         destination: &Destination,
         purpose: Purpose,
+        reauthenticated: Option<&Reauthenticated>,
         request: &Request,
     ) -> Result<NewCode, Error> {
         request.check_site()?;
@@ -97,7 +98,10 @@ impl App {
         let new = self.new_code(destination, purpose)?;
         let code = code::generate(self.settings.code_length)?;
         let limits = SendLimits::from(&self.settings);
-        let send = code_send(&new, Some(Basis::new(member, destination)), request);
+        let send = CodeSend {
+            reauthenticated: reauthenticated.is_some(),
+            ..code_send(&new, Some(Basis::new(member, destination)), request)
+        };
         let generation = Generation::Immediate(new.binding.mac(&self.keys, &code));
         self.store.put_code(&limits, &send, generation).await.inspect_err(metrics::send_refused)?;
         if let Err(unsent) = self.send(&new.binding, &code, request.language, send.at).await {
@@ -169,6 +173,10 @@ impl App {
         // The code goes to the spelling that the member bound. The client may have typed another one, which can be
         // another mailbox on a server that distinguishes case.
         let Some(destination) = member.bound(&requested.destination) else { return Ok(()) };
+        // A recovery through an immature contact looks the same as one through an unknown contact.
+        if self.change_rules().require_mature(&member, &destination).is_err() {
+            return Ok(());
+        }
         let basis = Basis::new(&member, &destination);
         let (binding, now) = (Binding { destination, ..requested.binding() }, Timestamp::now());
         let code = code::generate(self.settings.code_length)?;
@@ -258,7 +266,7 @@ impl App {
         let attempt = Attempt { destination, purpose, holder: &holder };
         let item = self.store.record_attempt(&attempt, max_attempts).await?;
         let basis = item.basis();
-        let CodeItem { flow, mac, tries, sent_at, .. } = item;
+        let CodeItem { reauthenticated, flow, mac, tries, sent_at, .. } = item;
         let failures = Counter::of_codes(destination, purpose, self.settings.failures_per_day);
         let left_today = self.store.count(&failures).await?;
         let binding = Binding { destination: destination.clone(), purpose, flow };
@@ -267,7 +275,7 @@ impl App {
         let matches = binding.matches(&self.keys, mac.as_ref().unwrap_or(&absent), typed);
         match (basis, mac) {
             (Some(basis), Some(mac)) if matches => {
-                Ok(VerifiedCode { binding, basis, sent_at, mac, failures })
+                Ok(VerifiedCode { binding, basis, reauthenticated, sent_at, mac, failures })
             }
             _ => {
                 metrics::wrong_code(left_today);
@@ -394,5 +402,6 @@ impl From<Error> for Unsent {
 }
 
 fn code_send<'a>(code: &'a NewCode, basis: Option<Basis>, request: &Request) -> CodeSend<'a> {
-    CodeSend { code, basis, source: request.origin.source(), at: Timestamp::now() }
+    let (source, at) = (request.origin.source(), Timestamp::now());
+    CodeSend { code, basis, reauthenticated: false, source, at }
 }

@@ -118,7 +118,9 @@ impl Store {
         }
         // Before the releases: if another request has replaced a contact, the conflict is the refusal.
         let changed = |_| Error::Busy(Conflict.into());
-        transaction.update(member::update(member, &set, None), Some(Box::new(changed)))?;
+        // The operator vouches for the contacts.
+        let removed: Vec<_> = bound.iter().map(member::immature_since).collect();
+        transaction.update(member::update(member, &set, &removed), Some(Box::new(changed)))?;
         for destination in &bound {
             transaction.release_replaced(member, destination)?;
         }

@@ -4,7 +4,7 @@ use super::{Item, Store, member, number, read, text};
 use crate::{
     domain::{
         audit::Origin,
-        change::{Consumed, Plan, Writes},
+        change::{Consumed, Maturity, Plan, Writes},
         idempotency::SealedResponse,
         member::Member,
         notice::Notice,
@@ -21,19 +21,27 @@ pub(crate) struct Conflict;
 
 /// Returns the update of the member by a plan.
 fn update(plan: &Plan<'_>) -> UpdateBuilder {
-    let Writes { credential_version, password, pay_password, cooling_since } = plan.writes;
+    let Writes { credential_version, password, pay_password, maturity, cooling_since } = plan.writes;
+    let immature_since = plan.binds.map(member::immature_since);
+    let (immature, matured) = match maturity {
+        Maturity::Unchanged => (None, None),
+        Maturity::Mature => (None, immature_since),
+        Maturity::ImmatureSince(since) => (immature_since.map(|name| (name, number(since.0))), None),
+    };
     let set: Vec<(&str, AttributeValue)> = [
         credential_version.map(|version| ("credential_version", number(version))),
         password.map(|hash| ("password", text(hash.as_str()))),
         pay_password.flatten().map(|hash| ("pay_password", text(hash.as_str()))),
         plan.binds.map(member::contact),
+        immature,
         cooling_since.map(|since| ("cooling_since", number(since.0))),
     ]
     .into_iter()
     .flatten()
     .collect();
-    let removed = matches!(pay_password, Some(None)).then_some("pay_password");
-    member::update(plan.member, &set, removed)
+    let no_pay_password = matches!(pay_password, Some(None)).then_some("pay_password");
+    let removed: Vec<_> = [no_pay_password, matured].into_iter().flatten().collect();
+    member::update(plan.member, &set, &removed)
 }
 
 impl Store {

@@ -67,6 +67,9 @@ pub(crate) struct CodeItem {
     credential_version: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     replaces: Option<Destination>,
+    /// Whether the member reauthenticated when requesting the code.
+    #[serde(default)]
+    pub(crate) reauthenticated: bool,
     pub(crate) flow: FlowId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mac: Option<CodeMac>,
@@ -152,6 +155,7 @@ impl Store {
             member: send.basis.as_ref().map(|basis| basis.member),
             credential_version: send.basis.as_ref().map(|basis| basis.credential_version),
             replaces: send.basis.as_ref().and_then(|basis| basis.replaces.clone()),
+            reauthenticated: send.reauthenticated,
             flow: binding.flow.clone(),
             mac,
             tries: 0,

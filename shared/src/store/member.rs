@@ -50,18 +50,19 @@ fn owner(member: MemberId, destination: &Destination) -> Result<Item, Error> {
 pub(super) fn update(
     member: &Member,
     set: &[(&'static str, AttributeValue)],
-    removed: Option<&'static str>,
+    removed: &[&'static str],
 ) -> UpdateBuilder {
     let assignments: Vec<_> = set.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
     let assign = if set.is_empty() { String::new() } else { format!("SET {} ", assignments.join(", ")) };
-    let remove = removed.map(|name| format!("REMOVE #{name} ")).unwrap_or_default();
+    let removals: Vec<_> = removed.iter().map(|name| format!("#{name}")).collect();
+    let remove = if removed.is_empty() { String::new() } else { format!("REMOVE {} ", removals.join(", ")) };
     let update = Update::builder()
         .set_key(Some(key(member.id).into_item()))
         .update_expression(format!("{assign}{remove}ADD revision :one"))
         .condition_expression(UNCHANGED)
         .expression_attribute_values(":revision", number(member.revision))
         .expression_attribute_values(":one", number(1));
-    let names = set.iter().map(|(name, _)| *name).chain(removed);
+    let names = set.iter().map(|(name, _)| *name).chain(removed.iter().copied());
     let update =
         names.fold(update, |update, name| update.expression_attribute_names(format!("#{name}"), name));
     set.iter().fold(update, |update, (name, value)| {
@@ -74,6 +75,14 @@ pub(super) fn contact(destination: &Destination) -> (&'static str, AttributeValu
     match destination {
         Destination::Phone(phone) => ("phone", text(phone.as_str())),
         Destination::Email(email) => ("email", text(email.as_str())),
+    }
+}
+
+/// Returns the attribute that stores since when the bound contact of this kind is immature.
+pub(super) fn immature_since(destination: &Destination) -> &'static str {
+    match destination {
+        Destination::Phone(_) => "phone_immature_since",
+        Destination::Email(_) => "email_immature_since",
     }
 }
 

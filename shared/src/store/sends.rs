@@ -21,6 +21,8 @@ pub(crate) struct CodeSend<'a> {
     pub(crate) code: &'a NewCode,
     /// The member who requested it, if it was one, in the state that it is issued on.
     pub(crate) basis: Option<Basis>,
+    /// Whether the member reauthenticated in the request.
+    pub(crate) reauthenticated: bool,
     /// The source address of the request, by [`Origin::source`](crate::domain::audit::Origin::source).
     pub(crate) source: String,
     /// The time of the request.

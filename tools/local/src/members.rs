@@ -102,6 +102,8 @@ async fn create_member(app: &shared::App, new: NewMember) -> Result<Member, Erro
         email: email.map_err(|_| Error::NotValid(Field::Email))?,
         password: hash(new.password)?,
         pay_password: hash(new.pay_password)?,
+        phone_immature_since: None,
+        email_immature_since: None,
         cooling_since: None,
         language: None,
         created_at: Timestamp::now(),

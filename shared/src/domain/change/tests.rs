@@ -14,6 +14,7 @@ const LEI: MemberId = MemberId(uuid::uuid!("0b6f3a52-7a53-4f0e-8d43-52f5a8a7b1c9
 const OWN: &str = "13627140483";
 const OTHER: &str = "13800138000";
 const COOLING_OFF_SECONDS: u64 = 86_400;
+const RULES: ChangeRules = ChangeRules { cooling_off_seconds: COOLING_OFF_SECONDS };
 
 fn phone(national: &str) -> Destination {
     Destination::of_parts("86", national)
@@ -37,6 +38,8 @@ fn member() -> Member {
         email: Some("li@example.com".parse().unwrap()),
         password: Some(hash("password")),
         pay_password: Some(hash("pay password")),
+        phone_immature_since: None,
+        email_immature_since: None,
         cooling_since: None,
         language: None,
         created_at: Timestamp(0),
@@ -59,6 +62,7 @@ fn code_for(member: &Member, purpose: Purpose, destination: Destination) -> Veri
     VerifiedCode {
         basis: Basis::new(member, &destination),
         binding: Binding { destination, purpose, flow: FlowId::draw().unwrap() },
+        reauthenticated: false,
         sent_at: Timestamp(0),
         mac: CodeMac::absent(&two_keys()),
         failures: failures(),
@@ -70,8 +74,12 @@ fn grant(member: MemberId, purpose: Purpose, destination: Destination) -> ValidG
     ValidGrant { basis, destination, purpose, hash: "hash".to_owned() }
 }
 
+fn ago(seconds: u64) -> Timestamp {
+    Timestamp(Timestamp::now().0 - seconds)
+}
+
 fn refusal(change: &Change) -> String {
-    change.plan().unwrap_err().symbol().into_owned()
+    change.plan(&RULES).unwrap_err().symbol().into_owned()
 }
 
 #[test]
@@ -79,7 +87,7 @@ fn password_change_refuses_another_credential_version() {
     let changed = |version| Change::password_changed(&member(), hash("new"), password_at(version));
     assert_eq!(refusal(&changed(2)), "INVALID_TOKEN");
     let change = changed(3);
-    let plan = change.plan().unwrap();
+    let plan = change.plan(&RULES).unwrap();
     assert_eq!((plan.action, plan.writes.credential_version), (Action::PasswordChanged, Some(4)));
     assert_eq!(plan.writes.cooling_since, None);
     assert_eq!(plan.resets, Some(&failures()));
@@ -93,7 +101,7 @@ fn password_change_by_message_requires_the_own_phone() {
         Change::password_changed_by_message(&member(), hash("new"), proof)
     };
     let change = changed(phone(OWN));
-    let plan = change.plan().unwrap();
+    let plan = change.plan(&RULES).unwrap();
     assert_eq!(plan.writes.credential_version, Some(4));
     assert!(matches!(plan.consumes, Some(Consumed::Code(_))));
     assert_eq!(refusal(&changed(phone(OTHER))), "USER_PHONE_NOT_MATCH");
@@ -106,7 +114,7 @@ fn recovery_begins_cooling_off_and_notifies_every_address() {
         Change::password_recovered(&member(), hash("new"), proof)
     };
     let change = recovered(email("li@example.com"));
-    let plan = change.plan().unwrap();
+    let plan = change.plan(&RULES).unwrap();
     assert_eq!((plan.action, plan.writes.credential_version), (Action::PasswordRecovered, Some(4)));
     assert!(plan.writes.cooling_since.is_some());
     assert!(matches!(plan.consumes, Some(Consumed::Grant(_))));
@@ -122,7 +130,7 @@ fn phone_replacement_requires_reauthentication() {
     let by_password = Reauthenticated::ByPassword { rehashed: Some(hash("rehashed")) };
     for (proof, rehashed) in [(Reauthenticated::ByLogin, None), (by_password, Some("rehashed"))] {
         let change = bound(OTHER, Some(proof));
-        let plan = change.plan().unwrap();
+        let plan = change.plan(&RULES).unwrap();
         assert_eq!((plan.action, plan.binds), (Action::PhoneReplaced, Some(&phone(OTHER))));
         assert!(plan.writes.cooling_since.is_some());
         assert_eq!(plan.writes.password.map(PasswordHash::as_str), rehashed);
@@ -135,7 +143,7 @@ fn binding_without_replacement_begins_no_cooling_off() {
     for member in [member(), Member { phone: None, ..member() }] {
         let proof = code_for(&member, Purpose::BindPhone, phone(OWN));
         let change = Change::phone_bound(&member, proof, None);
-        let plan = change.plan().unwrap();
+        let plan = change.plan(&RULES).unwrap();
         assert_eq!((plan.action, plan.binds), (Action::PhoneBound, Some(&phone(OWN))));
         assert_eq!(plan.writes.cooling_since, None);
         assert!(plan.notifies.contains(&phone(OWN)) && plan.notifies.len() == 2);
@@ -151,8 +159,9 @@ fn email_action_depends_on_the_bound_address() {
     ] {
         let member = Member { email: bound.map(|address| address.parse().unwrap()), ..member() };
         let proof = code_for(&member, Purpose::BindMail, email("new@example.com"));
+        let proof = VerifiedCode { reauthenticated: true, ..proof };
         let change = Change::email_bound(&member, proof);
-        let plan = change.plan().unwrap();
+        let plan = change.plan(&RULES).unwrap();
         assert_eq!((plan.action, plan.notifies.len()), (action, notices), "{bound:?}");
     }
 }
@@ -163,7 +172,7 @@ fn pay_password_change_refuses_a_changed_hash() {
         let proof = VerifiedPayPassword { hash: hash(verified), failures: failures() };
         Change::pay_password_changed(&member(), hash("new"), proof)
     };
-    assert_eq!(changed("pay password").plan().unwrap().action, Action::PayPasswordChanged);
+    assert_eq!(changed("pay password").plan(&RULES).unwrap().action, Action::PayPasswordChanged);
     assert_eq!(refusal(&changed("another")), "{OLD_PASSWORD}_NOT_VALID");
     let removed = changed("pay password").on(Member { pay_password: None, ..member() });
     assert_eq!(refusal(&removed), "{OLD_PASSWORD}_NOT_VALID");
@@ -171,21 +180,21 @@ fn pay_password_change_refuses_a_changed_hash() {
 
 #[test]
 fn reset_refuses_cooling_off_and_foreign_proofs() {
-    let reset = |member: &Member, proof| {
-        Change::pay_password_reset(member, None, proof, failures(), COOLING_OFF_SECONDS)
-    };
+    let reset = |member: &Member, proof| Change::pay_password_reset(member, None, proof, failures());
     let granted =
         |holder, national| Possession::ByGrant(grant(holder, Purpose::ResetPayPassword, phone(national)));
-    let since = |seconds| Member { cooling_since: Some(Timestamp(Timestamp::now().0 - seconds)), ..member() };
+    let since = |seconds| Member { cooling_since: Some(ago(seconds)), ..member() };
+    let immature = |seconds| Member { phone_immature_since: Some(ago(seconds)), ..member() };
     for (member, proof, refused) in [
         (member(), granted(LEI, OWN), "{VERIFICATION}_NOT_VALID"),
         (member(), granted(LI, OTHER), "USER_PHONE_NOT_MATCH"),
         (since(COOLING_OFF_SECONDS - 60), granted(LI, OWN), "COOLING_OFF"),
+        (immature(COOLING_OFF_SECONDS - 60), granted(LI, OWN), "COOLING_OFF"),
     ] {
         assert_eq!(refusal(&reset(&member, proof)), refused);
     }
     let change = reset(&since(COOLING_OFF_SECONDS), granted(LI, OWN));
-    let plan = change.plan().unwrap();
+    let plan = change.plan(&RULES).unwrap();
     assert!(matches!(plan.writes.pay_password, Some(None)), "the reset removes the pay password");
     assert_eq!(plan.resets, Some(&failures()));
 }
@@ -197,13 +206,7 @@ fn proof_of_another_purpose_is_refused() {
         Change::password_changed_by_message(&member(), hash("new"), recovery(phone(OWN))),
         Change::phone_bound(&member(), recovery(phone(OWN)), None),
         Change::email_bound(&member(), recovery(email("li@example.com"))),
-        Change::pay_password_reset(
-            &member(),
-            None,
-            Possession::ByCode(recovery(phone(OWN))),
-            failures(),
-            COOLING_OFF_SECONDS,
-        ),
+        Change::pay_password_reset(&member(), None, Possession::ByCode(recovery(phone(OWN))), failures()),
     ] {
         assert_eq!(refusal(&change), "INTERNAL_SERVER_ERROR", "{change:?}");
     }
@@ -226,4 +229,101 @@ fn proof_ends_with_the_state_of_its_issue() {
     let unbound = Member { email: None, ..member() };
     let proof = code_for(&unbound, Purpose::BindMail, email("new@example.com"));
     assert_eq!(refusal(&Change::email_bound(&member(), proof)), "{CODE}_NOT_VALID");
+}
+
+#[test]
+fn email_replacement_requires_a_reauthenticated_code() {
+    let bound = |reauthenticated| {
+        let proof = code(Purpose::BindMail, email("new@example.com"));
+        Change::email_bound(&member(), VerifiedCode { reauthenticated, ..proof })
+    };
+    assert_eq!(refusal(&bound(false)), "REAUTHENTICATION_REQUIRED");
+    assert_eq!(bound(true).plan(&RULES).unwrap().action, Action::EmailReplaced);
+}
+
+/// Returns what binding the own phone and the own address of a member makes of their maturity.
+fn maturity(member: &Member, is_reauthenticated: bool) -> [Maturity; 2] {
+    let by_phone = code_for(member, Purpose::BindPhone, phone(OWN));
+    let by_mail = code_for(member, Purpose::BindMail, email("li@example.com"));
+    let by_mail = VerifiedCode { reauthenticated: is_reauthenticated, ..by_mail };
+    let reauthenticated = is_reauthenticated.then_some(Reauthenticated::ByLogin);
+    [Change::phone_bound(member, by_phone, reauthenticated), Change::email_bound(member, by_mail)]
+        .map(|change| change.plan(&RULES).unwrap().writes.maturity)
+}
+
+#[test]
+fn first_contact_is_immature_without_reauthentication() {
+    let unbound = Member { phone: None, email: None, ..member() };
+    let now = Timestamp::now();
+    for (password, pay_password) in [(true, true), (true, false), (false, true)] {
+        let member = Member {
+            password: password.then(|| hash("password")),
+            pay_password: pay_password.then(|| hash("pay password")),
+            ..unbound.clone()
+        };
+        for maturity in maturity(&member, false) {
+            assert!(matches!(maturity, Maturity::ImmatureSince(since) if since >= now), "{maturity:?}");
+        }
+        assert_eq!(maturity(&member, true), [Maturity::Mature; 2]);
+    }
+    let unprotected = Member { password: None, pay_password: None, ..unbound };
+    assert_eq!(maturity(&unprotected, false), [Maturity::Mature; 2]);
+}
+
+#[test]
+fn rebinding_matures_a_contact_only_with_reauthentication() {
+    let immature =
+        Member { phone_immature_since: Some(ago(60)), email_immature_since: Some(ago(60)), ..member() };
+    for member in [member(), immature] {
+        assert_eq!(maturity(&member, false), [Maturity::Unchanged; 2]);
+        assert_eq!(maturity(&member, true), [Maturity::Mature; 2]);
+    }
+}
+
+#[test]
+fn immature_contact_resets_nothing() {
+    for (seconds, allowed) in [(0, false), (COOLING_OFF_SECONDS - 60, false), (COOLING_OFF_SECONDS, true)] {
+        let member = Member {
+            phone_immature_since: Some(ago(seconds)),
+            email_immature_since: Some(ago(seconds)),
+            ..member()
+        };
+        let own = |purpose| code(purpose, phone(OWN));
+        let by_phone = grant(LI, Purpose::RecoverPassword, phone(OWN));
+        let by_mail = grant(LI, Purpose::RecoverByMail, email("li@example.com"));
+        let by_code = Possession::ByCode(own(Purpose::ResetPayPassword));
+        for (change, refused) in [
+            (
+                Change::password_changed_by_message(&member, hash("new"), own(Purpose::ChangePassword)),
+                "COOLING_OFF",
+            ),
+            (Change::pay_password_reset(&member, None, by_code, failures()), "COOLING_OFF"),
+            (Change::password_recovered(&member, hash("new"), by_phone), "{VERIFICATION}_NOT_VALID"),
+            (Change::password_recovered(&member, hash("new"), by_mail), "{VERIFICATION}_NOT_VALID"),
+        ] {
+            if allowed {
+                assert!(change.plan(&RULES).is_ok(), "{change:?}");
+            } else {
+                assert_eq!(refusal(&change), refused, "{change:?}");
+            }
+        }
+        // The old password is a proof of its own.
+        assert!(Change::password_changed(&member, hash("new"), password_at(3)).plan(&RULES).is_ok());
+    }
+}
+
+#[test]
+fn first_pin_cools_off_without_reauthentication() {
+    let claims = serde_json::json!({ "sub": LI, "ver": 3, "iat": 0, "exp": 0, "auth_time": 0 });
+    let session = Session { claims: serde_json::from_value(claims).unwrap(), member: None };
+    let cooling = |password: bool, reauthenticated| {
+        let password = password.then(|| hash("password"));
+        let member = Member { password, pay_password: None, ..member() };
+        let change = Change::pay_password_set(&member, hash("new"), &session, reauthenticated);
+        change.plan(&RULES).unwrap().writes.cooling_since.is_some()
+    };
+    assert!(cooling(true, None));
+    assert!(!cooling(true, Some(Reauthenticated::ByLogin)));
+    assert!(!cooling(true, Some(Reauthenticated::ByPassword { rehashed: None })));
+    assert!(!cooling(false, None), "without a login password there is nothing to reauthenticate with");
 }

@@ -68,6 +68,8 @@ impl ImportedMember {
             email: email.clone().filter(|_| is_verified),
             password: hash(&fields, PASSWORD, rules, keys, memory)?,
             pay_password: hash(&fields, PAY_PASSWORD, rules, keys, memory)?,
+            phone_immature_since: None,
+            email_immature_since: None,
             cooling_since: field("cooling_since").map(|text| moment("cooling_since", text)).transpose()?,
             language: field("language").map(language).transpose()?,
             created_at: field("created_at")
