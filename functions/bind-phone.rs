@@ -7,7 +7,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let session = app.authenticate(&request).await?;
     let code = request.required(Parameter::Message)?;
     let phone = app.phone(request.required(Parameter::Phone)?)?;
-    let member = session.member()?;
+    let member = app.changing_member(&session)?;
     let verification = request.optional(Parameter::Verification);
     let holder = app.code_holder(member, &phone, Purpose::BindPhone, verification)?;
 

@@ -19,7 +19,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<UserApi>, E
 
     let phone = Token::open_phone_info(&app.keys, phone_info, Purpose::ChangePassword)?.destination;
     let new_password = app.accept_password(new_password, session.member().ok())?;
-    let member = session.member()?;
+    let member = app.changing_member(&session)?;
     member.require_own(&phone)?;
     app.change_rules().require_mature(member, &phone)?;
     if let Some(old_password) = request.optional(OldPassword) {

@@ -14,7 +14,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let old_password = request.required(OldPassword)?;
     let new_password = request.required_twice(NewPasswordFirst, NewPasswordSecond)?;
 
-    let member = session.member()?;
+    let member = app.changing_member(&session)?;
     let new_password = app.accept_password(new_password, Some(member))?;
     if new_password.is(old_password) {
         return Err(Error::NotValid(Field::NewPassword));

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>, Error> {
     let session = app.authenticate(&request).await?;
     let phone = app.phone(request.required(Parameter::Phone)?)?;
-    let member = session.member()?;
+    let member = app.changing_member(&session)?;
     let pay_password = match request.optional(Parameter::PayPasswordFirst) {
         Some(typed) => Some(app.accept_pay_password(typed, member)?),
         None => None,

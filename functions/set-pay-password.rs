@@ -12,7 +12,7 @@ use std::process::ExitCode;
 async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>, Error> {
     let session = app.authenticate(&request).await?;
     let pay_password = request.required_twice(PayPasswordFirst, PayPasswordSecond)?;
-    let member = session.member()?;
+    let member = app.changing_member(&session)?;
     let pay_password = app.accept_pay_password(pay_password, member)?;
     member.require_no_pay_password()?;
     let reauthenticated = app.reauthentication(&session, member, &request).await?;

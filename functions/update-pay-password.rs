@@ -13,7 +13,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let session = app.authenticate(&request).await?;
     let old_password = request.required(OldPassword)?;
     let pay_password = request.required_twice(PayPasswordFirst, PayPasswordSecond)?;
-    let member = session.member()?;
+    let member = app.changing_member(&session)?;
     let pay_password = app.accept_pay_password(pay_password, member)?;
     if pay_password.is(old_password) {
         return Err(Error::NotValid(Field::PayPassword));

@@ -301,10 +301,17 @@ impl Bundle {
             for (name, value) in item.as_object_mut().unwrap() {
                 let sent = name.strip_prefix("at").is_some_and(|number| number.parse::<u32>().is_ok());
                 let is_time = sent || TIMES.contains(&name.as_str());
-                if let Some(time) = value["N"].as_str().filter(|_| is_time) {
-                    // 0 marks an unused slot of the send log and must remain 0.
-                    value["N"] = json!((time.parse::<i64>().unwrap() - seconds).max(0).to_string());
-                    aged += 1;
+                let times = if value["L"].is_array() {
+                    value["L"].as_array_mut().unwrap().iter_mut().collect()
+                } else {
+                    vec![value]
+                };
+                for value in times {
+                    if let Some(time) = value["N"].as_str().filter(|_| is_time) {
+                        // 0 marks an unused slot of the send log and must remain 0.
+                        value["N"] = json!((time.parse::<i64>().unwrap() - seconds).max(0).to_string());
+                        aged += 1;
+                    }
                 }
             }
             self.dynamodb("PutItem", json!({ "Item": item })).await;
@@ -338,7 +345,7 @@ impl Bundle {
 }
 
 /// The attributes that store a time. Those of the send log (`at0`, `at1`, …) are matched by their prefix.
-const TIMES: [&str; 8] = [
+const TIMES: [&str; 9] = [
     "expires_at",
     "valid_until",
     "until",
@@ -347,6 +354,7 @@ const TIMES: [&str; 8] = [
     "cooling_since",
     "phone_immature_since",
     "email_immature_since",
+    "changed_at",
 ];
 
 /// A well-formed header without a valid signature, which the embedded DynamoDB does not check.

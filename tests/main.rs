@@ -7,6 +7,7 @@ mod authority;
 mod bind_phone;
 mod bundle;
 mod call;
+mod change_limit;
 mod change_password;
 mod change_password_by_message;
 mod changes;

@@ -41,6 +41,12 @@ pub enum Error {
         /// Seconds until the next attempt is allowed.
         retry_after: u64,
     },
+    /// The member made too many changes.
+    #[error("too many changes were made; retry in {retry_after} s")]
+    TooManyChanges {
+        /// Seconds until the next change is allowed.
+        retry_after: u64,
+    },
     /// The provider refused the message, or its outcome is unknown.
     #[error("the message could not be sent: {0}")]
     #[serde(skip)]
@@ -261,6 +267,7 @@ impl Error {
             Self::InvalidToken => "INVALID_TOKEN".into(),
             Self::SendFrequently { .. } => "SEND_MESSAGE_FREQUENTLY".into(),
             Self::TooManyAttempts { .. } => "TOO_MANY_ATTEMPTS".into(),
+            Self::TooManyChanges { .. } => "TOO_MANY_CHANGES".into(),
             Self::SendFailed(_) => "SEND_MESSAGE_ERROR".into(),
             Self::UserNotFound => "USER_NOT_FOUND".into(),
             Self::UserPhoneNotMatch => "USER_PHONE_NOT_MATCH".into(),
@@ -300,7 +307,9 @@ impl Error {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             // draft-ietf-httpapi-idempotency-key-header, 2.7.
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::SendFrequently { .. } | Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::SendFrequently { .. } | Self::TooManyAttempts { .. } | Self::TooManyChanges { .. } => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::SendFailed(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -312,6 +321,7 @@ impl Error {
         match self {
             Self::SendFrequently { retry_after, .. }
             | Self::TooManyAttempts { retry_after }
+            | Self::TooManyChanges { retry_after }
             | Self::CoolingOff { retry_after } => Some(*retry_after),
             Self::Busy(_) => Some(BUSY_RETRY_AFTER),
             _ => None,

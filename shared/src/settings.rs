@@ -73,6 +73,8 @@ pub struct Settings {
     /// `COOLING_OFF_SECONDS`: cooling-off period after a replaced phone or a recovery, in which the pay password
     /// cannot be reset, and the time in which an immature contact resets nothing.
     pub cooling_off_seconds: u64,
+    /// `CHANGES_PER_HOUR`: changes that one member makes in an hour.
+    pub changes_per_hour: u32,
     /// `SESSION_TTL_SECONDS`: lifetime of a session.
     pub session_ttl_seconds: u64,
     /// `SESSION_MAX_SECONDS`: how long after the login a session is valid, and can be renewed.
@@ -218,6 +220,7 @@ impl Settings {
             pay_password_lock_seconds: reader.number("PAY_PASSWORD_LOCK_SECONDS", 10_800, 1..=604_800),
             reauthentication_seconds: reader.number("REAUTHENTICATION_SECONDS", 900, 1..=86_400),
             cooling_off_seconds: reader.number("COOLING_OFF_SECONDS", 86_400, 0..=2_592_000),
+            changes_per_hour: reader.number("CHANGES_PER_HOUR", 10, 1..=100),
             session_ttl_seconds: reader.number("SESSION_TTL_SECONDS", 604_800, 1..=2_592_000),
             session_max_seconds: reader.number("SESSION_MAX_SECONDS", 2_592_000, 1..=2_592_000),
             session_issuer: reader.text("SESSION_ISSUER", "account-security"),

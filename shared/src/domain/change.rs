@@ -138,11 +138,17 @@ impl Change {
 
     /// Decides the effects of the change on the member as read.
     ///
+    /// A recovery is exempt from the limit of changes per hour: an attacker who used it up must not keep the member from
+    /// recovering the account. Its codes limit it.
+    ///
     /// # Errors
     /// The refusal, if the member no longer meets the conditions of the change, the proof is for another member or
     /// purpose, or the rules do not allow the change yet.
     pub(crate) fn plan(&self, rules: &ChangeRules) -> Result<Plan<'_>, Error> {
         let member = &self.member;
+        if !matches!(self.kind, Kind::PasswordRecovered { .. }) {
+            rules.require_changeable(member)?;
+        }
         match &self.kind {
             Kind::PasswordChanged { hash, proof } => {
                 if proof.credential_version != member.credential_version {
@@ -234,6 +240,7 @@ impl Change {
         Plan {
             member: &self.member,
             action,
+            changed_at: rules::with_another_change(&self.member),
             writes: Writes::default(),
             binds: None,
             consumes: None,
@@ -297,7 +304,9 @@ pub(crate) struct Plan<'a> {
     pub(crate) member: &'a Member,
     /// The action of the audit record and the notices.
     pub(crate) action: Action,
-    /// The member's attributes that it writes.
+    /// The times of the changes in the last hour, with this one.
+    pub(crate) changed_at: Vec<Timestamp>,
+    /// The member's attributes that only some changes write.
     pub(crate) writes: Writes<'a>,
     /// The phone or email address that becomes the member's own.
     pub(crate) binds: Option<&'a Destination>,
@@ -309,7 +318,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) notifies: Vec<Destination>,
 }
 
-/// The member's attributes that a change writes.
+/// The member's attributes that only some changes write.
 #[derive(Debug, Default)]
 pub(crate) struct Writes<'a> {
     pub(crate) credential_version: Option<u64>,

@@ -54,6 +54,9 @@ pub struct Member {
     /// cooling-off period follows, in which the pay password cannot be reset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cooling_since: Option<Timestamp>,
+    /// The times of the changes in the hour before the last one, for the limit of changes per hour.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed_at: Vec<Timestamp>,
     /// The language of notices, if the request that makes a change requests none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,

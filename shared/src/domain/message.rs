@@ -71,6 +71,12 @@ pub fn of_error(error: &Error, language: Language) -> String {
         (Error::TooManyAttempts { retry_after }, English) => {
             return format!("Too many wrong tries. Try again in {}.", wait_en(*retry_after));
         }
+        (Error::TooManyChanges { retry_after }, Chinese) => {
+            return format!("修改次数过多，请{}后再试", wait_zh(*retry_after));
+        }
+        (Error::TooManyChanges { retry_after }, English) => {
+            return format!("Too many changes were made. Try again in {}.", wait_en(*retry_after));
+        }
         (Error::CoolingOff { retry_after }, Chinese) => {
             return format!("手机号或密码刚刚变更，为了安全，请{}后再操作", wait_zh(*retry_after));
         }

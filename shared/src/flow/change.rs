@@ -2,7 +2,11 @@
 
 use crate::{
     app::App,
-    domain::change::{Change, ChangeRules, Consumed},
+    domain::{
+        change::{Change, ChangeRules, Consumed},
+        member::Member,
+        session::Session,
+    },
     error::Error,
     http::{envelope::Api, reply::Reply, request::Request},
     metrics,
@@ -13,6 +17,18 @@ use crate::{
 const MAX_COMMITS: u32 = 3;
 
 impl App {
+    /// Returns the member of a session, who is about to make a change. Handlers call this before anything that costs an
+    /// attempt or a hash. [`App::commit`] checks the same again.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`] if the member was deleted, [`Error::TooManyChanges`] if the member made too many changes
+    /// in the last hour.
+    pub fn changing_member<'a>(&self, session: &'a Session) -> Result<&'a Member, Error> {
+        let member = session.member()?;
+        self.change_rules().require_changeable(member)?;
+        Ok(member)
+    }
+
     /// Returns the rules of time that changes obey.
     #[must_use]
     pub fn change_rules(&self) -> ChangeRules {

@@ -289,6 +289,7 @@ mod tests {
             Error::InvalidToken,
             Error::SendFrequently { retry_after: 117, limit: SendLimit::Resend },
             Error::TooManyAttempts { retry_after: 10_800 },
+            Error::TooManyChanges { retry_after: 2_700 },
             Error::SendFailed(cause()),
             Error::UserNotFound,
             Error::UserPhoneNotMatch,

@@ -22,6 +22,7 @@ pub(crate) struct Conflict;
 /// Returns the update of the member by a plan.
 fn update(plan: &Plan<'_>) -> UpdateBuilder {
     let Writes { credential_version, password, pay_password, maturity, cooling_since } = plan.writes;
+    let changed_at = plan.changed_at.iter().map(|at| number(at.0)).collect();
     let immature_since = plan.binds.map(member::immature_since);
     let (immature, matured) = match maturity {
         Maturity::Unchanged => (None, None),
@@ -35,6 +36,7 @@ fn update(plan: &Plan<'_>) -> UpdateBuilder {
         plan.binds.map(member::contact),
         immature,
         cooling_since.map(|since| ("cooling_since", number(since.0))),
+        Some(("changed_at", AttributeValue::L(changed_at))),
     ]
     .into_iter()
     .flatten()

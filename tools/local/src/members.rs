@@ -105,6 +105,7 @@ async fn create_member(app: &shared::App, new: NewMember) -> Result<Member, Erro
         phone_immature_since: None,
         email_immature_since: None,
         cooling_since: None,
+        changed_at: Vec::new(),
         language: None,
         created_at: Timestamp::now(),
     };

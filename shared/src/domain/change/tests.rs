@@ -14,7 +14,7 @@ const LEI: MemberId = MemberId(uuid::uuid!("0b6f3a52-7a53-4f0e-8d43-52f5a8a7b1c9
 const OWN: &str = "13627140483";
 const OTHER: &str = "13800138000";
 const COOLING_OFF_SECONDS: u64 = 86_400;
-const RULES: ChangeRules = ChangeRules { cooling_off_seconds: COOLING_OFF_SECONDS };
+const RULES: ChangeRules = ChangeRules { cooling_off_seconds: COOLING_OFF_SECONDS, changes_per_hour: 3 };
 
 fn phone(national: &str) -> Destination {
     Destination::of_parts("86", national)
@@ -41,6 +41,7 @@ fn member() -> Member {
         phone_immature_since: None,
         email_immature_since: None,
         cooling_since: None,
+        changed_at: Vec::new(),
         language: None,
         created_at: Timestamp(0),
     }
@@ -326,4 +327,30 @@ fn first_pin_cools_off_without_reauthentication() {
     assert!(!cooling(true, Some(Reauthenticated::ByLogin)));
     assert!(!cooling(true, Some(Reauthenticated::ByPassword { rehashed: None })));
     assert!(!cooling(false, None), "without a login password there is nothing to reauthenticate with");
+}
+
+#[test]
+fn changes_are_limited_in_any_hour() {
+    let changed = |seconds: &[u64]| {
+        let member = Member { changed_at: seconds.iter().map(|seconds| ago(*seconds)).collect(), ..member() };
+        Change::password_changed(&member, hash("new"), password_at(3))
+    };
+    for seconds in [&[3_590, 60, 0][..], &[0, 0, 0], &[3_700, 3_000, 10, 10], &[10, 3_590, 60]] {
+        assert_eq!(refusal(&changed(seconds)), "TOO_MANY_CHANGES", "{seconds:?}");
+    }
+    for (seconds, wait) in [(&[3_000, 60, 0][..], 600), (&[3_000, 2_000, 1_000, 0], 1_600)] {
+        let retry_after = changed(seconds).plan(&RULES).unwrap_err().retry_after().unwrap();
+        assert!((wait - 5..=wait).contains(&retry_after), "{retry_after}");
+    }
+    for (seconds, kept) in [(&[][..], 1), (&[60, 0], 3), (&[3_600, 3_600, 3_600, 60], 2)] {
+        assert_eq!(changed(seconds).plan(&RULES).unwrap().changed_at.len(), kept, "{seconds:?}");
+    }
+}
+
+#[test]
+fn recovery_is_exempt_from_the_change_limit() {
+    let member = Member { changed_at: vec![ago(0); 3], ..member() };
+    let proof = grant(LI, Purpose::RecoverPassword, phone(OWN));
+    let change = Change::password_recovered(&member, hash("new"), proof);
+    assert_eq!(change.plan(&RULES).unwrap().changed_at.len(), 4);
 }

@@ -41,9 +41,8 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments = Arguments::parse();
-    let stack =
-        harness::start(&[("COOLING_OFF_SECONDS", "0"), ("CODE_TTL_SECONDS", "600")], member::record_message)
-            .await?;
+    let settings = [("COOLING_OFF_SECONDS", "0"), ("CODE_TTL_SECONDS", "600"), ("CHANGES_PER_HOUR", "100")];
+    let stack = harness::start(&settings, member::record_message).await?;
     let target = Arc::new(Target { http: Client::new(), url: stack.url().to_owned() });
     let mut idle = VecDeque::new();
     for number in 0..arguments.members {

@@ -70,6 +70,7 @@ impl ImportedMember {
             pay_password: hash(&fields, PAY_PASSWORD, rules, keys, memory)?,
             phone_immature_since: None,
             email_immature_since: None,
+            changed_at: Vec::new(),
             cooling_since: field("cooling_since").map(|text| moment("cooling_since", text)).transpose()?,
             language: field("language").map(language).transpose()?,
             created_at: field("created_at")
