@@ -21,6 +21,8 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let password = request.required_twice(PasswordFirst, PasswordSecond)?;
     let verification = request.verification().ok_or(Error::Missing(Field::Verification))?;
     let grant = Grant::parse(verification).ok_or(Error::NotValid(Field::Verification))?;
+    // Before the grant is used, because that counts an attempt.
+    app.accept_password(password, None)?;
 
     let grant = app.verify_grant(&grant, purpose, &destination).await?;
     let member = app.store.member(grant.basis.member).await?.ok_or(Error::UserNotFound)?;
@@ -29,7 +31,8 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     }
     let password = app.accept_password(password, Some(&member))?;
 
-    let change = Change::password_recovered(&member, app.hash(&password)?, grant);
+    let hash = app.hash_unlike_current(&password, &member)?;
+    let change = Change::password_recovered(&member, hash, grant);
     app.commit(change, &request, Reply::created().without_verification()).await
 }
 

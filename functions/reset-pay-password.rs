@@ -29,7 +29,8 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     if let ByGrant(_) = possession {
         reply = reply.without_verification();
     }
-    let pay_password = pay_password.as_ref().map(|password| app.hash(password)).transpose()?;
+    let hash = |password| app.hash_pay_password_unlike_current(password, member);
+    let pay_password = pay_password.as_ref().map(hash).transpose()?;
     let failures = app.pay_password_failures(member);
     let change = Change::pay_password_reset(member, pay_password, possession, failures);
     app.commit(change, &request, reply).await

@@ -135,6 +135,31 @@ async fn unacceptable_password_does_not_consume_the_code() {
 }
 
 #[tokio::test]
+async fn unchanged_password_costs_an_attempt_and_no_code() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
+    let body = |password: &str| json!({ "phoneInfo": phone_info, "code": code, "newPassword": password });
+    for _ in 0..4 {
+        let refused = change(&bundle, &member, &body(OLD_PASSWORD)).await;
+        assert_eq!(refused.refusal(), (400, "{NEW_PASSWORD}_NOT_VALID"));
+    }
+    assert_eq!(bundle.inspect(&member).await["credentialVersion"], 1);
+    change(&bundle, &member, &body(NEW_PASSWORD)).await.ok();
+}
+
+#[tokio::test]
+async fn wrong_code_does_not_compare_the_password() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
+    for password in [OLD_PASSWORD, NEW_PASSWORD] {
+        let body = json!({ "phoneInfo": phone_info, "code": wrong_code(&code), "newPassword": password });
+        assert_eq!(change(&bundle, &member, &body).await.refusal(), (400, "{CODE}_NOT_VALID"));
+    }
+}
+
+#[tokio::test]
 async fn old_password_is_optional_but_must_be_correct() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;

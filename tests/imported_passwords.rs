@@ -177,6 +177,22 @@ async fn upgrade_keeps_every_accepted_form() {
 }
 
 #[tokio::test]
+async fn unchanged_imported_password_is_refused_without_old() {
+    let bundle = Bundle::start().await;
+    let member = imported_member(&bundle, PHONE, EMAIL, "password", LOGIN[6]).await;
+    let (phone_info, code) = bundle.request_change_code(&member).await;
+    for (new, refused) in [(OLD_PASSWORD, true), (" the-old-password", true), (NEW_PASSWORD, false)] {
+        let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": new });
+        let response = bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token).json(&body).await;
+        if refused {
+            assert_eq!(response.refusal(), (400, "{NEW_PASSWORD}_NOT_VALID"), "{new}");
+        } else {
+            response.ok();
+        }
+    }
+}
+
+#[tokio::test]
 async fn imported_pay_password_is_changed_and_upgraded() {
     let bundle = Bundle::start().await;
     for (phone, email, hash) in [(PHONE, EMAIL, PAY), (OTHER_PHONE, OTHER_EMAIL, PLAIN_PAY)] {

@@ -291,6 +291,39 @@ async fn concurrent_recoveries_succeed_once() {
 }
 
 #[tokio::test]
+async fn unchanged_password_costs_an_attempt_and_keeps_grant() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let grant = granted(&bundle, PHONE).await;
+    let body = |password: &str| json!({ "phone": PHONE, "passwordFirst": password, "verification": grant });
+    for _ in 0..4 {
+        let refused = recover(&bundle, &body(OLD_PASSWORD)).await;
+        assert_eq!(refused.refusal(), (400, "{NEW_PASSWORD}_NOT_VALID"));
+    }
+    // An unacceptable password is refused before the grant is used.
+    for _ in 0..4 {
+        assert_eq!(recover(&bundle, &body("null")).await.refusal(), (400, "{NEW_PASSWORD}_NOT_VALID"));
+    }
+    recover(&bundle, &body(NEW_PASSWORD)).await.ok();
+    assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn grant_compares_the_password_five_times() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let grant = granted(&bundle, PHONE).await;
+    let body = |password: &str| json!({ "phone": PHONE, "passwordFirst": password, "verification": grant });
+    for _ in 0..5 {
+        let refused = recover(&bundle, &body(OLD_PASSWORD)).await;
+        assert_eq!(refused.refusal(), (400, "{NEW_PASSWORD}_NOT_VALID"));
+    }
+    let refused = recover(&bundle, &body(NEW_PASSWORD)).await;
+    assert_eq!(refused.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
+    assert!(bundle.has_password(&member, OLD_PASSWORD).await);
+}
+
+#[tokio::test]
 async fn removed_member_cannot_recover() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;

@@ -277,3 +277,37 @@ async fn reset_waits_24_hours_after_a_recovery() {
     bundle.age("sent#phone#", 120).await;
     assert_cooling_off(&bundle, &bundle.logged_in(&member, 0).await, PHONE).await;
 }
+
+#[tokio::test]
+async fn unchanged_pin_costs_an_attempt_and_no_proof() {
+    for by_grant in [false, true] {
+        let bundle = Bundle::start().await;
+        let member = payer(&bundle).await;
+        let sent = bundle.request_sms_code(Some(&member), PHONE).await;
+        let mut body = json!({ "phone": PHONE, "message": sent.1, "payPasswordFirst": PIN });
+        if by_grant {
+            body =
+                json!({ "phone": PHONE, "verification": bundle.grant(&sent).await, "payPasswordFirst": PIN });
+        }
+        for _ in 0..4 {
+            assert_eq!(reset(&bundle, &member, &body).await.refusal(), (400, "{PAY_PASSWORD}_NOT_VALID"));
+        }
+        let mut last = body.clone();
+        last["payPasswordFirst"] = json!(NEW_PIN);
+        reset(&bundle, &member, &last).await.ok();
+        update(&bundle, &member, NEW_PIN, PIN).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn grant_compares_the_pin_five_times() {
+    let bundle = Bundle::start().await;
+    let member = payer(&bundle).await;
+    let grant = granted(&bundle, &member, PHONE).await;
+    let mut body = json!({ "phone": PHONE, "verification": grant, "payPasswordFirst": PIN });
+    for _ in 0..5 {
+        assert_eq!(reset(&bundle, &member, &body).await.refusal(), (400, "{PAY_PASSWORD}_NOT_VALID"));
+    }
+    body["payPasswordFirst"] = json!(NEW_PIN);
+    assert_eq!(reset(&bundle, &member, &body).await.refusal(), (400, "{VERIFICATION}_NOT_VALID"));
+}

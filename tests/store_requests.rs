@@ -105,7 +105,7 @@ async fn phone_and_pin_endpoints_make_documented_store_requests() {
     let grant = bundle.grant(&requested).await;
     assert_eq!(take_requests(&proxy, &bundle).await, EXCHANGED);
     put(&bundle, RESET_PAY_PASSWORD, &member, &json!({ "phone": PHONE, "verification": grant })).await;
-    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "GetItem", "TransactWriteItems"]);
+    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "UpdateItem", "TransactWriteItems"]);
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn recovery_and_email_endpoints_make_documented_store_requests() {
     assert_eq!(take_requests(&proxy, &bundle).await, EXCHANGED);
     let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
-    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "GetItem", "TransactWriteItems"]);
+    assert_eq!(take_requests(&proxy, &bundle).await, ["UpdateItem", "GetItem", "TransactWriteItems"]);
 
     let requested = bundle.request_email_code(None, EMAIL).await;
     assert_eq!(

@@ -15,6 +15,7 @@ use crate::{
     http::{parameter::Parameter, request::Request},
     metrics,
 };
+use lambda_http::tracing;
 
 impl App {
     /// Accepts a new login password. Handlers call this first, so that an unacceptable password uses up neither an
@@ -41,6 +42,27 @@ impl App {
     /// [`Error::Internal`] if hashing fails.
     pub fn hash(&self, password: &Password) -> Result<PasswordHash, Error> {
         self.passwords.hash(&self.keys, password)
+    }
+
+    /// Hashes a new login password that the request does not prove to differ from the current one. Handlers call this
+    /// last: the comparison is a guess at the current password, which must cost an attempt at a code or a grant.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`] if it equals the current one, [`Error::Internal`] if hashing fails.
+    pub fn hash_unlike_current(&self, password: &Password, member: &Member) -> Result<PasswordHash, Error> {
+        self.hash_unlike(password, member.password.as_ref(), Field::NewPassword)
+    }
+
+    /// Hashes a new pay password in the same way.
+    ///
+    /// # Errors
+    /// The errors of [`App::hash_unlike_current`].
+    pub fn hash_pay_password_unlike_current(
+        &self,
+        password: &Password,
+        member: &Member,
+    ) -> Result<PasswordHash, Error> {
+        self.hash_unlike(password, member.pay_password.as_ref(), Field::PayPassword)
     }
 
     /// Verifies the member's login password.
@@ -126,6 +148,23 @@ impl App {
             self.settings.pay_password_max_failures,
             self.settings.pay_password_lock_seconds,
         )
+    }
+
+    fn hash_unlike(
+        &self,
+        password: &Password,
+        current: Option<&PasswordHash>,
+        field: Field,
+    ) -> Result<PasswordHash, Error> {
+        match current.map(|current| password.matches(&self.keys, current)) {
+            Some(Ok(true)) => return Err(Error::NotValid(field)),
+            // A corrupt hash must not keep the member from replacing it.
+            Some(Err(cause)) => {
+                tracing::warn!(%cause, "the new password was not compared with the current one");
+            }
+            Some(Ok(false)) | None => (),
+        }
+        self.hash(password)
     }
 
     async fn verify<'a>(

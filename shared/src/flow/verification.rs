@@ -303,17 +303,17 @@ impl App {
         Ok(reply)
     }
 
-    /// Verifies a grant for a purpose and destination.
+    /// Verifies a grant for a purpose and destination. Each use counts as an attempt, up to `CODE_MAX_ATTEMPTS`.
     ///
     /// # Errors
-    /// [`Error::NotValid`] if it is expired, consumed, or for another purpose or destination.
+    /// [`Error::NotValid`] if it is expired, consumed, used too often, or for another purpose or destination.
     pub async fn verify_grant(
         &self,
         grant: &Grant,
         purpose: Purpose,
         destination: &Destination,
     ) -> Result<ValidGrant, Error> {
-        self.store.grant(grant, purpose, destination).await
+        self.store.grant(grant, purpose, destination, self.settings.code_max_attempts).await
     }
 
     /// Returns the reply to a send, with the code's lifetime, its resend cooldown, and the token of its flow.

@@ -1,6 +1,11 @@
 //! Grants, stored by their hash.
 
-use super::{ItemKey, Store, member, number, transaction::Transaction, write};
+use super::{
+    ItemKey, Store, failed_condition, member, number, read, text,
+    transaction::Transaction,
+    write,
+    write_id::{IS_LAST, NOT_YET, WriteId},
+};
 use crate::{
     clock::Timestamp,
     contact::Destination,
@@ -14,7 +19,9 @@ use crate::{
     },
     error::{Error, Field},
 };
-use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put};
+use aws_sdk_dynamodb::types::{
+    ConditionCheck, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld,
+};
 use serde::{Deserialize, Serialize};
 
 /// Item `grant#<hash>` / `grant`.
@@ -24,11 +31,14 @@ struct GrantItem {
     destination: Destination,
     member: MemberId,
     credential_version: u64,
+    tries: u32,
     expires_at: Timestamp,
 }
 
 /// Condition: the grant has neither been consumed nor expired.
 const STILL_VALID: &str = "attribute_exists(pk) AND expires_at > :now";
+/// Condition: the grant has this purpose and has not used up its attempts.
+const HAS_ATTEMPTS: &str = "purpose = :purpose AND tries < :max";
 
 fn key(hash: &str) -> ItemKey {
     ItemKey::new(format!("grant#{hash}"), "grant")
@@ -51,6 +61,7 @@ impl Store {
             destination: code.binding.destination.clone(),
             member: code.basis.member,
             credential_version: code.basis.credential_version,
+            tries: 0,
             expires_at: Timestamp::now().plus(ttl_seconds),
         };
         let mut transaction = self.transaction();
@@ -63,21 +74,40 @@ impl Store {
         Ok(())
     }
 
-    /// Reads a grant for a purpose and destination.
+    /// Counts an attempt at a change with a grant, and returns the grant. Only the attempts that are left can compare a
+    /// new password with the current one.
     ///
     /// # Errors
-    /// [`Error::NotValid`] if it does not exist, has expired, or has another purpose or destination; [`Error::Busy`],
-    /// [`Error::Internal`].
+    /// [`Error::NotValid`] if it does not exist, has expired, has another purpose or destination, or has used up its
+    /// attempts; [`Error::Busy`], [`Error::Internal`].
     pub(crate) async fn grant(
         &self,
         grant: &Grant,
         purpose: Purpose,
         destination: &Destination,
+        max_attempts: u32,
     ) -> Result<ValidGrant, Error> {
         let hash = grant.hash();
-        let item: Option<GrantItem> = self.get(key(&hash)).await?;
-        item.filter(|item| item.expires_at > Timestamp::now())
-            .filter(|item| item.purpose == purpose && item.destination == *destination)
+        let write_id = WriteId::draw()?;
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(&hash).into_item()))
+            .update_expression(format!("SET {IS_LAST} ADD tries :one"))
+            .condition_expression([STILL_VALID, HAS_ATTEMPTS, NOT_YET].join(" AND "))
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":max", number(max_attempts))
+            .expression_attribute_values(":purpose", text(purpose.flag()))
+            .expression_attribute_values(":now", number(Timestamp::now().0))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(AllOld);
+        let stored = match write_id.attach(update).send().await {
+            Ok(output) => output.attributes,
+            Err(error) => failed_condition(error)?.filter(|stored| write_id.wrote(stored)),
+        };
+        let item: Option<GrantItem> = stored.map(read).transpose()?;
+        item.filter(|item| item.destination == *destination)
             .map(|GrantItem { purpose, destination, member, credential_version, .. }| ValidGrant {
                 basis: Basis { member, credential_version, replaces: None },
                 destination,
