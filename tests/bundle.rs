@@ -32,6 +32,8 @@ pub const UPDATE_PAY_PASSWORD: &str = "/member/userservice/security/updatePayPas
 pub const RECOVERY: &str = "/web/userservice/security";
 pub const SEND_MAIL: &str = "/web/userservice/security/sendMail";
 pub const VERIFY_MAIL: &str = "/web/userservice/security/verifyMail";
+/// Shows the page that reports a change (GET) and reports it (POST).
+pub const NOT_ME: &str = "/web/userservice/security/notMe";
 
 pub const PHONE: &str = "13627140483";
 pub const EMAIL: &str = "li@example.com";
@@ -232,6 +234,14 @@ impl Bundle {
         (sent.body["result"].as_str().unwrap().to_owned(), self.code())
     }
 
+    /// Returns the `verification` in the newest link to this address that reports a change.
+    pub async fn report_link(&self, to: &str) -> String {
+        let links = self.sent_to(to).await.into_iter().filter_map(|message| message.link);
+        let prefix = format!("{}{NOT_ME}?verification=", self.stack.url());
+        let mut reports = links.filter_map(|link| link.strip_prefix(&prefix).map(str::to_owned));
+        reports.next().unwrap_or_else(|| panic!("no link to {to}"))
+    }
+
     /// Whether the member's password is this one. Changes it to another password and, on success, back.
     pub async fn has_password(&self, member: &Member, password: &str) -> bool {
         let other = "another-good-password";
@@ -345,7 +355,7 @@ impl Bundle {
 }
 
 /// The attributes that store a time. Those of the send log (`at0`, `at1`, …) are matched by their prefix.
-const TIMES: [&str; 9] = [
+const TIMES: [&str; 11] = [
     "expires_at",
     "valid_until",
     "until",
@@ -355,6 +365,8 @@ const TIMES: [&str; 9] = [
     "phone_immature_since",
     "email_immature_since",
     "changed_at",
+    "phone_bound_at",
+    "email_bound_at",
 ];
 
 /// A well-formed header without a valid signature, which the embedded DynamoDB does not check.

@@ -1,8 +1,8 @@
 //! Every change that a member can make, and its effect on the table.
 
 use crate::bundle::{
-    BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, Call, Member, NEW_PIN, OLD_PASSWORD, PIN, RECOVERY,
-    RESET_PAY_PASSWORD, Response, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
+    BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, Call, Member, NEW_PIN, NOT_ME, OLD_PASSWORD, PIN,
+    RECOVERY, RESET_PAY_PASSWORD, Response, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
 };
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -35,10 +35,11 @@ pub enum ChangeKind {
     MailBound,
     SmsForGrant,
     MailForGrant,
+    ChangeReported,
 }
 
 impl ChangeKind {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::PasswordByMessage,
         Self::PasswordByOld,
         Self::PasswordByGrant,
@@ -51,6 +52,7 @@ impl ChangeKind {
         Self::MailBound,
         Self::SmsForGrant,
         Self::MailForGrant,
+        Self::ChangeReported,
     ];
 }
 
@@ -134,6 +136,13 @@ impl PreparedChange {
                 let body = json!({ "verification": verification, "message": code });
                 ("verify-recovery-code", Method::POST, RECOVERY, body)
             }
+            ChangeKind::ChangeReported => {
+                let (_, code) = bundle.request_sms_code(caller, new_phone).await;
+                let body = json!({ "phone": new_phone, "message": code, "password": OLD_PASSWORD });
+                bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
+                let body = json!({ "verification": bundle.report_link(email).await });
+                ("report-change", Method::POST, NOT_ME, body)
+            }
         };
         Self { member, function, method, path, body }
     }
@@ -148,7 +157,7 @@ impl PreparedChange {
 
     /// Returns the call that makes the change.
     pub fn call(&self, bundle: &Bundle) -> Call {
-        let with_session = ![RECOVERY, VERIFY_MAIL].contains(&self.path);
+        let with_session = ![RECOVERY, VERIFY_MAIL, NOT_ME].contains(&self.path);
         let call = bundle.call(self.method.clone(), self.path);
         call.session_of(with_session.then_some(&self.member)).with_json(&self.body)
     }

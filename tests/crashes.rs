@@ -65,6 +65,11 @@ async fn pay_password_change_is_atomic_at_every_crash() {
 }
 
 #[tokio::test]
+async fn report_is_atomic_at_every_crash() {
+    assert_atomic(&[ChangeKind::ChangeReported]).await;
+}
+
+#[tokio::test]
 async fn code_exchange_is_atomic_at_every_crash() {
     assert_atomic(&[ChangeKind::SmsForGrant, ChangeKind::MailForGrant]).await;
 }

@@ -1,9 +1,10 @@
 //! Events: those of every kind of gateway, pings, and malformed ones.
 
 use crate::{
-    bundle::{Bundle, EMAIL, Member, NEW_PASSWORD, OLD_PASSWORD, PHONE, Response, root},
+    bundle::{Bundle, CHANGE, EMAIL, Member, NEW_PASSWORD, OLD_PASSWORD, PHONE, Response, root},
     wiring::endpoints::Endpoints,
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
 
@@ -40,6 +41,7 @@ async fn filled(bundle: &Bundle, member: &Member, function: &str, case: &str) ->
             (bundle.grant(&bundle.request_sms_code(None, PHONE).await).await, String::new())
         }
         "verify-mail" => bundle.request_email_code(Some(member), EMAIL).await,
+        "report-change" => (reportable(bundle, member).await, String::new()),
         _ => (String::new(), String::new()),
     };
     let text = event(function, case)
@@ -48,6 +50,13 @@ async fn filled(bundle: &Bundle, member: &Member, function: &str, case: &str) ->
         .replace("VERIFICATION", &token)
         .replace("SESSION_TOKEN", &member.token);
     serde_json::from_str(&text).unwrap()
+}
+
+/// Changes the password of a member with an email address, and returns the `verification` of the link in the notice.
+async fn reportable(bundle: &Bundle, member: &Member) -> String {
+    let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
+    bundle.call(Method::PUT, CHANGE).session(&member.token).json(&body).await.ok();
+    bundle.report_link(EMAIL).await
 }
 
 fn status(response: &Response) -> &Value {
@@ -59,6 +68,9 @@ fn status(response: &Response) -> &Value {
 async fn with_member(function: &str) -> (Bundle, Member) {
     let bundle = Bundle::start().await;
     let mut member = json!({ "phone": PHONE, "password": "password-of-old" });
+    if function == "report-change" {
+        member = json!({ "phone": PHONE, "email": EMAIL, "password": OLD_PASSWORD });
+    }
     if ["update-pay-password", "reset-pay-password"].contains(&function) {
         member["payPassword"] = json!("739154");
     }
@@ -85,11 +97,13 @@ async fn event_files_get_the_response_they_are_named() {
 
 #[tokio::test]
 async fn opened_link_event_returns_a_page() {
-    let (bundle, member) = with_member("verify-mail").await;
-    let event = filled(&bundle, &member, "verify-mail", "page").await;
-    let response = bundle.invoke("verify-mail", &event).await;
-    assert_eq!(status(&response), 200, "{}", response.text);
-    assert_eq!(response.body["multiValueHeaders"]["content-type"], json!(["text/html; charset=utf-8"]));
+    for function in ["verify-mail", "report-change"] {
+        let (bundle, member) = with_member(function).await;
+        let event = filled(&bundle, &member, function, "page").await;
+        let response = bundle.invoke(function, &event).await;
+        assert_eq!(status(&response), 200, "{}", response.text);
+        assert_eq!(response.body["multiValueHeaders"]["content-type"], json!(["text/html; charset=utf-8"]));
+    }
 }
 
 #[tokio::test]
@@ -109,8 +123,8 @@ fn event_folders_contain_no_other_files() {
     for function in fs::read_dir(root().join("events")).unwrap() {
         found.extend(fs::read_dir(function.unwrap().path()).unwrap().map(|file| file.unwrap().path()));
     }
-    let (opened_link, stream_events) = (1, 2);
-    assert_eq!(found.len(), functions().len() * 4 + opened_link + stream_events, "{found:?}");
+    let (opened_links, stream_events) = (2, 2);
+    assert_eq!(found.len(), functions().len() * 4 + opened_links + stream_events, "{found:?}");
 }
 
 /// Asserts that a change without a session, sent as this event, is refused, and returns the response.

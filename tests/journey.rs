@@ -1,8 +1,8 @@
 //! A journey that calls every endpoint once, in the order of a member's life.
 
 use crate::bundle::{
-    BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, PHONE, RECOVERY, RESET_PAY_PASSWORD, Response,
-    SEND, SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, e164,
+    BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, NOT_ME, PHONE, RECOVERY, RESET_PAY_PASSWORD,
+    Response, SEND, SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, e164,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -77,8 +77,12 @@ impl<'a> Journey<'a> {
             [("phone", PHONE), ("passwordFirst", fourth), ("verification", granted.verification())];
         this.call(Method::PUT, RECOVERY, &parameters).await;
 
-        bundle.settled().await;
+        // The address gets a link once it is settled.
+        bundle.age("member#", 72 * 3_600).await;
         assert!(bundle.has_password(&member, fourth).await);
+        let link = bundle.report_link(EMAIL).await;
+        this.call(Method::GET, NOT_ME, &[("verification", &link)]).await;
+        this.call(Method::POST, NOT_ME, &[("verification", &link)]).await;
         this
     }
 

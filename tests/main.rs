@@ -40,6 +40,7 @@ mod proxy;
 mod recovery;
 mod recovery_code;
 mod regions;
+mod report_change;
 mod requests;
 mod reset_pay_password;
 mod restart;

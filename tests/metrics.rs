@@ -85,7 +85,7 @@ async fn every_code_change_and_notice_counts_once() {
         assert_counts(&bundle, metric, "Channel", &[("sms", 4), ("mail", 1)]);
         assert_counts(&bundle, metric, "CallingCode", &[("86", 4)]);
     }
-    // The journey ends with a check of the password, which changes it twice.
+    // The journey checks the password, which changes it twice.
     let changes = [
         ("phone-bound", 1),
         ("password-changed-by-message", 1),
@@ -95,6 +95,7 @@ async fn every_code_change_and_notice_counts_once() {
         ("pay-password-reset", 1),
         ("email-bound", 1),
         ("password-recovered", 1),
+        ("change-reported", 1),
     ];
     assert_counts(&bundle, "Changes", "Action", &changes);
     let messages = bundle.stack.messages();

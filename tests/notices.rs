@@ -226,7 +226,7 @@ async fn recovery_code_arrives_after_two_refused_sends() {
 }
 
 /// Returns the stream event of these items, as Lambda delivers it.
-fn event(name: &str, items: &[Value]) -> Value {
+pub fn event(name: &str, items: &[Value]) -> Value {
     let record = |(number, item): (usize, &Value)| {
         json!({
             "eventID": format!("{number:032x}"), "eventName": name, "eventVersion": "1.1",
@@ -247,14 +247,14 @@ fn sequence_number(number: usize) -> String {
 }
 
 /// Returns every notice in the outbox, delivered or not.
-async fn queued(bundle: &Bundle) -> Vec<Value> {
+pub async fn queued(bundle: &Bundle) -> Vec<Value> {
     bundle.settled().await;
     let items = bundle.items().await.into_iter();
     items.filter(|item| item["pk"]["S"].as_str().unwrap().starts_with("notice#")).collect()
 }
 
 /// Invokes `deliver-notices` directly, and returns the first item that failed.
-async fn deliver(bundle: &Bundle, event: &Value) -> Option<String> {
+pub async fn deliver(bundle: &Bundle, event: &Value) -> Option<String> {
     let response = bundle.invoke("deliver-notices", event).await;
     assert!(!response.headers.contains_key("x-amz-function-error"), "{}", response.text);
     let failures =

@@ -2,7 +2,8 @@
 
 use crate::{
     bundle::{
-        Bundle, CHANGE_BY_MESSAGE, OLD_PASSWORD, RECOVERY, SEND, SEND_CODE, SEND_MAIL, VERIFY_MAIL, root,
+        Bundle, CHANGE_BY_MESSAGE, NOT_ME, OLD_PASSWORD, RECOVERY, SEND, SEND_CODE, SEND_MAIL, VERIFY_MAIL,
+        root,
     },
     changes::{ChangeKind, MANY, PreparedChange},
     proxy::{ANY, InjectedFault, MAIL, On, Proxy, REFUSED, Request, SMS, STORE},
@@ -148,6 +149,8 @@ async fn passwords_beside_codes(bundle: &Bundle) {
     bundle.call(Method::GET, VERIFY_MAIL).query(&query).send().await.ok();
     bundle.call(Method::POST, VERIFY_MAIL).query(&query).send().await.ok();
 
+    let link = bundle.report_link("old@example.com").await;
+
     let (phone_info, code) = bundle.request_change_code(&member).await;
     for (old_password, status) in [("wrong", 400), (OLD_PASSWORD, 200)] {
         let mut body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": "a-new-password" });
@@ -155,6 +158,8 @@ async fn passwords_beside_codes(bundle: &Bundle) {
         let response = bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token).json(&body).await;
         assert_eq!(response.status, status, "{}", response.text);
     }
+    // Restores the replaced address.
+    bundle.call(Method::POST, NOT_ME).json(&json!({ "verification": link })).await.ok();
 }
 
 async fn recovery_by_mail(bundle: &Bundle) {
@@ -317,6 +322,7 @@ fn only_the_expected_functions_write_each_kind() {
         "change-password",
         "change-password-by-message",
         "recover-password",
+        "report-change",
         "reset-pay-password",
         "set-pay-password",
         "update-pay-password",
@@ -330,8 +336,9 @@ fn only_the_expected_functions_write_each_kind() {
         (&["dynamodb:DeleteItem", "dynamodb:PutItem"], "member#1", &[]),
         (put, "audit#1", &changers),
         (&["dynamodb:GetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"], "audit#1", &[]),
-        (&WRITES, "phone#+8613627140483", &["bind-phone"]),
-        (&WRITES, "email#li@example.com", &["verify-mail"]),
+        (&WRITES, "phone#+8613627140483", &["bind-phone", "report-change"]),
+        (&WRITES, "email#li@example.com", &["report-change", "verify-mail"]),
+        (&["dynamodb:GetItem", "dynamodb:DeleteItem"], "report#1", &["report-change"]),
         (put, "grant#1", &["verify-mail", "verify-recovery-code"]),
         (
             &["dynamodb:GetItem", "dynamodb:DeleteItem"],

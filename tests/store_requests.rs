@@ -2,9 +2,9 @@
 
 use crate::{
     bundle::{
-        BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD,
-        OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, Response, SEND, SEND_MAIL,
-        SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
+        BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, Member, NEW_PASSWORD, NEW_PIN, NOT_ME,
+        OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, Response, SEND,
+        SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
     },
     proxy::{Proxy, STORE},
 };
@@ -151,4 +151,13 @@ async fn recovery_and_email_endpoints_make_documented_store_requests() {
         take_requests(&proxy, &bundle).await,
         ["GetItem", "UpdateItem", "DeleteItem", "TransactWriteItems"]
     );
+
+    let link = bundle.report_link(EMAIL).await;
+    let link = [("verification", link.as_str())];
+    proxy.requests();
+    bundle.call(Method::GET, NOT_ME).query(&link).send().await.ok();
+    assert_eq!(take_requests(&proxy, &bundle).await, [""; 0], "the page must not use the store");
+    bundle.call(Method::POST, NOT_ME).query(&link).send().await.ok();
+    // The owner of the replaced address is read as well.
+    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "GetItem", "GetItem", "TransactWriteItems"]);
 }

@@ -78,6 +78,9 @@ pub enum Error {
     /// A browser states that another site caused the send.
     #[error("another site caused the request")]
     OriginNotAllowed,
+    /// The member reported a change, and has not recovered the password since.
+    #[error("the account is frozen until a recovery")]
+    AccountFrozen,
     /// The phone was replaced, the password recovered, or the contact bound too recently for the change.
     #[error("the cooling-off period has not ended; retry in {retry_after} s")]
     CoolingOff {
@@ -278,6 +281,7 @@ impl Error {
             Self::MailNotAvailable => "MAIL_NOT_AVAILABLE".into(),
             Self::ReauthenticationRequired => "REAUTHENTICATION_REQUIRED".into(),
             Self::OriginNotAllowed => "ORIGIN_NOT_ALLOWED".into(),
+            Self::AccountFrozen => "ACCOUNT_FROZEN".into(),
             Self::CoolingOff { .. } => "COOLING_OFF".into(),
             Self::BodyNotValid => "BODY_NOT_VALID".into(),
             Self::BodyTooLarge => "BODY_TOO_LARGE".into(),
@@ -300,9 +304,10 @@ impl Error {
             | Self::MailNotAvailable
             | Self::BodyNotValid => StatusCode::BAD_REQUEST,
             Self::InvalidToken => StatusCode::UNAUTHORIZED,
-            Self::ReauthenticationRequired | Self::OriginNotAllowed | Self::CoolingOff { .. } => {
-                StatusCode::FORBIDDEN
-            }
+            Self::ReauthenticationRequired
+            | Self::OriginNotAllowed
+            | Self::AccountFrozen
+            | Self::CoolingOff { .. } => StatusCode::FORBIDDEN,
             Self::PhoneInUse | Self::EmailInUse | Self::PayPasswordAlreadySet => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             // draft-ietf-httpapi-idempotency-key-header, 2.7.
@@ -337,14 +342,15 @@ impl Error {
         }
     }
 
-    /// Returns whether retrying the same request is pointless: neither time, nor a login, nor another page, nor an
-    /// operator can make it succeed.
+    /// Returns whether retrying the same request is pointless: neither time, nor a login, nor a recovery, nor another
+    /// page, nor an operator can make it succeed.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         let needs_other_sender =
             matches!(self, Self::InvalidToken | Self::ReauthenticationRequired | Self::OriginNotAllowed);
         let needs_operator = matches!(self, Self::MailNotAvailable) || self.is_server_error();
-        !needs_other_sender && !needs_operator && self.retry_after().is_none()
+        let needs_recovery = matches!(self, Self::AccountFrozen);
+        !needs_other_sender && !needs_operator && !needs_recovery && self.retry_after().is_none()
     }
 
     /// Returns whether the service failed, so that an operator must investigate.

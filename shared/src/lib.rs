@@ -39,12 +39,12 @@ pub mod lambda;
 pub use app::App;
 pub use domain::{
     audit, basis, change, code, counter, grant, keys, member, message, notice, password, pay_password, proof,
-    sends, session, token, traffic,
+    report, sends, session, token, traffic,
 };
 pub use error::{Error, Field};
 pub use http::{
     envelope::{self, Api, Format, MemberApi, PageApi, UserApi},
-    page,
+    page::{self, ReportPage},
     parameter::{self, Parameter},
     reply::{self, Reply},
     request::{self, Request},

@@ -255,7 +255,9 @@ impl Protocol {
             if address == Address::Attackers {
                 events.push(Event::TakenOver);
             }
-            (member.address, member.is_immature, member.was_conceded) = (Some(address), false, false);
+            // The address had a link, so it was settled.
+            (member.address, member.is_settled) = (Some(address), true);
+            (member.is_immature, member.was_conceded) = (false, false);
         }
         (after, events)
     }

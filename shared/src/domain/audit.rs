@@ -30,11 +30,13 @@ pub enum Action {
     PayPasswordChanged,
     /// The pay password was removed or replaced with a code sent to the member's phone.
     PayPasswordReset,
+    /// The member reported a change that another person made.
+    ChangeReported,
 }
 
 impl Action {
     /// Every action, so that tests can check the completeness of tables.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PasswordChanged,
         Self::PasswordChangedByMessage,
         Self::PasswordRecovered,
@@ -45,6 +47,7 @@ impl Action {
         Self::PayPasswordSet,
         Self::PayPasswordChanged,
         Self::PayPasswordReset,
+        Self::ChangeReported,
     ];
 }
 
@@ -60,6 +63,8 @@ pub enum AdminAction {
     Shown,
     /// A member's failed attempts were cleared.
     Unlocked,
+    /// The freeze of a member's changes was lifted.
+    Unfrozen,
     /// The sessions of one member, or of all members, were ended.
     Revoked,
     /// A session was signed for a member.

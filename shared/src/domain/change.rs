@@ -13,9 +13,13 @@ use super::{
     audit::Action,
     code::Purpose,
     counter::Counter,
-    member::Member,
+    member::{Frozen, Member},
     password::PasswordHash,
-    proof::{Possession, Reauthenticated, ValidGrant, VerifiedCode, VerifiedPassword, VerifiedPayPassword},
+    proof::{
+        Possession, Reauthenticated, ValidGrant, ValidReport, VerifiedCode, VerifiedPassword,
+        VerifiedPayPassword,
+    },
+    report::ReportableChange,
     session::Session,
 };
 use crate::{
@@ -42,6 +46,7 @@ enum Kind {
     PayPasswordSet { hash: PasswordHash, reauthenticated: Option<Reauthenticated> },
     PayPasswordChanged { hash: PasswordHash, proof: VerifiedPayPassword },
     PayPasswordReset { hash: Option<PasswordHash>, proof: Possession, failures: Counter },
+    Reported { proof: ValidReport },
 }
 
 impl Change {
@@ -106,6 +111,13 @@ impl Change {
         Self::new(member, Kind::PayPasswordReset { hash, proof, failures })
     }
 
+    /// Reports a change that another person made, with the link in its notice as proof. Ends every session, freezes the
+    /// member until a recovery through the address that got the link, and binds the contacts again that were replaced
+    /// since the link was sent, unless they belong to another member.
+    pub fn reported(member: &Member, proof: ValidReport) -> Self {
+        Self::new(member, Kind::Reported { proof })
+    }
+
     fn new(member: &Member, kind: Kind) -> Self {
         Self { member: member.clone(), kind }
     }
@@ -127,7 +139,8 @@ impl Change {
         match self.kind {
             Kind::PasswordChanged { .. }
             | Kind::PasswordChangedByMessage { .. }
-            | Kind::PasswordRecovered { .. } => self.member.credential_version + 1,
+            | Kind::PasswordRecovered { .. }
+            | Kind::Reported { .. } => self.member.credential_version + 1,
             Kind::PhoneBound { .. }
             | Kind::EmailBound { .. }
             | Kind::PayPasswordSet { .. }
@@ -146,7 +159,8 @@ impl Change {
     /// purpose, or the rules do not allow the change yet.
     pub(crate) fn plan(&self, rules: &ChangeRules) -> Result<Plan<'_>, Error> {
         let member = &self.member;
-        if !matches!(self.kind, Kind::PasswordRecovered { .. }) {
+        self.require_not_frozen()?;
+        if !matches!(self.kind, Kind::PasswordRecovered { .. } | Kind::Reported { .. }) {
             rules.require_changeable(member)?;
         }
         match &self.kind {
@@ -171,7 +185,8 @@ impl Change {
                     .require_mature(member, &proof.destination)
                     .map_err(|_| Error::NotValid(Field::Verification))?;
                 let plan = self.password_plan(Action::PasswordRecovered, hash).cooling_off();
-                Ok(Plan { consumes: Some(Consumed::Grant(proof)), ..plan })
+                let freeze = if member.frozen.is_some() { Freeze::Ends } else { Freeze::Unchanged };
+                Ok(Plan { consumes: Some(Consumed::Grant(proof)), freeze, ..plan })
             }
             Kind::PhoneBound { proof, reauthenticated } => {
                 require_purpose(Purpose::BindPhone, proof.binding.purpose)?;
@@ -221,7 +236,43 @@ impl Change {
                 };
                 Ok(Plan { consumes: Some(consumed), ..plan })
             }
+            Kind::Reported { proof } => self.report_plan(proof),
         }
+    }
+
+    /// Fails if the member is frozen, unless the change is a report or the recovery that lifts the freeze.
+    fn require_not_frozen(&self) -> Result<(), Error> {
+        let through = self.member.frozen.as_ref().map(|frozen| &frozen.through);
+        match &self.kind {
+            Kind::Reported { .. } => Ok(()),
+            Kind::PasswordRecovered { proof, .. } if through == Some(&proof.destination) => Ok(()),
+            _ => self.member.require_not_frozen(),
+        }
+    }
+
+    fn report_plan<'a>(&'a self, proof: &'a ValidReport) -> Result<Plan<'a>, Error> {
+        let (member, through) = (&self.member, &proof.change.destination);
+        // The link ends if an operator replaced its address.
+        let is_entitled = member.owns(through) || member.can_restore(through);
+        if proof.change.member != member.id || !is_entitled {
+            return Err(Error::NotValid(Field::Verification));
+        }
+        let plan = self.base_plan(Action::ChangeReported);
+        let is_restored =
+            |contact: &&Destination| member.can_restore(contact) && !proof.taken.contains(contact);
+        let restores: Vec<_> = proof.change.contacts().filter(is_restored).collect();
+        let mut notifies = plan.notifies;
+        notifies.extend(restores.iter().copied().cloned());
+        let frozen = Frozen { since: Timestamp::now(), through: through.clone() };
+        let credential_version = Some(self.credential_version());
+        Ok(Plan {
+            writes: Writes { credential_version, ..Writes::default() },
+            restores,
+            freeze: Freeze::Begins(frozen),
+            consumes: Some(Consumed::Report(proof)),
+            notifies,
+            ..plan
+        })
     }
 
     /// Fails if the member is no longer in the state that the code was issued on.
@@ -243,6 +294,8 @@ impl Change {
             changed_at: rules::with_another_change(&self.member),
             writes: Writes::default(),
             binds: None,
+            restores: Vec::new(),
+            freeze: Freeze::Unchanged,
             consumes: None,
             resets: None,
             notifies: self.member.destinations(),
@@ -310,7 +363,11 @@ pub(crate) struct Plan<'a> {
     pub(crate) writes: Writes<'a>,
     /// The phone or email address that becomes the member's own.
     pub(crate) binds: Option<&'a Destination>,
-    /// The code or grant that it consumes.
+    /// The former contacts that become the member's own again.
+    pub(crate) restores: Vec<&'a Destination>,
+    /// Its effect on the freeze.
+    pub(crate) freeze: Freeze,
+    /// The code, grant or report that it consumes.
     pub(crate) consumes: Option<Consumed<'a>>,
     /// The counter of failures that it resets.
     pub(crate) resets: Option<&'a Counter>,
@@ -346,9 +403,41 @@ pub(crate) enum Maturity {
 pub(crate) enum Consumed<'a> {
     Code(&'a VerifiedCode),
     Grant(&'a ValidGrant),
+    Report(&'a ValidReport),
+}
+
+/// The effect of a change on the freeze of a member.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Freeze {
+    Unchanged,
+    Begins(Frozen),
+    Ends,
 }
 
 impl<'a> Plan<'a> {
+    /// Returns the contact that the member did not have before, whose time of binding is stored.
+    pub(crate) fn new_contact(&self) -> Option<&'a Destination> {
+        self.binds.filter(|destination| !self.member.owns(destination))
+    }
+
+    /// Returns what the notice of the change lets the member report, if it may have a link: it goes to the address that
+    /// the member had before the change, and only if that was settled. Only a settled contact can be restored.
+    pub(crate) fn reportable(&self) -> Option<ReportableChange> {
+        let destination = self.member.email.clone().map(Destination::Email)?;
+        let replaced = self.binds.and_then(|bound| self.member.replaced_by(bound));
+        let is_reportable = self.action != Action::ChangeReported && self.member.is_settled(&destination);
+        is_reportable.then(|| ReportableChange {
+            member: self.member.id,
+            destination,
+            replaced: replaced.filter(|replaced| self.member.is_settled(replaced)),
+        })
+    }
+
+    /// Whether the proof ends with the member's sessions. A report is valid whatever was changed in the meantime.
+    pub(crate) fn ends_with_sessions(&self) -> bool {
+        !matches!(self.consumes, Some(Consumed::Report(_)))
+    }
+
     fn resetting(self, failures: &'a Counter) -> Self {
         Self { resets: Some(failures), ..self }
     }

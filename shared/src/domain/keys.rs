@@ -34,6 +34,8 @@ pub enum KeyPurpose {
     Response,
     /// Computes the MAC that identifies a retried request.
     Request,
+    /// Signs the links that report a change.
+    Report,
 }
 
 impl KeyPurpose {
@@ -46,6 +48,7 @@ impl KeyPurpose {
             Self::Pepper => b"account-security pepper",
             Self::Response => b"account-security answer",
             Self::Request => b"account-security request",
+            Self::Report => b"account-security report",
         }
     }
 }
@@ -60,6 +63,7 @@ pub struct Key {
     pepper: [u8; 32],
     response: [u8; 32],
     request: [u8; 32],
+    report: [u8; 32],
 }
 
 impl Key {
@@ -75,7 +79,8 @@ impl Key {
         let (session, token) = (subkey(KeyPurpose::Session)?, subkey(KeyPurpose::Token)?);
         let (code, pepper) = (subkey(KeyPurpose::Code)?, subkey(KeyPurpose::Pepper)?);
         let (response, request) = (subkey(KeyPurpose::Response)?, subkey(KeyPurpose::Request)?);
-        Ok(Self { id, session, token, code, pepper, response, request })
+        let report = subkey(KeyPurpose::Report)?;
+        Ok(Self { id, session, token, code, pepper, response, request, report })
     }
 
     /// Returns a subkey: HKDF-SHA-256 of the key's text, with an empty salt and the purpose as `info`.
@@ -88,6 +93,7 @@ impl Key {
             KeyPurpose::Pepper => &self.pepper,
             KeyPurpose::Response => &self.response,
             KeyPurpose::Request => &self.request,
+            KeyPurpose::Report => &self.report,
         }
     }
 
@@ -266,6 +272,7 @@ pub(crate) mod tests {
                 KeyPurpose::Pepper,
                 KeyPurpose::Response,
                 KeyPurpose::Request,
+                KeyPurpose::Report,
             ] {
                 assert!(seen.insert(*key.bytes(purpose)));
             }

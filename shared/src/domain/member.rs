@@ -3,7 +3,7 @@
 use crate::{
     clock::Timestamp,
     contact::{Destination, Email, Phone},
-    domain::password::PasswordHash,
+    domain::{password::PasswordHash, report::LINK_TTL_SECONDS},
     error::Error,
     language::Language,
 };
@@ -50,6 +50,15 @@ pub struct Member {
     /// Since when the bound email address is immature, in the same sense.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email_immature_since: Option<Timestamp>,
+    /// When the phone was bound. Absent if the member was created with it, an operator bound it, or a report restored it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone_bound_at: Option<Timestamp>,
+    /// When the email address was bound, in the same sense.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_bound_at: Option<Timestamp>,
+    /// The freeze that a reported change began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<Frozen>,
     /// When the phone was replaced, the password recovered, or the first pay password set without a reauthentication. A
     /// cooling-off period follows, in which the pay password cannot be reset.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +71,15 @@ pub struct Member {
     pub language: Option<Language>,
     /// When the member was created.
     pub created_at: Timestamp,
+}
+
+/// A freeze: no change except a recovery through one address is possible.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frozen {
+    /// When the change was reported.
+    pub since: Timestamp,
+    /// The email address that got the link of the report. A recovery through it lifts the freeze.
+    pub through: Destination,
 }
 
 impl Member {
@@ -115,6 +133,25 @@ impl Member {
         self.password.is_some() || self.pay_password.is_some()
     }
 
+    /// Returns whether a phone or email address is the member's own and was bound before the oldest valid link to report
+    /// a change was sent.
+    #[must_use]
+    pub fn is_settled(&self, destination: &Destination) -> bool {
+        let bound_at = match destination {
+            Destination::Phone(_) => self.phone_bound_at,
+            Destination::Email(_) => self.email_bound_at,
+        };
+        let settled_at = bound_at.map(|at| at.plus(LINK_TTL_SECONDS));
+        self.owns(destination) && settled_at.is_none_or(|at| at <= Timestamp::now())
+    }
+
+    /// Returns whether a report may bind a former phone or email address again: the one that the member has instead was
+    /// bound after the oldest valid link was sent, and not by an operator.
+    #[must_use]
+    pub fn can_restore(&self, former: &Destination) -> bool {
+        self.replaced_by(former).is_some_and(|current| !self.is_settled(&current))
+    }
+
     /// Returns the texts that the member's password must not equal: phone and email address, as a person types
     /// them.
     #[must_use]
@@ -134,6 +171,14 @@ impl Member {
     /// [`Error::UserPhoneNotMatch`] if it is not.
     pub fn require_own(&self, phone: &Destination) -> Result<(), Error> {
         if self.owns(phone) { Ok(()) } else { Err(Error::UserPhoneNotMatch) }
+    }
+
+    /// Fails if the member reported a change and has not recovered the password since.
+    ///
+    /// # Errors
+    /// [`Error::AccountFrozen`] if so.
+    pub fn require_not_frozen(&self) -> Result<(), Error> {
+        if self.frozen.is_some() { Err(Error::AccountFrozen) } else { Ok(()) }
     }
 
     /// Fails if a pay password is set.

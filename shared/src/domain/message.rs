@@ -44,6 +44,25 @@ pub const PAGE_BOUND: Sentence =
 /// The page's text after a recovery code was exchanged for a grant.
 pub const PAGE_GRANTED: Sentence =
     sentence("验证成功，请返回应用设置新密码。", "Verified. Go back to the app to set a new password.");
+/// The title of `report-change`'s page.
+pub const REPORT_TITLE: Sentence = sentence("账户安全", "Account security");
+/// The question on that page, shown above its button.
+pub const REPORT_QUESTION: Sentence = sentence(
+    "如果邮件中的变更不是您本人操作，请点击按钮：所有登录将退出，被更换的手机号或邮箱将恢复，在您用此邮箱找回密码之前账户不能再变更。如是您本人操作，请关闭此页面。",
+    "Did you not make the change in the mail? Press the button: every session ends, a replaced phone or mail address is restored, and nothing can be changed until you recover your password by this mail address. Was it you? Then close this page.",
+);
+/// The label of that page's button, and of the one in the notice of a change.
+pub const REPORT_BUTTON: Sentence = sentence("不是我本人操作", "This was not me");
+/// The page's text after a change was reported.
+pub const REPORTED: Sentence = sentence(
+    "已处理：所有登录已退出，账户变更已冻结。下一步：请立即在应用中用此邮箱找回登录密码，冻结随之解除。如需帮助，请联系客服。",
+    "Done: every session has ended, and nothing can be changed. Next, recover your login password in the app by this mail address, which lifts the block. Contact support if you need help.",
+);
+/// The page's text if the link is not valid.
+pub const REPORT_LINK_NOT_VALID: Sentence = sentence(
+    "链接无效、已过期或已使用。如非本人操作，请立即在应用中找回登录密码，并联系客服。",
+    "This link is not valid, has expired or was used before. If the change was not yours, recover your login password in the app at once, and contact support.",
+);
 /// The label of the button in an email with a code.
 pub const MAIL_BUTTON: Sentence = sentence("验证邮箱", "Verify");
 /// The last line of an email with a code.
@@ -109,6 +128,10 @@ pub fn of_error(error: &Error, language: Language) -> String {
         (Error::OriginNotAllowed, Chinese) => "该请求来自其他网站，请从本应用内操作",
         (Error::OriginNotAllowed, English) => {
             "Another website made this request. Please use our own app or website."
+        }
+        (Error::AccountFrozen, Chinese) => "账户变更已冻结，请用收到安全提醒的邮箱找回登录密码后再操作",
+        (Error::AccountFrozen, English) => {
+            "Your account is frozen. Recover your login password by the mail address that got the security notice."
         }
         (Error::BodyNotValid, Chinese) => "请求格式不正确",
         (Error::BodyNotValid, English) => "The request is neither a JSON object nor a form.",
@@ -177,10 +200,10 @@ pub fn change_by_sms(changed: &Changed) -> String {
 }
 
 /// Returns the subject and the paragraphs of the email that notifies a member of a change. The last paragraph
-/// explains what to do if the member did not make it. The `User-Agent` is left out, because an attacker could choose
+/// explains what to do if the member did not make it, and refers to a link if one follows. The `User-Agent` is left out, because an attacker could choose
 /// its text.
 #[must_use]
-pub fn change_by_mail(changed: &Changed) -> (String, [String; 3]) {
+pub fn change_by_mail(changed: &Changed, has_link: bool) -> (String, [String; 3]) {
     let (what, when, from) = (action_text(changed.action, changed.language), when(changed), source(changed));
     match changed.language {
         Chinese => (
@@ -188,7 +211,7 @@ pub fn change_by_mail(changed: &Changed) -> (String, [String; 3]) {
             [
                 format!("您的{what}。"),
                 format!("时间：{when}；IP：{from}。"),
-                "如非本人操作，您的账户可能已被他人使用：请立即找回密码，并联系客服。".to_owned(),
+                not_you(has_link).in_language(Chinese).to_owned(),
             ],
         ),
         English => (
@@ -196,10 +219,23 @@ pub fn change_by_mail(changed: &Changed) -> (String, [String; 3]) {
             [
                 format!("Your {what}."),
                 format!("When: {when}. From: {from}."),
-                "If this was not you, somebody else may be using your account: recover your password at once, and contact support."
-                    .to_owned(),
+                not_you(has_link).in_language(English).to_owned(),
             ],
         ),
+    }
+}
+
+fn not_you(has_link: bool) -> Sentence {
+    if has_link {
+        sentence(
+            "如非本人操作，您的账户可能已被他人使用：请在72小时内打开以下链接，退出所有登录并冻结账户变更，然后找回密码，并联系客服。",
+            "If this was not you, somebody else may be using your account: open the following link within 72 hours to end every session and to freeze your account. Then recover your password, and contact support.",
+        )
+    } else {
+        sentence(
+            "如非本人操作，您的账户可能已被他人使用：请立即找回密码，并联系客服。",
+            "If this was not you, somebody else may be using your account: recover your password at once, and contact support.",
+        )
     }
 }
 
@@ -229,6 +265,7 @@ fn action_text(action: Action, language: Language) -> &'static str {
         Action::PayPasswordSet => sentence("支付密码已设置", "payment PIN was set"),
         Action::PayPasswordChanged => sentence("支付密码已修改", "payment PIN was changed"),
         Action::PayPasswordReset => sentence("支付密码已重置", "payment PIN was reset"),
+        Action::ChangeReported => sentence("账户变更已冻结", "account was frozen after a report"),
     }
     .in_language(language)
 }
@@ -364,6 +401,7 @@ mod tests {
             },
             language,
             destination: Destination::of_address("li@example.com"),
+            report: None,
         }
     }
 
@@ -413,8 +451,11 @@ mod tests {
             change_by_sms(&changed(Action::PasswordRecovered, Chinese)),
             "您的登录密码已找回重设，2026-11-21 18:19 UTC，IP 203.0.113.255。如非本人操作，请立即找回密码并联系客服。"
         );
-        let (subject, paragraphs) = change_by_mail(&changed(Action::PayPasswordReset, English));
+        let (subject, paragraphs) = change_by_mail(&changed(Action::PayPasswordReset, English), false);
         assert_eq!(subject, "Security notice: your payment PIN was reset");
         assert_eq!(paragraphs[1], "When: 2026-11-21 18:19 UTC. From: 203.0.113.255.");
+        assert!(paragraphs[2].ends_with("recover your password at once, and contact support."));
+        let (_, paragraphs) = change_by_mail(&changed(Action::PayPasswordReset, English), true);
+        assert!(paragraphs[2].contains("open the following link within 72 hours"), "{}", paragraphs[2]);
     }
 }

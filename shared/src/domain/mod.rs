@@ -15,6 +15,7 @@ pub mod notice;
 pub mod password;
 pub mod pay_password;
 pub mod proof;
+pub mod report;
 pub mod sends;
 pub mod session;
 pub mod token;

@@ -12,6 +12,7 @@ use crate::{
         audit::{Action, Origin},
         code::{Binding, FlowId, Purpose},
         member::MemberId,
+        report::ReportId,
     },
     language::Language,
 };
@@ -42,6 +43,9 @@ pub struct Changed {
     pub language: Language,
     /// The phone or email address that receives the notice.
     pub destination: Destination,
+    /// The report whose link the notice contains, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportId>,
 }
 
 /// A request for a code, which is generated at delivery, if the destination belongs to a member.
@@ -76,7 +80,8 @@ impl Notice {
         origin: Origin,
         language: Language,
         destination: Destination,
+        report: Option<ReportId>,
     ) -> Self {
-        Self::Changed(Changed { member, action, at: Timestamp::now(), origin, language, destination })
+        Self::Changed(Changed { member, action, at: Timestamp::now(), origin, language, destination, report })
     }
 }

@@ -7,6 +7,7 @@ use super::{
     counter::Counter,
     member::MemberId,
     password::PasswordHash,
+    report::{ReportId, ReportableChange},
 };
 use crate::{clock::Timestamp, contact::Destination};
 
@@ -36,6 +37,16 @@ pub struct ValidGrant {
     /// The purpose of the grant.
     pub purpose: Purpose,
     pub(crate) hash: String,
+}
+
+/// A report of a change that is valid. It has no effect until a change consumes it.
+#[derive(Debug)]
+pub struct ValidReport {
+    /// The reported change.
+    pub change: ReportableChange,
+    /// The contacts of the reported change that belong to another member since.
+    pub(crate) taken: Vec<Destination>,
+    pub(crate) id: ReportId,
 }
 
 /// A login password that matched.

@@ -21,10 +21,11 @@ impl App {
     /// attempt or a hash. [`App::commit`] checks the same again.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`] if the member was deleted, [`Error::TooManyChanges`] if the member made too many changes
-    /// in the last hour.
+    /// [`Error::UserNotFound`] if the member was deleted, [`Error::AccountFrozen`] if the member reported a change,
+    /// [`Error::TooManyChanges`] if the member made too many changes in the last hour.
     pub fn changing_member<'a>(&self, session: &'a Session) -> Result<&'a Member, Error> {
         let member = session.member()?;
+        member.require_not_frozen()?;
         self.change_rules().require_changeable(member)?;
         Ok(member)
     }
@@ -52,8 +53,18 @@ impl App {
         let mut commits = 1;
         loop {
             let plan = change.plan(&rules)?;
-            let language = request.notice_language(plan.member);
-            match self.store.commit_change(&plan, &request.origin, language, sealed.as_ref()).await {
+            let (language, ends_with_sessions) =
+                (request.notice_language(plan.member), plan.ends_with_sessions());
+            // Without links in emails nothing can be reported.
+            let reportable = self.settings.mail_link_base_url.as_ref().and_then(|_| plan.reportable());
+            let commit = self.store.commit_change(
+                &plan,
+                &request.origin,
+                language,
+                reportable.as_ref(),
+                sealed.as_ref(),
+            );
+            match commit.await {
                 Ok(()) => {
                     metrics::change(plan.action);
                     if let Some(Consumed::Code(code)) = plan.consumes {
@@ -65,7 +76,7 @@ impl App {
                 Err(error) => return Err(error),
             }
             let member = self.store.member(change.member().id).await?.ok_or(Error::UserNotFound)?;
-            if member.credential_version != change.member().credential_version {
+            if ends_with_sessions && member.credential_version != change.member().credential_version {
                 return Err(Error::InvalidToken);
             }
             change = change.on(member);

@@ -43,8 +43,10 @@ impl App {
         match &changed.destination {
             Destination::Phone(phone) => self.sms.send(phone, &message::change_by_sms(changed)).await,
             Destination::Email(email) => {
-                let (subject, paragraphs) = message::change_by_mail(changed);
-                let message = EmailMessage::from_paragraphs(&subject, &paragraphs, changed.language)?;
+                let link = self.report_link(changed);
+                let (subject, paragraphs) = message::change_by_mail(changed, link.is_some());
+                let (link, language) = (link.as_deref(), changed.language);
+                let message = EmailMessage::of_change(&subject, &paragraphs, link, language)?;
                 self.email.send(email, &message).await
             }
         }

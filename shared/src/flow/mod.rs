@@ -7,5 +7,6 @@ mod change;
 mod credentials;
 mod delivery;
 mod idempotency;
+mod report;
 mod session;
 mod verification;

@@ -80,8 +80,8 @@ impl App {
     /// Generates a code for a member, stores it, and sends it. The code records whether the member reauthenticated.
     ///
     /// # Errors
-    /// [`Error::OriginNotAllowed`] if another site caused the request, [`Error::NotValid`] if the destination is not
-    /// allowed or the provider refuses it, [`Error::MailNotAvailable`] without a sender of email,
+    /// [`Error::OriginNotAllowed`] if another site caused the request, [`Error::AccountFrozen`] if the member reported a
+    /// change, [`Error::NotValid`] if the destination is not allowed or the provider refuses it, [`Error::MailNotAvailable`] without a sender of email,
     /// [`Error::SendFrequently`] if a rate limit is exceeded, [`Error::Busy`] if the store or the provider throttles,
     /// [`Error::SendFailed`] if the code was not sent or may not have been sent. If the provider refused it, the member
     /// can request another code at once; otherwise the resend cooldown applies.
@@ -94,6 +94,7 @@ impl App {
         request: &Request,
     ) -> Result<NewCode, Error> {
         request.check_site()?;
+        member.require_not_frozen()?;
         self.require_sendable(destination)?;
         let new = self.new_code(destination, purpose)?;
         let code = code::generate(self.settings.code_length)?;

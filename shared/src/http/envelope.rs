@@ -1,14 +1,14 @@
 //! The families of documented calls, and the envelopes of their responses.
 
 use super::{
-    page,
+    page::{LinkedPage, VerifyMailPage},
     reply::{Reply, Verification},
 };
 use crate::{domain::message, error::Error, language::Language};
 use lambda_http::http::{HeaderMap, Method, StatusCode, header::ACCEPT};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use std::fmt::Debug;
+use std::{fmt::Debug, marker::PhantomData};
 
 /// A family of documented calls. A handler returns the reply of its own family only.
 pub trait Api: Sized + Send + Sync + 'static {
@@ -60,9 +60,9 @@ pub struct UserApi;
 #[derive(Debug)]
 pub struct MemberApi;
 
-/// The calls of `verify-mail`: the member API's envelope for programs, an HTML page for browsers.
+/// The calls that a link in an email opens: the member API's envelope for programs, an HTML page for browsers.
 #[derive(Debug)]
-pub struct PageApi;
+pub struct PageApi<P = VerifyMailPage>(PhantomData<P>);
 
 /// The content of a success of [`UserApi`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -206,7 +206,7 @@ impl Api for MemberApi {
     }
 }
 
-impl Api for PageApi {
+impl<P: LinkedPage> Api for PageApi<P> {
     type Success = PageSuccess;
 
     /// Returns [`Format::Page`] for browsers: they follow a link with GET, and accept HTML when they submit a form.
@@ -230,7 +230,7 @@ impl Api for PageApi {
     fn failure(error: &Error, language: Language, format: Format) -> Result<String, Error> {
         match format {
             Format::Json => MemberApi::failure(error, language, format),
-            Format::Page => page::refused(error, language),
+            Format::Page => P::refused(error, language),
         }
     }
 }
@@ -300,6 +300,7 @@ mod tests {
             Error::MailNotAvailable,
             Error::ReauthenticationRequired,
             Error::OriginNotAllowed,
+            Error::AccountFrozen,
             Error::CoolingOff { retry_after: 86_400 },
             Error::BodyNotValid,
             Error::BodyTooLarge,

@@ -1,4 +1,4 @@
-//! The documented calls: parameters, requests, replies, envelopes, and the pages of `verify-mail`.
+//! The documented calls: parameters, requests, replies, envelopes, and the pages that links in emails open.
 
 pub mod envelope;
 pub mod page;

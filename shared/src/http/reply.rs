@@ -1,6 +1,9 @@
 //! The success of a handler.
 
-use super::envelope::{Api, MemberApi, MemberSuccess, PageApi, PageSuccess, UserApi, UserSuccess};
+use super::{
+    envelope::{Api, MemberApi, MemberSuccess, PageApi, PageSuccess, UserApi, UserSuccess},
+    page::LinkedPage,
+};
 use crate::{
     ExposeSecret, Secret,
     domain::{code::NewCode, grant::Grant},
@@ -81,7 +84,7 @@ impl Reply<MemberApi> {
 
     /// Adds the HTML page that a browser receives instead of the envelope.
     #[must_use]
-    pub fn with_page(self, page: String) -> Reply<PageApi> {
+    pub fn with_page<P: LinkedPage>(self, page: String) -> Reply<PageApi<P>> {
         Reply { success: PageSuccess { member: self.success, page }, added: self.added }
     }
 }

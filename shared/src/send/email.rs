@@ -35,13 +35,9 @@ struct Html<'a> {
     language: &'a str,
     subject: &'a str,
     paragraphs: &'a [String],
-    code: Option<Code<'a>>,
-    closing: Option<&'a str>,
-}
-
-struct Code<'a> {
-    digits: &'a str,
+    code: Option<&'a str>,
     link: Option<Link<'a>>,
+    closing: Option<&'a str>,
 }
 
 struct Link<'a> {
@@ -50,17 +46,27 @@ struct Link<'a> {
 }
 
 impl EmailMessage {
-    /// Creates an email of plain paragraphs.
+    /// Creates an email of paragraphs and, if there is one, the link that reports the change.
     ///
     /// # Errors
     /// [`SendError::Refused`] if the template fails.
-    pub fn from_paragraphs(
+    pub fn of_change(
         subject: &str,
         paragraphs: &[String],
+        link: Option<&str>,
         language: Language,
     ) -> Result<Self, SendError> {
-        let html = Html { language: language.tag(), subject, paragraphs, code: None, closing: None };
-        Self::render(&html, paragraphs.join("\n\n"))
+        let label = message::REPORT_BUTTON.in_language(language);
+        let html = Html {
+            language: language.tag(),
+            subject,
+            paragraphs,
+            code: None,
+            link: link.map(|url| Link { url, label }),
+            closing: None,
+        };
+        let lines: Vec<_> = paragraphs.iter().map(String::as_str).chain(link).collect();
+        Self::render(&html, lines.join("\n\n"))
     }
 
     /// Creates an email with a code and, if there is one, the link that verifies it.
@@ -80,7 +86,8 @@ impl EmailMessage {
             language: language.tag(),
             subject,
             paragraphs: &[opening.to_owned()],
-            code: Some(Code { digits: code, link: link.map(|url| Link { url, label }) }),
+            code: Some(code),
+            link: link.map(|url| Link { url, label }),
             closing: Some(closing),
         };
         let lines: Vec<_> = [opening, code].into_iter().chain(link).chain([closing]).collect();

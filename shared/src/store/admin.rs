@@ -67,6 +67,22 @@ impl Store {
         self.commit_with(Backoff::of_command(), transaction).await
     }
 
+    /// Lifts the freeze of a member, and records that.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`] if the member was deleted, [`Error::Busy`], [`Error::Internal`].
+    pub async fn unfreeze(&self, member: MemberId, actor: &str) -> Result<(), Error> {
+        let update = Update::builder()
+            .set_key(Some(member::key(member).into_item()))
+            .update_expression("REMOVE frozen ADD revision :one")
+            .condition_expression(EXISTS)
+            .expression_attribute_values(":one", number(1));
+        let mut transaction = self.transaction();
+        transaction.update(update, Some(Box::new(|_| Error::UserNotFound)))?;
+        transaction.record_action(member, AdminAction::Unfrozen, actor)?;
+        self.commit_with(Backoff::of_command(), transaction).await
+    }
+
     /// Ends all sessions of a member without a record, for a run over all members that is recorded once. Does nothing
     /// if the member was deleted.
     ///
@@ -119,7 +135,10 @@ impl Store {
         // Before the releases: if another request has replaced a contact, the conflict is the refusal.
         let changed = |_| Error::Busy(Conflict.into());
         // The operator vouches for the contacts.
-        let removed: Vec<_> = bound.iter().map(member::immature_since).collect();
+        let removed: Vec<_> = bound
+            .iter()
+            .flat_map(|contact| [member::immature_since(contact), member::bound_at(contact)])
+            .collect();
         transaction.update(member::update(member, &set, &removed), Some(Box::new(changed)))?;
         for destination in &bound {
             transaction.release_replaced(member, destination)?;

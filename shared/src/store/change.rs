@@ -2,12 +2,14 @@
 
 use super::{Item, Store, member, number, read, text};
 use crate::{
+    clock::Timestamp,
     domain::{
         audit::Origin,
-        change::{Consumed, Maturity, Plan, Writes},
+        change::{Consumed, Freeze, Maturity, Plan, Writes},
         idempotency::SealedResponse,
-        member::Member,
+        member::{Frozen, Member},
         notice::Notice,
+        report::ReportableChange,
     },
     error::Error,
     language::Language,
@@ -29,7 +31,7 @@ fn update(plan: &Plan<'_>) -> UpdateBuilder {
         Maturity::Mature => (None, immature_since),
         Maturity::ImmatureSince(since) => (immature_since.map(|name| (name, number(since.0))), None),
     };
-    let set: Vec<(&str, AttributeValue)> = [
+    let mut set: Vec<(&str, AttributeValue)> = [
         credential_version.map(|version| ("credential_version", number(version))),
         password.map(|hash| ("password", text(hash.as_str()))),
         pay_password.flatten().map(|hash| ("pay_password", text(hash.as_str()))),
@@ -42,12 +44,28 @@ fn update(plan: &Plan<'_>) -> UpdateBuilder {
     .flatten()
     .collect();
     let no_pay_password = matches!(pay_password, Some(None)).then_some("pay_password");
-    let removed: Vec<_> = [no_pay_password, matured].into_iter().flatten().collect();
+    let mut removed: Vec<_> = [no_pay_password, matured].into_iter().flatten().collect();
+    set.extend(plan.new_contact().map(|contact| (member::bound_at(contact), number(Timestamp::now().0))));
+    for former in &plan.restores {
+        set.push(member::contact(former));
+        removed.extend([member::bound_at(former), member::immature_since(former)]);
+    }
+    match &plan.freeze {
+        Freeze::Unchanged => (),
+        Freeze::Begins(frozen) => set.push(("frozen", frozen_value(frozen))),
+        Freeze::Ends => removed.push("frozen"),
+    }
     member::update(plan.member, &set, &removed)
 }
 
+fn frozen_value(Frozen { since, through }: &Frozen) -> AttributeValue {
+    let fields = [("since", number(since.0)), ("through", text(String::from(through.clone())))];
+    AttributeValue::M(fields.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
 impl Store {
-    /// Commits a change, with the sealed response to an idempotent request.
+    /// Commits a change, with the sealed response to an idempotent request. If the change is `reportable`, its notice to
+    /// that address contains a link.
     ///
     /// # Errors
     /// The proof was consumed by another request: [`Error::CodeNotValid`] or [`Error::NotValid`]. Another member owns
@@ -58,6 +76,7 @@ impl Store {
         plan: &Plan<'_>,
         origin: &Origin,
         language: Language,
+        reportable: Option<&ReportableChange>,
         sealed: Option<&SealedResponse<'_>>,
     ) -> Result<(), Error> {
         let member = plan.member;
@@ -66,24 +85,31 @@ impl Store {
         match plan.consumes {
             Some(Consumed::Code(code)) => transaction.consume_code(code)?,
             Some(Consumed::Grant(grant)) => transaction.consume_grant(grant)?,
+            Some(Consumed::Report(report)) => transaction.consume_report(report)?,
             None => (),
         }
         if let Some(destination) = plan.binds {
             transaction.claim(member, destination)?;
         }
-        let version = member.credential_version;
+        for former in &plan.restores {
+            transaction.reclaim(member, former)?;
+        }
+        let version = plan.ends_with_sessions().then_some(member.credential_version);
         transaction.update(update(plan), Some(Box::new(move |stored| changed(stored, version))))?;
         // After the member's own write: if another request replaced the contact first, that is a conflict.
-        if let Some(destination) = plan.binds {
+        for destination in plan.binds.iter().chain(&plan.restores) {
             transaction.release_replaced(member, destination)?;
         }
         if let Some(failures) = plan.resets {
             transaction.reset(failures)?;
         }
         transaction.record(member.id, plan.action, origin)?;
+        let report = reportable.map(|change| transaction.store_report(change)).transpose()?;
         for destination in &plan.notifies {
-            let notice =
-                Notice::changed(member.id, plan.action, origin.clone(), language, destination.clone());
+            let gets_link = reportable.is_some_and(|change| change.destination == *destination);
+            let report = report.filter(|_| gets_link);
+            let (origin, destination) = (origin.clone(), destination.clone());
+            let notice = Notice::changed(member.id, plan.action, origin, language, destination, report);
             transaction.queue(&notice)?;
         }
         self.commit(transaction).await?;
@@ -92,9 +118,12 @@ impl Store {
     }
 }
 
-fn changed(stored: Option<Item>, credential_version: u64) -> Error {
+/// Returns the error if another request wrote the member. `version` is the credential version that the change requires.
+fn changed(stored: Option<Item>, version: Option<u64>) -> Error {
     match stored.map(read::<Member>).transpose() {
-        Ok(Some(member)) if member.credential_version == credential_version => Error::Busy(Conflict.into()),
+        Ok(Some(member)) if version.is_none_or(|version| member.credential_version == version) => {
+            Error::Busy(Conflict.into())
+        }
         Ok(Some(_)) => Error::InvalidToken,
         Ok(None) => Error::UserNotFound,
         Err(error) => error,

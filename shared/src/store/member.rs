@@ -1,12 +1,15 @@
 //! Members, and the ownership of their phones and email addresses.
 
-use super::{Item, ItemKey, Store, number, text, transaction::Transaction, write};
+use super::{Item, ItemKey, Store, change::Conflict, number, text, transaction::Transaction, write};
 use crate::{
     contact::Destination,
     domain::member::{Member, MemberId},
     error::Error,
 };
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, Update, builders::UpdateBuilder};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, Put, Update,
+    builders::{PutBuilder, UpdateBuilder},
+};
 use serde::{Deserialize, Serialize};
 
 /// Item `phone#<E.164>` or `email#<address>` / `owner`: a phone or an email address belongs to one member.
@@ -43,6 +46,14 @@ pub(super) fn keys(member: &Member) -> impl Iterator<Item = ItemKey> {
 
 fn owner(member: MemberId, destination: &Destination) -> Result<Item, Error> {
     write(OwnerItem { member }, owner_key(destination))
+}
+
+fn owner_put(member: &Member, destination: &Destination) -> Result<PutBuilder, Error> {
+    Ok(Put::builder()
+        .set_item(Some(owner(member.id, destination)?))
+        .condition_expression(FREE_OR_OWN)
+        .expression_attribute_names("#member", "member")
+        .expression_attribute_values(":member", text(member.id.to_string())))
 }
 
 /// Returns the update of a member as read: it sets and removes attributes and raises `revision`, unless another write
@@ -83,6 +94,14 @@ pub(super) fn immature_since(destination: &Destination) -> &'static str {
     match destination {
         Destination::Phone(_) => "phone_immature_since",
         Destination::Email(_) => "email_immature_since",
+    }
+}
+
+/// Returns the attribute of a member that contains when this phone or email address was bound.
+pub(super) fn bound_at(destination: &Destination) -> &'static str {
+    match destination {
+        Destination::Phone(_) => "phone_bound_at",
+        Destination::Email(_) => "email_bound_at",
     }
 }
 
@@ -127,12 +146,15 @@ impl Transaction {
 
     /// Makes a member the owner of a phone or an email address, unless another member is.
     pub(super) fn claim(&mut self, member: &Member, destination: &Destination) -> Result<(), Error> {
-        let put = Put::builder()
-            .set_item(Some(owner(member.id, destination)?))
-            .condition_expression(FREE_OR_OWN)
-            .expression_attribute_names("#member", "member")
-            .expression_attribute_values(":member", text(member.id.to_string()));
+        let put = owner_put(member, destination)?;
         self.put(put, Some(Box::new(in_use(destination))))
+    }
+
+    /// Makes a member the owner of a former phone or email address again. If another member became the owner since that
+    /// was checked, the change is planned again.
+    pub(super) fn reclaim(&mut self, member: &Member, former: &Destination) -> Result<(), Error> {
+        let put = owner_put(member, former)?;
+        self.put(put, Some(Box::new(|_| Error::Busy(Conflict.into()))))
     }
 
     /// Releases the phone or the email address that another one replaces, for other members to claim. The owner of an

@@ -18,6 +18,7 @@ pub(crate) mod idempotency;
 mod import;
 mod member;
 mod notice;
+mod report;
 mod scan;
 pub(crate) mod sends;
 mod traffic;

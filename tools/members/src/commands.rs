@@ -8,4 +8,5 @@ pub mod keys;
 pub mod revoke;
 pub mod show;
 pub mod sign_session;
+pub mod unfreeze;
 pub mod unlock;

@@ -18,7 +18,7 @@ use std::{io, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use commands::{audit, completions, export, import, keys, revoke, show, sign_session, unlock};
+use commands::{audit, completions, export, import, keys, revoke, show, sign_session, unfreeze, unlock};
 use error::Error;
 use target::Target;
 
@@ -46,6 +46,8 @@ enum Command {
     Show(show::Arguments),
     /// Clear a member's failed password and code attempts
     Unlock(unlock::Arguments),
+    /// Lift the freeze of a member who reported a change
+    Unfreeze(unfreeze::Arguments),
     /// End the sessions of a member, or of all members
     Revoke(revoke::Arguments),
     /// Sign a session of a member for a test
@@ -85,6 +87,7 @@ async fn run(Cli { target, json, command }: Cli) -> Result<bool, Error> {
         Command::Import(arguments) => return import::run(arguments, target.open().await?, json).await,
         Command::Show(arguments) => show::run(&target.open().await?, arguments, json).await?,
         Command::Unlock(arguments) => unlock::run(&target.open().await?, arguments, json).await?,
+        Command::Unfreeze(arguments) => unfreeze::run(&target.open().await?, arguments, json).await?,
         Command::Revoke(arguments) => revoke::run(&target.open().await?, arguments, json).await?,
         Command::SignSession(arguments) => sign_session::run(&target.open().await?, arguments, json).await?,
         Command::Audit(arguments) => audit::run(&target.open().await?, arguments, json).await?,

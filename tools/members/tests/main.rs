@@ -11,4 +11,5 @@ mod keys;
 mod operator;
 mod revoke;
 mod sign_session;
+mod unfreeze;
 mod unlock;

@@ -4,9 +4,9 @@ use serde::Serialize;
 use shared::{
     audit::AdminAction,
     clock::Timestamp,
-    contact::{Email, Phone},
+    contact::{Destination, Email, Phone},
     language::Language,
-    member::{Member, MemberId},
+    member::{Frozen, Member, MemberId},
     password::PasswordHash,
 };
 
@@ -30,8 +30,27 @@ struct MemberView {
     language: Option<Language>,
     credential_version: u64,
     cooling_since: Option<Timestamp>,
+    frozen: Option<FrozenView>,
     created_at: Timestamp,
     failures: Vec<FailedAttempts>,
+}
+
+/// A freeze as it is printed.
+#[derive(Serialize)]
+struct FrozenView {
+    since: Timestamp,
+    /// The address through which a recovery lifts the freeze.
+    through: String,
+}
+
+impl From<Frozen> for FrozenView {
+    fn from(Frozen { since, through }: Frozen) -> Self {
+        let through = match through {
+            Destination::Phone(phone) => phone.as_str().to_owned(),
+            Destination::Email(email) => email.as_str().to_owned(),
+        };
+        Self { since, through }
+    }
 }
 
 impl MemberView {
@@ -45,6 +64,7 @@ impl MemberView {
             language: member.language,
             credential_version: member.credential_version,
             cooling_since: member.cooling_since,
+            frozen: member.frozen.map(FrozenView::from),
             created_at: member.created_at,
             failures,
         }
@@ -63,6 +83,9 @@ impl MemberView {
             ("created", output::moment(self.created_at)),
         ];
         rows.extend(self.cooling_since.map(|since| ("cooling off since", output::moment(since))));
+        rows.extend(self.frozen.iter().map(|FrozenView { since, through }| {
+            ("frozen", format!("since {}, until a recovery through {through}", output::moment(*since)))
+        }));
         rows.extend(self.failures.iter().map(|FailedAttempts { of, count, until }| {
             ("failed attempts", format!("{count} {of}, until {}", output::moment(*until)))
         }));

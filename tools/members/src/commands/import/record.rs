@@ -71,6 +71,9 @@ impl ImportedMember {
             phone_immature_since: None,
             email_immature_since: None,
             changed_at: Vec::new(),
+            phone_bound_at: None,
+            email_bound_at: None,
+            frozen: None,
             cooling_since: field("cooling_since").map(|text| moment("cooling_since", text)).transpose()?,
             language: field("language").map(language).transpose()?,
             created_at: field("created_at")
