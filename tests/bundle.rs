@@ -2,7 +2,7 @@
 
 pub use crate::call::{Call, CookieJar, Response};
 use futures_util::future::join_all;
-use local::{Message, Options, Stack};
+use local::{Message, Options, Stack, table::Table};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::{
@@ -80,6 +80,7 @@ pub fn options(settings: &[(&str, &str)]) -> Options {
 
 pub struct Bundle {
     pub stack: Stack,
+    table: Table,
     http: reqwest::Client,
 }
 
@@ -111,7 +112,8 @@ impl Bundle {
     }
 
     pub async fn with_options(options: Options) -> Self {
-        Self { stack: Stack::start(options).await.unwrap(), http: reqwest::Client::new() }
+        let stack = Stack::start(options).await.unwrap();
+        Self { table: Table::of(&stack), stack, http: reqwest::Client::new() }
     }
 
     /// Stops the stack and all its processes.
@@ -259,28 +261,13 @@ impl Bundle {
     }
 
     /// Calls DynamoDB directly, without a function.
-    pub async fn dynamodb(&self, operation: &str, mut input: Value) -> Value {
-        input["TableName"] = json!(self.stack.table());
-        let response = self
-            .http
-            .post(self.stack.dynamodb_url())
-            .header("X-Amz-Target", format!("DynamoDB_20120810.{operation}"))
-            .header("Content-Type", "application/x-amz-json-1.0")
-            .header("Authorization", AUTHORIZATION)
-            .header("X-Amz-Date", "20260101T000000Z")
-            .body(input.to_string())
-            .send()
-            .await
-            .unwrap();
-        let status = response.status();
-        let text = response.text().await.unwrap();
-        assert!(status.is_success(), "{operation}: {text}");
-        serde_json::from_str(&text).unwrap()
+    pub async fn dynamodb(&self, operation: &str, input: Value) -> Value {
+        self.table.call(operation, input).await.unwrap()
     }
 
     /// Returns every item of the table.
     pub async fn items(&self) -> Vec<Value> {
-        self.dynamodb("Scan", json!({})).await["Items"].as_array().unwrap().clone()
+        self.table.items().await.unwrap()
     }
 
     /// Returns the item with this key.
@@ -303,29 +290,7 @@ impl Bundle {
     /// Makes every item with this prefix of the partition key look `seconds` older, or younger if negative.
     pub async fn age(&self, prefix: &str, seconds: i64) {
         self.settled().await;
-        let mut aged = 0;
-        for mut item in self.items().await {
-            if !item["pk"]["S"].as_str().unwrap().starts_with(prefix) {
-                continue;
-            }
-            for (name, value) in item.as_object_mut().unwrap() {
-                let sent = name.strip_prefix("at").is_some_and(|number| number.parse::<u32>().is_ok());
-                let is_time = sent || TIMES.contains(&name.as_str());
-                let times = if value["L"].is_array() {
-                    value["L"].as_array_mut().unwrap().iter_mut().collect()
-                } else {
-                    vec![value]
-                };
-                for value in times {
-                    if let Some(time) = value["N"].as_str().filter(|_| is_time) {
-                        // 0 marks an unused slot of the send log and must remain 0.
-                        value["N"] = json!((time.parse::<i64>().unwrap() - seconds).max(0).to_string());
-                        aged += 1;
-                    }
-                }
-            }
-            self.dynamodb("PutItem", json!({ "Item": item })).await;
-        }
+        let aged = self.table.age(prefix, seconds).await.unwrap();
         assert!(aged > 0, "no item has the prefix {prefix}");
     }
 
@@ -353,25 +318,6 @@ impl Bundle {
         self.call(Method::POST, &format!("/2015-03-31/functions/{function}/invocations")).json(event).await
     }
 }
-
-/// The attributes that store a time. Those of the send log (`at0`, `at1`, …) are matched by their prefix.
-const TIMES: [&str; 11] = [
-    "expires_at",
-    "valid_until",
-    "until",
-    "resend_at",
-    "sent_at",
-    "cooling_since",
-    "phone_immature_since",
-    "email_immature_since",
-    "changed_at",
-    "phone_bound_at",
-    "email_bound_at",
-];
-
-/// A well-formed header without a valid signature, which the embedded DynamoDB does not check.
-const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
-     SignedHeaders=host;x-amz-date, Signature=0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Returns a Chinese phone number in the E.164 form in which it is stored.
 pub fn e164(phone: &str) -> String {

@@ -21,6 +21,7 @@ mod runtime;
 mod shutdown;
 mod stack;
 mod stream;
+pub mod table;
 pub mod welcome;
 
 pub use database::Error as DatabaseError;

@@ -1,8 +1,6 @@
 //! Checks that the table contains exactly what the responses imply.
 
 use crate::member::{NOTICES_SENT, Response, SimulatedMember, e164};
-use local::Stack;
-use reqwest::Client;
 use serde_json::{Value, json};
 use shared::{keys::Keys, password::PasswordHash};
 use std::{
@@ -11,33 +9,6 @@ use std::{
     fmt::Display,
     sync::atomic::Ordering,
 };
-
-/// Returns every item of the table, read directly from the store.
-pub async fn scan(stack: &Stack, http: &Client) -> Result<Vec<Value>, Box<dyn Error>> {
-    // Well-formed but unsigned: the embedded DynamoDB does not verify signatures.
-    let authorization = format!(
-        "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
-         SignedHeaders=host;x-amz-date, Signature={:064}",
-        0
-    );
-    let mut items = Vec::new();
-    let mut input = json!({ "TableName": stack.table(), "ConsistentRead": true });
-    loop {
-        let request = http
-            .post(stack.dynamodb_url())
-            .header("X-Amz-Target", "DynamoDB_20120810.Scan")
-            .header("Content-Type", "application/x-amz-json-1.0")
-            .header("X-Amz-Date", "20260101T000000Z")
-            .header("Authorization", &authorization);
-        let mut page: Value =
-            request.body(input.to_string()).send().await?.error_for_status()?.json().await?;
-        items.extend(page["Items"].as_array_mut().map(std::mem::take).unwrap_or_default());
-        match page["LastEvaluatedKey"].take() {
-            Value::Null => return Ok(items),
-            key => input["ExclusiveStartKey"] = key,
-        }
-    }
-}
 
 /// Each rule with the number of its checks and the items that violate it.
 #[derive(Default)]

@@ -10,6 +10,7 @@ mod member;
 
 use bench::harness;
 use clap::Parser;
+use local::table::Table;
 use member::{CODE_LIMIT, SimulatedMember, Target};
 use reqwest::Client;
 use shared::keys::Keys;
@@ -81,7 +82,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     for line in stack.log_lines().iter().take(10) {
         println!("{}: {}", line.function, line.text);
     }
-    let items = check::scan(&stack, &target.http).await?;
+    let items = Table::of(&stack).items().await?;
     let consistent = check::check(&members, &items, &Keys::parse(stack.keys())?)?;
     stack.shutdown().await;
     Ok(if consistent { ExitCode::SUCCESS } else { ExitCode::FAILURE })
