@@ -46,4 +46,5 @@ mod reset_pay_password;
 mod restart;
 mod store_faults;
 mod store_requests;
+mod walk;
 mod wiring;

@@ -3,6 +3,7 @@
 
 use local::{Observer, Options, Stack, keys};
 use std::{
+    collections::BTreeMap,
     env,
     error::Error,
     path::{Path, PathBuf},
@@ -24,19 +25,27 @@ const NO_RATE_LIMITS: [(&str, &str); 6] = [
 /// # Errors
 /// Fails if the functions do not build or the stack does not start.
 pub async fn start(settings: &[(&str, &str)], on_event: Observer) -> Result<Stack, Box<dyn Error>> {
+    let settings = NO_RATE_LIMITS.iter().chain(settings);
+    let settings = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Ok(Stack::start(Options { settings, on_event, ..options()? }).await?)
+}
+
+/// Builds the functions in this program's profile, and returns options that serve them.
+///
+/// # Errors
+/// Fails if the functions do not build.
+pub fn options() -> Result<Options, Box<dyn Error>> {
     let profile: &[_] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
     build(&[profile, &["--package", "functions", "--bins"]].concat())?;
-    let settings = NO_RATE_LIMITS.iter().chain(settings);
-    let options = Options {
+    Ok(Options {
         port: 0,
         data: None,
         binaries: programs()?,
         template: root().join("template.yaml"),
-        settings: settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        settings: BTreeMap::new(),
         keys: keys::fresh(),
-        on_event,
-    };
-    Ok(Stack::start(options).await?)
+        on_event: |_| (),
+    })
 }
 
 /// Runs `cargo build` with `arguments`.

@@ -203,6 +203,12 @@ impl Stack {
         &self.keys
     }
 
+    /// Returns the library of the functions on this stack: its table, its keys, and its settings.
+    #[must_use]
+    pub fn app(&self) -> &shared::App {
+        &self.app
+    }
+
     /// Returns the environment for functions that another runtime starts on this stack, as lines `NAME='value'`. The
     /// variables that the runtime itself sets are not included.
     ///

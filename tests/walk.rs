@@ -1,0 +1,27 @@
+//! A short random walk against the reference. `cargo run --release -p bench --bin walk` makes long ones.
+
+use crate::bundle;
+use bench::walk::{self, Coverage, Plan, Walker};
+use std::collections::BTreeSet;
+
+/// The seed is fixed, so that a failure is reproducible.
+const PLAN: Plan = Plan { seed: 6, walks: 28, steps: 50 };
+
+/// How many endpoints must succeed at least once, so that the walks do not agree only about refusals. A change of the
+/// steps changes every walk, and then some endpoint may only refuse.
+const SUCCEEDING: usize = 9;
+
+#[test]
+fn random_walk_agrees_with_the_reference() {
+    let walker = Walker::start(bundle::options(&[])).unwrap();
+    let mut coverage = Coverage::new();
+    let result = walker.walk(PLAN, &mut coverage);
+    walker.shutdown();
+    println!("{}", walk::report(&coverage));
+    if let Err(difference) = result {
+        panic!("{difference}");
+    }
+    let succeeded: BTreeSet<_> =
+        coverage.keys().filter(|(_, result)| result == "OK").map(|(call, _)| call).collect();
+    assert!(succeeded.len() >= SUCCEEDING, "only {succeeded:?} succeeded");
+}

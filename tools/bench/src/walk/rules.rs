@@ -1,0 +1,82 @@
+//! The limits under which the walk runs the functions, and the rules of the contract that it expects.
+
+use std::collections::BTreeMap;
+
+/// Seconds for which a code sent by SMS is valid.
+pub(super) const SMS_CODE_SECONDS: u64 = 300;
+/// Seconds for which a code sent by email is valid.
+pub(super) const MAIL_CODE_SECONDS: u64 = 600;
+/// Seconds for which a grant is valid.
+pub(super) const GRANT_SECONDS: u64 = 600;
+/// Attempts at one code.
+pub(super) const CODE_ATTEMPTS: u32 = 3;
+/// Wrong codes per destination and purpose in a day.
+pub(super) const FAILURES_PER_DAY: u32 = 6;
+/// Wrong login passwords in a row before the lockout.
+pub(super) const PASSWORD_FAILURES: u32 = 3;
+/// Seconds of that lockout.
+pub(super) const PASSWORD_LOCK_SECONDS: u64 = 900;
+/// Wrong pay passwords in a row before the lockout.
+pub(super) const PAY_PASSWORD_FAILURES: u32 = 3;
+/// Seconds of that lockout.
+pub(super) const PAY_PASSWORD_LOCK_SECONDS: u64 = 10_800;
+/// Seconds of the cooling-off period.
+pub(super) const COOLING_OFF_SECONDS: u64 = 86_400;
+/// Different requests under an idempotency key before it locks.
+pub(super) const MISMATCHES: u32 = 5;
+pub(super) const HOUR: u64 = 3_600;
+pub(super) const DAY: u64 = 86_400;
+/// The sends to one destination, as (count, seconds): at most `count` in any `seconds`.
+pub(super) const SENDS_TO_DESTINATION: [(usize, u64); 3] = [(1, 120), (5, HOUR), (10, DAY)];
+/// The sends that one member requests.
+pub(super) const SENDS_BY_MEMBER: [(usize, u64); 1] = [(10, DAY)];
+
+/// Returns the settings that the walk needs: limits low enough to be reached within one walk, cheap hashes, and none of
+/// the limits that all members share.
+#[must_use]
+pub fn settings() -> BTreeMap<String, String> {
+    [
+        ("CODE_MAX_ATTEMPTS", CODE_ATTEMPTS),
+        ("FAILURES_PER_DAY", FAILURES_PER_DAY),
+        ("PASSWORD_MAX_FAILURES", PASSWORD_FAILURES),
+        ("PAY_PASSWORD_MAX_FAILURES", PAY_PASSWORD_FAILURES),
+        ("ARGON2_MEMORY_KIB", 7_168),
+        ("ARGON2_PASSES", 1),
+        ("SOURCE_SENDS_PER_HOUR", 100_000),
+        ("REGION_SENDS_PER_HOUR", 1_000_000),
+        ("BREAKER_MIN_VERIFIED_PERCENT", 0),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_string()))
+    .into()
+}
+
+/// The rules that can be switched off, because the functions do not have them yet.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is the switch of one rule")]
+pub(super) struct Rules {
+    /// A new password equals the old one: `…_NOT_VALID` in every endpoint that sets one.
+    pub(super) new_differs_from_old: bool,
+    /// A wrong password has `attemptsLeft`.
+    pub(super) passwords_have_attempts_left: bool,
+    /// The characters of a code that are not digits are dropped, and a code of another length than these, by SMS and by
+    /// email, costs no attempt.
+    pub(super) code_lengths: Option<(usize, usize)>,
+    /// A contact that an old session bound without the password resets nothing during a cooling-off period.
+    pub(super) contacts_mature: bool,
+    /// The first pay password, set by an old session without the password, begins a cooling-off period.
+    pub(super) first_pin_cools_off: bool,
+    /// A member makes at most this many changes in an hour.
+    pub(super) changes_per_hour: Option<usize>,
+}
+
+impl Rules {
+    /// The rules that the functions have. A rule that lands is one line here, and goes once it cannot be reverted.
+    pub(super) const NOW: Self = Self {
+        new_differs_from_old: false,
+        passwords_have_attempts_left: false,
+        code_lengths: None,
+        contacts_mature: false,
+        first_pin_cools_off: false,
+        changes_per_hour: None,
+    };
+}
