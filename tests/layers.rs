@@ -5,7 +5,7 @@ use std::fs;
 
 /// The layers of `shared/src`, lowest first.
 const LAYERS: [&[&str]; 9] = [
-    &["clock", "random", "language", "contact", "error", "settings", "Secret", "ExposeSecret"],
+    &["clock", "random", "language", "contact", "error", "settings", "text", "Secret", "ExposeSecret"],
     &["domain"],
     &["http"],
     &["metrics", "aws"],

@@ -1,5 +1,6 @@
 //! Phone numbers and email addresses: parsed where they enter, and masked in `Debug`.
 
+use crate::text;
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use phonenumber::{Mode, PhoneNumber, Type, country, metadata::DATABASE};
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,6 @@ use std::{
     hash::{Hash, Hasher},
     str::FromStr,
 };
-use unicode_normalization::UnicodeNormalization;
 
 /// The text is not an email address, or not a phone number that codes may be sent to.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,9 @@ const MAX_E164_LENGTH: usize = 16;
 /// The most characters of a typed number: the 15 digits of E.164 with a separator after each, and a prefix.
 const MAX_TYPED_LENGTH: usize = 40;
 
+/// The longest address (RFC 5321, 4.5.3.1.3, with erratum 1690 of RFC 3696).
+const MAX_EMAIL_LENGTH: usize = 254;
+
 /// The numbers that are not a subscriber's phone, although the pattern for mobile numbers may include them. The order
 /// of libphonenumber's `getNumberType`, in which these ranges win over the mobile ones.
 const SPECIAL: [Type; 8] = [
@@ -39,6 +42,9 @@ const SPECIAL: [Type; 8] = [
     Type::Voicemail,
 ];
 
+/// The most characters of a typed address: the longest one with `mailto:` and spaces around it.
+const MAX_TYPED_EMAIL_LENGTH: usize = 320;
+
 /// The phone numbers that are accepted: those that can receive SMS, of the allowed regions.
 #[derive(Clone, Debug)]
 pub struct PhoneRules {
@@ -50,21 +56,21 @@ pub struct PhoneRules {
 }
 
 impl PhoneRules {
-    /// Parses a number that a person typed: a national number of the default region, or an international number, in
-    /// full-width or in ordinary characters.
+    /// Parses a number that a person typed or pasted: a national number of the default region, or an international
+    /// number, in any width, with any separators, and with or without `tel:`.
     ///
     /// # Errors
     /// [`InvalidContact`] if the number is invalid, cannot receive SMS, or belongs to a region that is not allowed.
     pub fn parse(&self, typed: &str) -> Result<Phone, InvalidContact> {
-        let typed: String = typed.nfkc().take(MAX_TYPED_LENGTH + 1).collect();
-        // The crate reads a letter as the digit on its key, so an O typed for a 0 would give another person's number.
-        if typed.chars().count() > MAX_TYPED_LENGTH || typed.contains(char::is_alphabetic) {
+        let typed: String = text::typed(typed).take(MAX_TYPED_LENGTH + 1).collect();
+        if typed.chars().count() > MAX_TYPED_LENGTH {
             return Err(InvalidContact);
         }
+        let number = diallable(text::without_scheme(typed.trim(), "tel:")).ok_or(InvalidContact)?;
         // Given a region, the crate strips that region's trunk prefix from international numbers as well. That
         // removes the leading zero that is a part of an Italian or Ivorian number.
-        let region = (!typed.trim_start().starts_with('+')).then_some(self.default_region);
-        let e164 = self.read(region, &typed)?;
+        let region = (!number.starts_with('+')).then_some(self.default_region);
+        let e164 = self.read(region, &number)?;
         // After an international prefix such as 00 it still does. Such a number is then invalid or differs here.
         if self.read(None, &e164)? == e164 { Ok(Phone(e164)) } else { Err(InvalidContact) }
     }
@@ -88,6 +94,49 @@ impl PhoneRules {
             && e164.len() <= MAX_E164_LENGTH;
         if acceptable { Ok(e164) } else { Err(InvalidContact) }
     }
+}
+
+/// Returns the digits of a typed number, after a `+` if it has one. Returns `None` if it contains anything else than
+/// separators: a letter, which could mean the digit on its key and give another person's number, a pause, or an
+/// extension. The crate would take the digits before the first separator of an international number for its calling
+/// code.
+fn diallable(typed: &str) -> Option<String> {
+    if typed.contains(char::is_alphabetic) {
+        return None;
+    }
+    let mut number = String::new();
+    for character in typed.trim_matches(|c| c != '+' && digit(c).is_none()).chars() {
+        match digit(character) {
+            Some(digit) => number.push(digit),
+            None if character == '+' && number.is_empty() => number.push(character),
+            None if is_separator(character) => {}
+            None => return None,
+        }
+    }
+    Some(number)
+}
+
+/// The zeros of the scripts whose decimal digits libphonenumber knows, each followed by its nine others.
+const ZEROS: [char; 15] = [
+    '0', '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}', '\u{be6}',
+    '\u{c66}', '\u{ce6}', '\u{d66}', '\u{e50}', '\u{ed0}',
+];
+
+/// Returns the ASCII form of a decimal digit in any of these scripts.
+fn digit(character: char) -> Option<char> {
+    ZEROS.into_iter().find_map(|zero| {
+        let value = u32::from(character).checked_sub(u32::from(zero))?;
+        char::from_digit(value, 10).filter(char::is_ascii_digit)
+    })
+}
+
+/// Returns whether a character only groups the digits of a number: the punctuation that libphonenumber knows, in NFKC.
+fn is_separator(character: char) -> bool {
+    character.is_whitespace()
+        || matches!(
+            character,
+            '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '.' | '(' | ')' | '[' | ']' | '/' | '~'
+        )
 }
 
 /// Returns whether a number is mobile, or may be mobile where the numbering plan does not distinguish it from a fixed
@@ -185,18 +234,25 @@ impl Hash for Email {
 impl FromStr for Email {
     type Err = InvalidContact;
 
-    /// Parses an address that a person typed. Rejects a display name, a quoted local part and an address literal:
-    /// members do not use them, and each is a second spelling of the same address. Rejects a local part that is not
-    /// ASCII as well, because SES does not send to it (Amazon SES Developer Guide, "Email format in Amazon SES").
+    /// Parses an address that a person typed or pasted, in any width, and with or without `mailto:`. Rejects a display
+    /// name, a quoted local part and an address literal: members do not use them, and each is a second spelling of the
+    /// same address. Rejects a local part that is not ASCII as well, because SES does not send to it (Amazon SES
+    /// Developer Guide, "Email format in Amazon SES").
     fn from_str(typed: &str) -> Result<Self, InvalidContact> {
-        let (local_part, domain) = typed.trim().rsplit_once('@').ok_or(InvalidContact)?;
+        let typed: String = text::typed(typed).take(MAX_TYPED_EMAIL_LENGTH + 1).collect();
+        if typed.chars().count() > MAX_TYPED_EMAIL_LENGTH {
+            return Err(InvalidContact);
+        }
+        let (local_part, domain) =
+            text::without_scheme(typed.trim(), "mailto:").rsplit_once('@').ok_or(InvalidContact)?;
         if !local_part.is_ascii() || local_part.starts_with('"') {
             return Err(InvalidContact);
         }
-        let domain = Uts46::new()
-            .to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify)
-            .map_err(|_| InvalidContact)?;
+        let domain = ascii_domain(domain).ok_or(InvalidContact)?;
         let address = format!("{local_part}@{domain}");
+        if address.len() > MAX_EMAIL_LENGTH {
+            return Err(InvalidContact);
+        }
         let options = email_address::Options::default()
             .with_required_tld()
             .without_display_text()
@@ -204,6 +260,17 @@ impl FromStr for Email {
         email_address::EmailAddress::parse_with_options(&address, options).map_err(|_| InvalidContact)?;
         Ok(Self(address))
     }
+}
+
+/// Returns a domain of at least two labels, in any script, in its ASCII form and lower case (UTS 46, `ToASCII`). The
+/// top label must be alphabetic or Punycode (RFC 3696, 2), so that an IPv4 address is not a domain.
+pub(crate) fn ascii_domain(domain: &str) -> Option<String> {
+    let ascii = Uts46::new()
+        .to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify)
+        .ok()?;
+    let (_, top) = ascii.rsplit_once('.')?;
+    let is_top = top.starts_with("xn--") || top.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_top.then(|| ascii.into_owned())
 }
 
 impl fmt::Debug for Email {
@@ -294,11 +361,54 @@ mod tests {
         for typed in [
             "+8613627140483",
             "+86 136 2714 0483",
+            "+86-136-2714-0483",
+            "+86136-2714-0483",
+            "+8613627140-483",
             "0086 13627140483",
+            "008613627140483",
+            "8613627140483",
+            "86 13627140483",
+            "86-136-2714-0483",
+            "(86)13627140483",
+            "(+86)13627140483",
+            "(+86) 136 2714 0483",
+            "+(86)13627140483",
+            "+86 (136) 2714-0483",
             "136-2714-0483",
+            "136.2714.0483",
+            "136 2714 0483",
+            "(136) 2714 0483",
             " 13627140483 ",
+            "\t13627140483\r\n",
+            // The trunk prefix for a call from a landline.
+            "013627140483",
+            // East Asian keyboards.
             "＋８６　１３６２７１４０４８３",
+            "（＋８６）１３６２７１４０４８３",
             "１３６２７１４０４８３",
+            "１３６－２７１４－０４８３",
+            "①③⑥②⑦①④⓪④⑧③",
+            // Copied contacts, chats, tables and web pages.
+            "\u{202d}136 2714 0483\u{202c}",
+            "\u{202a}+86 136 2714 0483\u{202c}",
+            "\u{2068}+86 136-2714-0483\u{2069}",
+            "\u{200e}+86\u{a0}136\u{a0}2714\u{a0}0483",
+            "\u{feff}13627140483",
+            "136\u{200b}2714\u{200b}0483",
+            "136\u{ad}2714\u{ad}0483",
+            "136‐2714‐0483",
+            "136‑2714–0483",
+            "136—2714−0483",
+            "tel:13627140483",
+            "tel:+8613627140483",
+            "TEL:+86-136-2714-0483",
+            "tel: 136 2714 0483",
+            "tel://13627140483",
+            "\"13627140483\"",
+            "13627140483。",
+            "13627140483,",
+            "१३६२७१४०४८३",
+            "\u{661}\u{663}\u{666}\u{662}\u{667}\u{661}\u{664}\u{660}\u{664}\u{668}\u{663}",
         ] {
             assert_eq!(rules().parse(typed), Ok(expected.clone()), "{typed}");
         }
@@ -385,6 +495,28 @@ mod tests {
             "+8613627140483;x=1",
             "1362714O483",
             "１３６２７１４０４８３１３６２７１４０４８３１３６２７１４０４８３１３６２７１４０４８３",
+            "13627140483 x5",
+            "13627140483#5",
+            "13627140483,5",
+            "13627140483;ext=5",
+            "13627140483*5",
+            "1362714#0483",
+            "+86+13627140483",
+            "136 2714 0483 转 5",
+            "tel:13627140483;phone-context=+86",
+            "tel:tel:13627140483",
+            "sms:13627140483",
+            "13627140483/13800138000",
+            "13627140483 13800138000",
+            "手机13627140483",
+            "undefined",
+            "null",
+            "NaN",
+            "1.3627140483e10",
+            "136****0483",
+            // Hong Kong, which without + looks like a landline of Guizhou.
+            "852 5123 4567",
+            "85251234567",
             // An Ivorian number without its leading zero is invalid.
             "00225 01 23 45 67 89",
         ] {
@@ -402,9 +534,27 @@ mod tests {
     fn email_keeps_the_local_part_and_normalises_domains() {
         for (typed, spelling, canonical) in [
             (" Li.Lei@EXAMPLE.com ", "Li.Lei@example.com", "li.lei@example.com"),
+            ("Sun.Li@example.com", "Sun.Li@example.com", "sun.li@example.com"),
             ("LI+a@BÜCHER.example", "LI+a@xn--bcher-kva.example", "li+a@xn--bcher-kva.example"),
             ("li@例子.中国", "li@xn--fsqu00a.xn--fiqs8s", "li@xn--fsqu00a.xn--fiqs8s"),
             ("li@ｅｘａｍｐｌｅ．ｃｏｍ", "li@example.com", "li@example.com"),
+            ("ｌｉ＠ｅｘａｍｐｌｅ．ｃｏｍ", "li@example.com", "li@example.com"),
+            ("li＠example。com", "li@example.com", "li@example.com"),
+            ("\u{feff}li@example.com\u{200b}", "li@example.com", "li@example.com"),
+            ("\u{a0}\u{3000}li@example.com\r\n", "li@example.com", "li@example.com"),
+            ("\u{202a}li@example.com\u{202c}", "li@example.com", "li@example.com"),
+            ("li@exam\u{ad}ple.com", "li@example.com", "li@example.com"),
+            ("mailto:li@example.com", "li@example.com", "li@example.com"),
+            ("MAILTO: Li@example.com", "Li@example.com", "li@example.com"),
+            ("li@faß.example", "li@xn--fa-hia.example", "li@xn--fa-hia.example"),
+            ("li@BU\u{308}CHER.example", "li@xn--bcher-kva.example", "li@xn--bcher-kva.example"),
+            ("li@XN--BCHER-KVA.example", "li@xn--bcher-kva.example", "li@xn--bcher-kva.example"),
+            (
+                "o'hara+tag_1-2@mail.example.co.uk",
+                "o'hara+tag_1-2@mail.example.co.uk",
+                "o'hara+tag_1-2@mail.example.co.uk",
+            ),
+            ("10086@qq.com", "10086@qq.com", "10086@qq.com"),
         ] {
             let email = Email::from_str(typed).unwrap();
             assert_eq!((email.as_str(), email.canonical().as_str()), (spelling, canonical), "{typed}");
@@ -438,9 +588,68 @@ mod tests {
             "li@a_b.example",
             "li@example.com.",
             "li@xn--bcher-kvb.example",
+            // Numbers and address literals.
+            "li@1.2.3.4",
+            "li@１.２.３.４",
+            "li@1.2.3.4.",
+            "li@[1.2.3.4]",
+            "li@[IPv6:2001:db8::1]",
+            "li@0x7f.0x1",
+            "li@example.123",
+            "li@2130706433",
+            // Quotation marks, comments, display names, lists.
+            "\"l i\"@x.com",
+            "\"li@lei\"@x.com",
+            "l\"i@x.com",
+            "li(home)@x.com",
+            "(home)li@x.com",
+            "<li@x.com>",
+            "li@x.com;lei@x.com",
+            "li@x.com,lei@x.com",
+            "li@lei@x.com",
+            "mailto:li@x.com?subject=x",
+            "mailto:mailto:li@x.com",
+            // Dots.
+            ".li@x.com",
+            "li.@x.com",
+            "li..lei@x.com",
+            "li@.x.com",
+            "li@x..com",
+            "li@x.com。",
+            // Spaces within, control characters.
+            "li @x.com",
+            "li@ x.com",
+            "li\u{a0}lei@x.com",
+            "li\r\nBcc: lei@x.com",
+            "li\u{0}@x.com",
+            // Letters that look like ASCII.
+            "zoé@example.com",
+            "用户@example.com",
+            "lı@example.com",
+            "ⅼі@example.com",
+            "undefined",
+            "null@null",
         ] {
             assert_eq!(Email::from_str(typed), Err(InvalidContact), "{typed}");
         }
+    }
+
+    #[test]
+    fn email_length_is_limited_after_idna() {
+        let parse = |local: usize, domain: &str| Email::from_str(&format!("{}@{domain}", "l".repeat(local)));
+        assert!(parse(64, "example.com").is_ok());
+        assert!(parse(65, "example.com").is_err());
+        // 254 characters and 255.
+        let label = "d".repeat(61);
+        let domain = |last: usize| format!("{label}.{label}.{}.com", "d".repeat(last));
+        assert_eq!(parse(64, &domain(61)).unwrap().as_str().len(), 254);
+        assert!(parse(64, &domain(62)).is_err());
+        assert!(parse(1, &format!("{}.com", "d".repeat(63))).is_ok());
+        assert!(parse(1, &format!("{}.com", "d".repeat(64))).is_err());
+        // A label of 60 characters that has more than 63 in ASCII.
+        assert!(parse(1, &format!("{}é.com", "d".repeat(59))).is_err());
+        assert!(Email::from_str(&"l@".repeat(100_000)).is_err());
+        assert!(Email::from_str(&format!("li@example.com{}x", " ".repeat(1_000))).is_err());
     }
 
     /// Returns addresses, some of them with a domain that is not ASCII.
@@ -477,15 +686,42 @@ mod tests {
             let parsed = Email::from_str(&email).unwrap();
             let (_, ascii_domain) = parsed.as_str().rsplit_once('@').unwrap();
             let (local_part, domain) = email.rsplit_once('@').unwrap();
-            for domain in [domain.to_owned(), domain.to_uppercase(), ascii_domain.to_owned()] {
+            for domain in [
+                domain.to_owned(),
+                domain.to_uppercase(),
+                ascii_domain.to_owned(),
+                ascii_domain.to_uppercase(),
+                domain.replace('.', "。"),
+            ] {
                 let cased = |(letter, upper): (char, &bool)| {
                     if *upper { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() }
                 };
                 let local_part: String = local_part.chars().zip(upper.iter().cycle()).map(cased).collect();
-                let other = Email::from_str(&format!("{local_part}@{domain}")).unwrap();
+                let other = Email::from_str(&format!("\u{feff} {local_part}＠{domain}\u{200b}\n")).unwrap();
                 prop_assert_eq!(&other, &parsed);
                 prop_assert_eq!(Destination::Email(other).key(), Destination::Email(parsed.clone()).key());
             }
+        }
+
+        #[test]
+        fn every_spelling_of_a_number_has_one_key(
+            prefix in prop::sample::select(&["", "+86", "0086", "86", "(+86)", "+86 ", "tel:", "tel:+86-", "0", "＋８６"][..]),
+            separators in prop::collection::vec(
+                prop::sample::select(&["", "", "", "", "-", " ", "\u{a0}", "\u{200b}", "\u{202d}", "–", "."][..]),
+                10,
+            ),
+            wide in prop::collection::vec(any::<bool>(), 11),
+            rest in 0u64..100_000_000,
+        ) {
+            let digits = format!("138{rest:08}");
+            let mut typed = format!("\u{202a}{prefix}");
+            for (at, digit) in digits.bytes().enumerate() {
+                let base = if wide[at] { '０' as u32 } else { '0' as u32 };
+                typed.push(char::from_u32(base + u32::from(digit - b'0')).unwrap());
+                typed.push_str(separators.get(at).unwrap_or(&"\u{202c}"));
+            }
+            let phone = rules().parse(&typed).unwrap();
+            prop_assert_eq!(phone.as_str(), format!("+86{digits}"), "{}", typed);
         }
 
         #[test]

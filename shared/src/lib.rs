@@ -10,6 +10,7 @@ pub mod error;
 pub mod language;
 pub mod random;
 pub mod settings;
+mod text;
 
 // Members and their credentials, without I/O, AWS or HTTP.
 mod domain;
