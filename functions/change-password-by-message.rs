@@ -22,11 +22,12 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<UserApi>, E
     let member = app.changing_member(&session)?;
     member.require_own(&phone)?;
     app.change_rules().require_mature(member, &phone)?;
+    let code = app.code(code, &phone)?;
     if let Some(old_password) = request.optional(OldPassword) {
         app.confirm_password(&session, member, old_password).await?;
     }
     let holder = CodeHolder::Member(member.id);
-    let verified = app.verify_code(&phone, Purpose::ChangePassword, holder, code).await?;
+    let verified = app.verify_code(&phone, Purpose::ChangePassword, holder, &code).await?;
 
     let hash = app.hash_unlike_current(&new_password, member)?;
     let change = Change::password_changed_by_message(member, hash, verified);

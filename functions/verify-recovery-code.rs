@@ -17,8 +17,9 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let code = request.required(Parameter::Message)?;
     let verification = request.verification().ok_or(Error::Missing(Field::Verification))?;
     let requested = Token::open_verification(&app.keys, verification, &[RecoverPassword, ResetPayPassword])?;
+    let code = app.code(code, &requested.destination)?;
     let holder = CodeHolder::Flow(requested.flow);
-    let verified = app.verify_code(&requested.destination, requested.purpose, holder, code).await?;
+    let verified = app.verify_code(&requested.destination, requested.purpose, holder, &code).await?;
 
     let reply = Reply::created().with_session(app.renew_if_sent(session.as_ref())?);
     app.exchange(verified, &request, reply).await

@@ -7,7 +7,7 @@ use crate::{
         keys::{KeyPurpose, Keys},
         member::MemberId,
     },
-    random,
+    random, text,
 };
 use aws_lc_rs::constant_time;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -130,9 +130,9 @@ impl Binding {
     /// Returns whether `guess` is the code with the stored MAC, compared in constant time. A code whose key was
     /// removed matches no guess.
     #[must_use]
-    pub fn matches(&self, keys: &Keys, stored: &CodeMac, guess: &str) -> bool {
+    pub fn matches(&self, keys: &Keys, stored: &CodeMac, guess: &Code) -> bool {
         let Some(key) = stored.key_id().and_then(|id| keys.by_id(id)) else { return false };
-        let mac = self.mac_under(key, guess);
+        let mac = self.mac_under(key, guess.as_str());
         constant_time::verify_slices_are_equal(mac.0.as_bytes(), stored.0.as_bytes()).is_ok()
     }
 
@@ -140,6 +140,28 @@ impl Binding {
         let destination = self.destination.key();
         let parts = [code, &destination, self.purpose.flag(), self.flow.as_str()].map(str::as_bytes);
         CodeMac(format!("{}.{}", key.id, URL_SAFE_NO_PAD.encode(key.mac(KeyPurpose::Code, &parts))))
+    }
+}
+
+/// A code as a person typed or pasted it: exactly as many ASCII digits as the codes that are sent.
+#[derive(Clone, Debug)]
+pub struct Code(Secret);
+
+impl Code {
+    /// Parses a code of `length` digits. Reads it in NFKC and drops every character that is not an ASCII digit, so that
+    /// `123 454`, `１２３４５４` and a pasted `123-454` with a line end are one code. Returns `None` if any other number
+    /// of digits remains: such a text cannot be right, so it must not count as an attempt.
+    #[must_use]
+    pub fn parse(typed: &str, length: usize) -> Option<Self> {
+        // No more digits are read than are needed to notice that there are too many.
+        let digits: String = text::typed(typed).filter(char::is_ascii_digit).take(length + 1).collect();
+        (digits.len() == length).then(|| Self(digits.into()))
+    }
+
+    /// Returns the digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.expose_secret()
     }
 }
 
@@ -221,6 +243,11 @@ mod tests {
         contact::Email,
         domain::keys::tests::{secret, two_keys},
     };
+    use proptest::prelude::*;
+
+    fn code(digits: &str) -> Code {
+        Code::parse(digits, digits.len()).unwrap()
+    }
 
     fn binding() -> Binding {
         Binding {
@@ -232,11 +259,11 @@ mod tests {
 
     #[test]
     fn code_matches_only_its_own_binding() {
-        let (keys, binding, code) = (two_keys(), binding(), Secret::from("123454"));
-        let stored = binding.mac(&keys, &code);
-        assert!(binding.matches(&keys, &stored, "123454"));
-        assert!(!binding.matches(&keys, &stored, "123455"));
-        assert!(!binding.matches(&keys, &stored, ""));
+        let (keys, binding) = (two_keys(), binding());
+        let stored = binding.mac(&keys, &Secret::from("123454"));
+        assert!(binding.matches(&keys, &stored, &code("123454")));
+        assert!(!binding.matches(&keys, &stored, &code("123455")));
+        assert!(!binding.matches(&keys, &stored, &code("1234540")));
         for other in [
             Binding {
                 destination: Destination::Email("lei@example.com".parse().unwrap()),
@@ -245,17 +272,116 @@ mod tests {
             Binding { purpose: Purpose::RecoverByMail, ..binding.clone() },
             Binding { flow: FlowId::draw().unwrap(), ..binding.clone() },
         ] {
-            assert!(!other.matches(&keys, &stored, "123454"), "{other:?}");
+            assert!(!other.matches(&keys, &stored, &code("123454")), "{other:?}");
         }
     }
 
     #[test]
     fn code_survives_key_rotation_but_not_removal() {
-        let (binding, code) = (binding(), Secret::from("123454"));
-        let stored = binding.mac(&Keys::parse(&secret("old")).unwrap(), &code);
-        assert!(binding.matches(&two_keys(), &stored, "123454"));
+        let binding = binding();
+        let stored = binding.mac(&Keys::parse(&secret("old")).unwrap(), &Secret::from("123454"));
+        assert!(binding.matches(&two_keys(), &stored, &code("123454")));
         let removed = Keys::parse(&format!(r#"{{"current":"new","new":"{}"}}"#, "n".repeat(64))).unwrap();
-        assert!(!binding.matches(&removed, &stored, "123454"));
+        assert!(!binding.matches(&removed, &stored, &code("123454")));
+    }
+
+    #[test]
+    fn code_is_equal_in_every_spelling() {
+        for typed in [
+            "123454",
+            " 123454 ",
+            "123454\n",
+            "123454\r\n",
+            "\t123454",
+            "123 454",
+            "1 2 3 4 5 4",
+            "123-454",
+            "123–454",
+            "123.454",
+            "123,454",
+            "123\u{a0}454",
+            "１２３４５４",
+            "１２３　４５４",
+            "①②③④⑤④",
+            "\u{200b}123454\u{200b}",
+            "\u{feff}123454",
+            "\u{202d}123454\u{202c}",
+            "123\u{2060}454",
+            "#123454",
+            "@shop.example.com #123454",
+            "【云商城】验证码：123454，请勿泄露。",
+            "\"123454\"",
+            "123454.",
+            "1\u{fe0f}\u{20e3}2\u{fe0f}\u{20e3}3454",
+        ] {
+            assert_eq!(Code::parse(typed, 6).unwrap().as_str(), "123454", "{typed:?}");
+        }
+        assert_eq!(Code::parse("1234 5678", 8).unwrap().as_str(), "12345678");
+        assert_eq!(Code::parse("012345", 6).unwrap().as_str(), "012345");
+    }
+
+    #[test]
+    fn other_numbers_of_digits_are_no_code() {
+        for typed in [
+            "",
+            "abcdef",
+            "undefined",
+            "null",
+            "NaN",
+            "[object Object]",
+            "12345",
+            "1234545",
+            "123454.0",
+            "1.23454e5",
+            "验证码：123454，5分钟内有效",
+            // Digits of other scripts are not compatibility forms of ASCII digits.
+            "١٢٣٤٥٤",
+            "१२३४५४",
+            "一二三四五四",
+            "123454123454",
+        ] {
+            assert!(Code::parse(typed, 6).is_none(), "{typed:?}");
+        }
+        assert!(Code::parse("123454", 8).is_none());
+        assert!(Code::parse(&"1".repeat(100_000), 6).is_none());
+    }
+
+    #[test]
+    fn code_is_not_shown_in_debug() {
+        assert!(!format!("{:?}", code("123454")).contains("123454"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_spelling_of_a_code_is_one_code(
+            digits in "[0-9]{6,10}",
+            noise in prop::collection::vec("[^0-9]{0,3}", 11),
+            wide in prop::collection::vec(any::<bool>(), 10),
+        ) {
+            // Without characters whose NFKC contains a digit, such as ½.
+            let noise = |at: usize| -> String {
+                noise[at].chars().filter(|c| !text::typed(&c.to_string()).any(|c| c.is_ascii_digit())).collect()
+            };
+            let mut typed = noise(0);
+            for (at, digit) in digits.bytes().enumerate() {
+                let base = if wide[at] { '０' as u32 } else { '0' as u32 };
+                typed.push(char::from_u32(base + u32::from(digit - b'0')).unwrap());
+                typed.push_str(&noise(at + 1));
+            }
+            let parsed = Code::parse(&typed, digits.len()).unwrap();
+            prop_assert_eq!(parsed.as_str(), &digits);
+            prop_assert!(Code::parse(&typed, digits.len() + 1).is_none());
+            prop_assert!(Code::parse(&typed, digits.len() - 1).is_none());
+        }
+
+        #[test]
+        fn parsed_code_parses_to_itself(typed in any::<String>(), length in 6usize..=10) {
+            if let Some(code) = Code::parse(&typed, length) {
+                prop_assert!(code.as_str().len() == length && code.as_str().bytes().all(|b| b.is_ascii_digit()));
+                let parsed = Code::parse(code.as_str(), length).unwrap();
+                prop_assert_eq!(parsed.as_str(), code.as_str());
+            }
+        }
     }
 
     #[test]

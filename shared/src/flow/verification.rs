@@ -11,7 +11,7 @@ use crate::{
     contact::{Destination, Phone},
     domain::{
         basis::Basis,
-        code::{self, Binding, CodeHolder, CodeMac, FlowId, NewCode, Purpose},
+        code::{self, Binding, Code, CodeHolder, CodeMac, FlowId, NewCode, Purpose},
         counter::Counter,
         grant::Grant,
         member::Member,
@@ -56,6 +56,22 @@ impl App {
     /// [`Error::NotValid`] unless it is an accepted email address.
     pub fn email(&self, typed: &str) -> Result<Destination, Error> {
         typed.parse().map(Destination::Email).map_err(|_| Error::NotValid(Field::Email))
+    }
+
+    /// Parses a code that was sent to `destination`, as a person types or pastes it. Handlers call this before anything
+    /// that counts an attempt, so that a text that cannot be right costs none.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`] unless it has as many digits as the codes that are sent there.
+    pub fn code(&self, typed: &str, destination: &Destination) -> Result<Code, Error> {
+        Code::parse(typed, self.code_length(destination)).ok_or(Error::NotValid(Field::Code))
+    }
+
+    /// Returns the number of digits of the codes that are sent to a destination.
+    fn code_length(&self, destination: &Destination) -> usize {
+        match destination {
+            Destination::Phone(_) | Destination::Email(_) => self.settings.code_length,
+        }
     }
 
     /// Returns who may use a member's code: the member and, if a verification token was sent, only that flow.
@@ -261,7 +277,7 @@ impl App {
         destination: &Destination,
         purpose: Purpose,
         holder: CodeHolder,
-        typed: &str,
+        guess: &Code,
     ) -> Result<VerifiedCode, Error> {
         let max_attempts = self.settings.code_max_attempts;
         let attempt = Attempt { destination, purpose, holder: &holder };
@@ -273,7 +289,7 @@ impl App {
         let binding = Binding { destination: destination.clone(), purpose, flow };
         // A destination without a member has no MAC. Comparing with an absent one takes the same time.
         let absent = CodeMac::absent(&self.keys);
-        let matches = binding.matches(&self.keys, mac.as_ref().unwrap_or(&absent), typed);
+        let matches = binding.matches(&self.keys, mac.as_ref().unwrap_or(&absent), guess);
         match (basis, mac) {
             (Some(basis), Some(mac)) if matches => {
                 Ok(VerifiedCode { binding, basis, reauthenticated, sent_at, mac, failures })
