@@ -1,7 +1,14 @@
 //! GET /member/userservice/security: sends a code to a phone. A member binds the phone or resets the pay password
 //! with it. Without a session it recovers the login password.
 
-use shared::{App, Error, MemberApi, Parameter, Reply, Request, code::Purpose, serve};
+use shared::{
+    App, Error, MemberApi, Parameter, Reply, Request,
+    code::{
+        Purpose,
+        RequestedPurpose::{Bind, Pay, Recover},
+    },
+    serve,
+};
 use std::process::ExitCode;
 
 async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>, Error> {
@@ -9,14 +16,14 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let phone = app.phone(request.required(Parameter::Phone)?)?;
     let member = session.as_ref().map(|session| session.member()).transpose()?;
     let is_own = member.is_some_and(|member| member.owns(&phone));
-    let purpose = match (request.optional(Parameter::Purpose), member) {
-        (Some("recover"), _) | (None, None) => Purpose::RecoverPassword,
-        (Some("bind" | "pay"), None) => return Err(Error::InvalidToken),
-        (Some("pay"), Some(_)) if !is_own => return Err(Error::UserPhoneNotMatch),
-        (Some("pay"), Some(_)) => Purpose::ResetPayPassword,
+    let requested = request.optional(Parameter::Purpose).map(str::parse).transpose()?;
+    let purpose = match (requested, member) {
+        (Some(Recover), _) | (None, None) => Purpose::RecoverPassword,
+        (Some(Bind | Pay), None) => return Err(Error::InvalidToken),
+        (Some(Pay), Some(_)) if !is_own => return Err(Error::UserPhoneNotMatch),
+        (Some(Pay), Some(_)) => Purpose::ResetPayPassword,
         (None, Some(_)) if is_own => Purpose::ResetPayPassword,
-        (Some("bind") | None, Some(_)) => Purpose::BindPhone,
-        (Some(_), _) => return Err(Error::BodyNotValid),
+        (Some(Bind) | None, Some(_)) => Purpose::BindPhone,
     };
 
     let code = match member {

@@ -7,13 +7,14 @@ use crate::{
         keys::{KeyPurpose, Keys},
         member::MemberId,
     },
+    error::Error,
     random, text,
 };
 use aws_lc_rs::constant_time;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 /// The purpose of a code. A code of one purpose is invalid for every other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +75,32 @@ impl TryFrom<String> for Purpose {
 
     fn try_from(flag: String) -> Result<Self, Self::Error> {
         Self::of_flag(&flag).ok_or("no purpose has this flag")
+    }
+}
+
+/// What a client wants a code by SMS for, as it names it in `purpose`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestedPurpose {
+    /// `bind`: bind a phone.
+    Bind,
+    /// `pay`: reset the pay password.
+    Pay,
+    /// `recover`: recover the login password.
+    Recover,
+}
+
+impl FromStr for RequestedPurpose {
+    type Err = Error;
+
+    /// Parses a purpose in any case and width, with or without spaces around it.
+    fn from_str(typed: &str) -> Result<Self, Error> {
+        let typed: String = text::typed(typed).collect();
+        match typed.trim().to_ascii_lowercase().as_str() {
+            "bind" => Ok(Self::Bind),
+            "pay" => Ok(Self::Pay),
+            "recover" => Ok(Self::Recover),
+            _ => Err(Error::BodyNotValid),
+        }
     }
 }
 
@@ -349,6 +376,25 @@ mod tests {
     #[test]
     fn code_is_not_shown_in_debug() {
         assert!(!format!("{:?}", code("123454")).contains("123454"));
+    }
+
+    #[test]
+    fn purpose_is_read_in_any_case() {
+        use RequestedPurpose::{Bind, Pay, Recover};
+        for (typed, expected) in [
+            ("bind", Some(Bind)),
+            ("PAY", Some(Pay)),
+            ("Recover", Some(Recover)),
+            (" pay\n", Some(Pay)),
+            ("ＢＩＮＤ", Some(Bind)),
+            ("pay\u{200b}", Some(Pay)),
+            ("payment", None),
+            ("undefined", None),
+            ("BİND", None),
+            ("", None),
+        ] {
+            assert_eq!(typed.parse::<RequestedPurpose>().ok(), expected, "{typed:?}");
+        }
     }
 
     proptest! {
