@@ -98,7 +98,7 @@ impl App {
     ) -> Result<VerifiedPayPassword, Error> {
         let stored = member.pay_password.as_ref().ok_or(Error::PayPasswordNotSet)?;
         let failures = self.pay_password_failures(member);
-        let hash = self.verify(&failures, Some(stored), typed).await?.clone();
+        let hash = self.verify(&failures, Some(stored), &pay_password::typed(typed)).await?.clone();
         Ok(VerifiedPayPassword { hash, failures })
     }
 
