@@ -10,7 +10,8 @@ use crate::{
     settings::Settings,
 };
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use std::time::Duration;
 
 /// The verified claims of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -22,6 +23,7 @@ pub struct Claims {
     #[serde(rename = "ver")]
     pub credential_version: u64,
     /// The time of the member's last login.
+    #[serde(deserialize_with = "numeric_date")]
     pub auth_time: Timestamp,
 }
 
@@ -92,7 +94,32 @@ struct CheckedClaims {
     #[serde(flatten)]
     claims: Claims,
     #[serde(rename = "nbf")]
-    not_before: Option<Timestamp>,
+    not_before: Option<NumericDate>,
+    /// Checked by `jsonwebtoken`, which accepts any number of seconds.
+    #[serde(rename = "exp")]
+    _expiry: NumericDate,
+}
+
+/// A moment in a JWT: a number of seconds since 1970, whose fraction is dropped (RFC 7519, 2).
+struct NumericDate(Timestamp);
+
+/// The last moment of a `NumericDate`, 9999-12-31T23:59:59Z. A later one is a mistake, such as a time in milliseconds.
+const LAST_DATE: Duration = Duration::from_secs(253_402_300_799);
+
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Every number of seconds up to the last moment is exact in an `f64`.
+        let seconds = f64::deserialize(deserializer)?;
+        let since_epoch = Duration::try_from_secs_f64(seconds).map_err(de::Error::custom)?;
+        if since_epoch > LAST_DATE {
+            return Err(de::Error::custom("the date is after the year 9999"));
+        }
+        Ok(Self(Timestamp(since_epoch.as_secs())))
+    }
+}
+
+fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    NumericDate::deserialize(deserializer).map(|NumericDate(moment)| moment)
 }
 
 /// Verifies `kid`, the algorithm of that key, the signature, `exp`, `nbf`, `iss` and `aud`, and that the header has
@@ -121,9 +148,10 @@ fn verified_claims(keys: &Keys, settings: &Settings, token: &str) -> Option<Clai
     validation.set_required_spec_claims(&["sub", "exp", "iss", "aud"]);
     validation.set_issuer(&[&settings.session_issuer]);
     validation.set_audience(&[&settings.session_audience]);
-    let CheckedClaims { claims, not_before } =
+    let CheckedClaims { claims, not_before, .. } =
         jsonwebtoken::decode::<CheckedClaims>(token, key, &validation).ok()?.claims;
     let now = Timestamp::now();
+    let not_before = not_before.map(|NumericDate(moment)| moment);
     let begun =
         [Some(claims.auth_time), not_before].into_iter().flatten().all(|at| at <= now.plus(LEEWAY_SECONDS));
     let ended = claims.auth_time.plus(settings.session_max_seconds) < now;
@@ -234,6 +262,61 @@ mod tests {
         assert!(accepts(&valid_from(json!(now.plus(300)))));
         assert!(!accepts(&valid_from(json!(now.plus(360)))));
         assert!(!accepts(&valid_from(json!("now"))));
+    }
+
+    #[test]
+    fn dates_are_read_as_other_services_write_them() {
+        let now = Timestamp::now();
+        // `text` is JSON, because `json!` would write a float of its own.
+        let with = |claim: &str, text: String| {
+            let mut claims = valid_claims();
+            claims[claim] = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
+            claims
+        };
+        let moments = [("auth_time", now.0), ("nbf", now.0), ("iat", now.0), ("exp", now.0 + 60)];
+        for (claim, at) in moments {
+            for text in [
+                format!("{at}"),
+                format!("{at}.0"),
+                format!("{at}.123456"),
+                format!("{at}.999999999"),
+                format!("{at}e0"),
+                format!("{at}00E-2"),
+                format!("{}.{:09}e9", at / 1_000_000_000, at % 1_000_000_000),
+            ] {
+                assert!(accepts(&with(claim, text.clone())), "{claim} {text}");
+            }
+        }
+        for claim in ["auth_time", "nbf", "exp"] {
+            for text in [
+                format!("-{}", now.0),
+                "-1".to_owned(),
+                "-0.5".to_owned(),
+                "1e300".to_owned(),
+                format!("{}000", now.0),
+                "18446744073709551615".to_owned(),
+                "18446744073709551616".to_owned(),
+                "253402300800".to_owned(),
+                format!("\"{}\"", now.0),
+                "\"NaN\"".to_owned(),
+                "\"2026-01-01T00:00:00Z\"".to_owned(),
+                "true".to_owned(),
+                "[1700000000]".to_owned(),
+                "{}".to_owned(),
+            ] {
+                assert!(!accepts(&with(claim, text.clone())), "{claim} {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn fraction_of_a_date_is_dropped() {
+        let keys = two_keys();
+        let then = Timestamp(Timestamp::now().0 - 100);
+        let mut claims = valid_claims();
+        claims["auth_time"] = serde_json::from_str(&format!("{}.9", then.0)).unwrap();
+        let token = signed("new", Algorithm::HS256, &claims, keys.current().bytes(KeyPurpose::Session));
+        assert_eq!(verify(&keys, &defaults(), &token).unwrap().auth_time, then);
     }
 
     #[test]
