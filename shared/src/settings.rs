@@ -1,5 +1,6 @@
 //! The settings of the functions, with their defaults and bounds. The only reader of the environment.
 
+mod mailbox;
 mod reader;
 pub mod web_origin;
 
@@ -92,11 +93,12 @@ pub struct Settings {
     pub table_name: String,
     /// `METRICS_NAMESPACE`: the CloudWatch namespace; without it no metrics are printed.
     pub metrics_namespace: Option<String>,
-    /// `MAIL_FROM`: sender of email; without it no email is sent.
+    /// `MAIL_FROM`: sender of email, as a header contains it; without it no email is sent.
     pub mail_from: Option<String>,
-    /// `MAIL_LINK_BASE_URL`: start of the links in email.
+    /// `MAIL_LINK_BASE_URL`: start of the links in email, without a slash at its end.
     pub mail_link_base_url: Option<String>,
-    /// `WEB_OTP_DOMAIN`: the domain whose page may read a code from an SMS (the `WebOTP` API's origin-bound codes).
+    /// `WEB_OTP_DOMAIN`: the domain, in ASCII and lower case, whose page may read a code from an SMS (the `WebOTP` API's
+    /// origin-bound codes).
     pub web_otp_domain: Option<String>,
     /// `SMS_SENDER_ID`: sender shown on an SMS, where the country allows one.
     pub sms_sender_id: Option<String>,
@@ -190,10 +192,9 @@ impl Settings {
     /// [`SettingsError`] with all errors.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let mut reader = Reader::new(lookup);
-        let endpoint = |reader: &Reader<_>, service: &str| {
-            reader
-                .optional(&format!("AWS_ENDPOINT_URL_{service}"))
-                .or_else(|| reader.optional("AWS_ENDPOINT_URL"))
+        let aws_endpoint = reader.endpoint("AWS_ENDPOINT_URL");
+        let endpoint = |reader: &mut Reader<_>, service: &str| {
+            reader.endpoint(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| aws_endpoint.clone())
         };
         let settings = Self {
             code_length: reader.number("CODE_LENGTH", 6, 6..=10),
@@ -228,10 +229,10 @@ impl Settings {
             argon2_memory_kib: reader.number("ARGON2_MEMORY_KIB", 19_456, ARGON2_MEMORY_KIB),
             argon2_passes: reader.number("ARGON2_PASSES", 2, ARGON2_PASSES),
             table_name: reader.required("TABLE_NAME"),
-            metrics_namespace: reader.optional("METRICS_NAMESPACE"),
-            mail_from: reader.optional("MAIL_FROM"),
-            mail_link_base_url: reader.optional("MAIL_LINK_BASE_URL"),
-            web_otp_domain: reader.optional("WEB_OTP_DOMAIN"),
+            metrics_namespace: reader.namespace("METRICS_NAMESPACE"),
+            mail_from: reader.mailbox("MAIL_FROM"),
+            mail_link_base_url: reader.link_base("MAIL_LINK_BASE_URL"),
+            web_otp_domain: reader.domain("WEB_OTP_DOMAIN"),
             sms_sender_id: reader.sender_id("SMS_SENDER_ID"),
             cors_origin: reader.origin("CORS_ORIGIN"),
             trusted_proxies: reader.number("TRUSTED_PROXIES", 0, 0..=8),
@@ -241,10 +242,10 @@ impl Settings {
                 access_key_id: reader.required("AWS_ACCESS_KEY_ID"),
                 secret_access_key: reader.required("AWS_SECRET_ACCESS_KEY").into(),
                 session_token: reader.optional("AWS_SESSION_TOKEN").map(Into::into),
-                dynamodb_endpoint: endpoint(&reader, "DYNAMODB"),
-                sns_endpoint: endpoint(&reader, "SNS"),
-                sesv2_endpoint: endpoint(&reader, "SESV2"),
-                secrets_manager_endpoint: endpoint(&reader, "SECRETS_MANAGER"),
+                dynamodb_endpoint: endpoint(&mut reader, "DYNAMODB"),
+                sns_endpoint: endpoint(&mut reader, "SNS"),
+                sesv2_endpoint: endpoint(&mut reader, "SESV2"),
+                secrets_manager_endpoint: endpoint(&mut reader, "SECRETS_MANAGER"),
             },
         };
         if reader.errors.is_empty() { Ok(settings) } else { Err(SettingsError(reader.errors)) }
@@ -344,6 +345,95 @@ pub(crate) mod tests {
         assert_eq!(read(&[("CORS_ORIGIN", origin)]).unwrap().cors_origin, Some(origin.parse().unwrap()));
         let errors = read(&[("CORS_ORIGIN", "*")]).unwrap_err().to_string();
         assert!(errors.starts_with("CORS_ORIGIN must be an origin"), "{errors}");
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_refused_by_name() {
+        for (name, accepted, rejected) in [
+            (
+                "MAIL_LINK_BASE_URL",
+                &[
+                    "https://example.com",
+                    "https://api.example.com/live",
+                    "https://api.example.com:8443",
+                    "https://xn--bcher-kva.example",
+                    "http://127.0.0.1:3000",
+                    "http://localhost:3000",
+                ][..],
+                &[
+                    "app.example.com",
+                    "//app.example.com",
+                    "http://app.example.com",
+                    "ftp://app.example.com",
+                    "https://",
+                    "https:app.example.com",
+                    "https://app",
+                    "https://app.example.com/",
+                    "https://app.example.com?a=1",
+                    "https://app.example.com#a",
+                    "https://li@app.example.com",
+                    "https://li:secret@app.example.com",
+                    "https://app.example.com:",
+                    "https://app.example.com:99999",
+                    "https://app.example.com https://b.example.com",
+                    "https://应用.example",
+                    "https://App.example.com",
+                    "undefined",
+                ][..],
+            ),
+            (
+                "WEB_OTP_DOMAIN",
+                &["example.com", "shop.example.com", "xn--bcher-kva.example"],
+                &[
+                    "https://example.com/",
+                    "https://example.com",
+                    "example.com/",
+                    "@example.com",
+                    "example.com:443",
+                    "Example.com",
+                    "example",
+                    "*.example.com",
+                    "example.com.",
+                    "bücher.example",
+                    "1.2.3.4",
+                    "a_b.example",
+                    "a.example,b.example",
+                ],
+            ),
+            (
+                "MAIL_FROM",
+                &["security@example.com", "云商城 <security@example.com>", "\"Shop, Inc.\" <a@example.com>"],
+                &["security", "云商城", "Shop <>", "a@example.com,b@example.com", "用户@example.com"],
+            ),
+            (
+                "METRICS_NAMESPACE",
+                &["AccountSecurity/live", "a.b-c_d/e#f:g"],
+                &["Account Security", "账户", ":a", "AWS/Lambda", "a*"],
+            ),
+            (
+                "AWS_ENDPOINT_URL_SNS",
+                &["http://127.0.0.1:4566", "https://sns.us-east-1.amazonaws.com", "http://localstack:4566/"],
+                &["127.0.0.1:4566", "localstack", "ftp://localstack", "https://"],
+            ),
+            ("AWS_ENDPOINT_URL", &["http://127.0.0.1:4566"], &["127.0.0.1:4566"]),
+            ("CORS_ORIGIN", &["https://app.example.com"], &["app.example.com", "https://app.example.com/"]),
+            ("SMS_SENDER_ID", &["Shop"], &["云商城"]),
+        ] {
+            for value in accepted {
+                assert!(read(&[(name, value)]).is_ok(), "{name}={value}");
+            }
+            for value in rejected {
+                let error = read(&[(name, value)]).unwrap_err().to_string();
+                assert!(error.starts_with(&format!("{name} must be ")), "{name}={value}: {error}");
+                assert_eq!(error.lines().count(), 1, "{name}={value}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn sender_is_encoded_for_a_header() {
+        let settings = read(&[("MAIL_FROM", "云商城 <security@example.com>")]).unwrap();
+        assert_eq!(settings.mail_from.unwrap(), "=?utf-8?b?5LqR5ZWG5Z+O?= <security@example.com>");
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! Reads settings from text into typed values, and collects all errors.
 
-use super::{BreakerAction, KeysSource};
-use crate::{contact::PhoneRules, language::Language, settings::web_origin::WebOrigin};
+use super::{BreakerAction, KeysSource, mailbox::Mailbox};
+use crate::{
+    contact::{self, PhoneRules},
+    language::Language,
+    settings::web_origin::WebOrigin,
+};
+use lambda_http::http::Uri;
 use phonenumber::country;
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
@@ -115,6 +120,60 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         origin.ok()
     }
 
+    /// Reads a mailbox, and returns it as a header contains it.
+    pub(super) fn mailbox(&mut self, name: &str) -> Option<String> {
+        let mailbox = self.optional(name)?.parse::<Mailbox>();
+        if mailbox.is_err() {
+            self.error(name, "an address such as security@example.com, or Shop <security@example.com>");
+        }
+        mailbox.ok().map(Mailbox::into_header)
+    }
+
+    /// Reads a domain in the one form that a browser compares.
+    pub(super) fn domain(&mut self, name: &str) -> Option<String> {
+        let domain = self.optional(name)?;
+        if !is_domain(&domain) {
+            self.error(name, "a domain in lower case, without scheme, port or path, such as example.com");
+        }
+        Some(domain)
+    }
+
+    /// Reads the start of links. Without TLS only the local machine is accepted, because a link contains a code.
+    pub(super) fn link_base(&mut self, name: &str) -> Option<String> {
+        let base = self.optional(name)?;
+        let is_valid = http_url(&base).is_some_and(|(scheme, host)| match scheme.as_str() {
+            "https" => is_domain(&host),
+            _ => ["localhost", "127.0.0.1"].contains(&host.as_str()),
+        });
+        if !is_valid || base.ends_with('/') || base.contains(['?', '#']) {
+            self.error(name, "an https URL without query, fragment or trailing slash");
+        }
+        Some(base)
+    }
+
+    /// Reads the URL of an AWS endpoint.
+    pub(super) fn endpoint(&mut self, name: &str) -> Option<String> {
+        let endpoint = self.optional(name)?;
+        if http_url(&endpoint).is_none() {
+            self.error(name, "an http or https URL");
+        }
+        Some(endpoint)
+    }
+
+    /// Reads a namespace of CloudWatch metrics (Amazon CloudWatch API Reference, `PutMetricData`). CloudWatch drops the
+    /// metrics of any other one.
+    pub(super) fn namespace(&mut self, name: &str) -> Option<String> {
+        let namespace = self.optional(name)?;
+        let valid = namespace.len() <= 255
+            && !namespace.starts_with(':')
+            && !namespace.starts_with("AWS/")
+            && namespace.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_/#:".contains(&byte));
+        if !valid {
+            self.error(name, "1 to 255 letters, digits and . - _ / # :, and not start with : or AWS/");
+        }
+        Some(namespace)
+    }
+
     pub(super) fn keys(&mut self) -> KeysSource {
         match (self.optional("KEYS"), self.optional("KEYS_SECRET_ARN")) {
             (Some(keys), None) => KeysSource::Inline(keys.into()),
@@ -125,4 +184,21 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             }
         }
     }
+}
+
+/// Returns whether a text is a domain in its ASCII form and lower case.
+fn is_domain(text: &str) -> bool {
+    contact::ascii_domain(text).is_some_and(|ascii| ascii == text)
+}
+
+/// Returns the scheme and host of an http or https URL without user and password.
+fn http_url(text: &str) -> Option<(String, String)> {
+    let url: Uri = text.parse().ok()?;
+    let (scheme, authority) = (url.scheme_str()?, url.authority()?);
+    let (host, port) = (authority.host(), authority.port_u16());
+    // `Authority` also accepts a user, and keeps an invalid port as text.
+    let is_plain =
+        authority.as_str() == port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let is_http = ["http", "https"].contains(&scheme) && !host.is_empty();
+    (is_http && is_plain).then(|| (scheme.to_owned(), host.to_owned()))
 }
