@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json, value::RawValue};
 use shared::{
     App, Error, PageApi, Parameter, Reply, Request, UserApi,
-    code::Purpose,
+    code::{Code, Purpose},
     contact::{Destination, Email},
     keys::Keys,
     lambda, page,
@@ -22,8 +22,15 @@ use tokio::runtime::{Builder, Runtime};
 type Target = fn(&[u8]);
 
 /// Every target with its name, which is also the folder of its corpus.
-pub const TARGETS: [(&str, Target); 5] =
-    [("body", body), ("event", event), ("phone", phone), ("template", template), ("token", token)];
+pub const TARGETS: [(&str, Target); 7] = [
+    ("body", body),
+    ("code", code),
+    ("email", email),
+    ("event", event),
+    ("phone", phone),
+    ("template", template),
+    ("token", token),
+];
 
 /// The regions that are allowed: some share a calling code, some have a leading zero or rewrite national numbers.
 const REGIONS: &str = "AR,BR,CA,CG,CI,CN,DE,FR,GB,GG,HK,IM,IN,IT,JE,JM,JP,KZ,MX,RU,SM,TW,US,VA";
@@ -120,7 +127,23 @@ pub fn body(input: &[u8]) {
     }
 }
 
-/// A parsed phone is an E.164 number, a parsed email address is valid, and each parses to itself again.
+/// A parsed code has exactly its length in digits, and parses to itself, also within separators. A text is a code of
+/// one length at most.
+pub fn code(input: &[u8]) {
+    let Some(typed) = text(input) else { return };
+    let codes: Vec<_> = (6..=10).filter_map(|length| Some((length, Code::parse(typed, length)?))).collect();
+    assert!(codes.len() <= 1, "{typed:?}");
+    for (length, code) in codes {
+        let digits = code.as_str();
+        assert!(digits.len() == length && digits.bytes().all(|byte| byte.is_ascii_digit()), "{typed:?}");
+        let (start, end) = digits.split_at(3);
+        for spelling in [digits.to_owned(), format!("\u{feff} {start}-{end}\r\n")] {
+            assert_eq!(Code::parse(&spelling, length).unwrap().as_str(), digits);
+        }
+    }
+}
+
+/// A parsed phone is an E.164 number, and parses to itself, also as a copied contact.
 pub fn phone(input: &[u8]) {
     let Some(typed) = text(input) else { return };
     if let Ok(phone) = SETTINGS.phones.parse(typed) {
@@ -129,13 +152,24 @@ pub fn phone(input: &[u8]) {
         let (calling_code, national) = phone.parts().unwrap();
         assert!(!calling_code.starts_with('0') && !national.is_empty(), "{calling_code} {national}");
         assert!(SETTINGS.phones.allow(&phone));
+        assert_eq!(
+            SETTINGS.phones.parse(&format!("\u{202d}tel:{}\u{202c}", phone.as_str())),
+            Ok(phone.clone())
+        );
         assert_eq!(SETTINGS.phones.parse(phone.as_str()), Ok(phone));
     }
+}
+
+/// A parsed email address is valid and in ASCII. It parses to itself, and its canonical form to that form, also as a
+/// copied link.
+pub fn email(input: &[u8]) {
+    let Some(typed) = text(input) else { return };
     if let Ok(email) = typed.parse::<Email>() {
         let address = email.as_str();
         // RFC 5321, 4.5.3.1.3, with erratum 1690.
-        assert!(address.len() <= 254 && !address.contains(char::is_control), "{address}");
-        assert_eq!(address.parse(), Ok(email.clone()));
+        assert!(address.len() <= 254 && address.bytes().all(|byte| byte.is_ascii_graphic()), "{address}");
+        assert_eq!(address.parse::<Email>().unwrap().as_str(), address);
+        assert_eq!(format!("\u{200b}mailto:{address} ").parse::<Email>().unwrap().as_str(), address);
         assert_eq!(email.canonical().parse::<Email>().unwrap().as_str(), email.canonical());
     }
 }
