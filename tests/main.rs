@@ -44,6 +44,7 @@ mod report_change;
 mod requests;
 mod reset_pay_password;
 mod restart;
+mod spellings;
 mod store_faults;
 mod store_requests;
 mod walk;
