@@ -24,9 +24,11 @@
 //! next: the upgraded hash is of this form, with the preprocessing of the other system, SHA-256 without a salt, and a
 //! proof under the current costs and pepper.
 //!
-//! All numbers are decimal. [`format`] parses the hashes of other systems, [`scheme`] computes their digests.
+//! All numbers are decimal. [`format`] parses the hashes of other systems, [`prefixed`] those after the name of their
+//! scheme, [`scheme`] computes their digests.
 
 mod format;
+mod prefixed;
 mod scheme;
 
 use super::argon2::{self, Memory, peppered};

@@ -1,6 +1,9 @@
 //! Parsers for the hashes of other systems.
 
-use super::scheme::{Digest, Function, ImportHashError, Order, Preprocess, Scheme, fields, number};
+use super::{
+    prefixed,
+    scheme::{Digest, Function, ImportHashError, Order, Preprocess, Scheme, fields, number},
+};
 use base64::{
     Engine,
     alphabet::{BCRYPT, STANDARD},
@@ -46,15 +49,16 @@ pub enum Salt<'a> {
 }
 
 /// A parsed hash: its preprocessing, function, salt and digest.
-struct Parsed(Preprocess, Function, Vec<u8>, Vec<u8>);
+pub(super) struct Parsed(pub(super) Preprocess, pub(super) Function, pub(super) Vec<u8>, pub(super) Vec<u8>);
 
 /// Parses a hash of another system.
 pub(in super::super) fn parse(text: &str, format: Option<HashFormat<'_>>) -> Result<Digest, ImportHashError> {
-    let parsed = match format {
-        None => self_identifying(text),
-        Some(HashFormat::Md5(salt)) => hex_digits(text, Function::Md5, salt),
-        Some(HashFormat::Sha256(salt)) => hex_digits(text, Function::Sha256, salt),
-        Some(HashFormat::BetterAuth) => better_auth(text),
+    let parsed = match (format, prefixed::split(text)) {
+        (None, Some((scheme, hash))) => Some(prefixed::parse(scheme, hash)?),
+        (None, None) => self_identifying(text),
+        (Some(HashFormat::Md5(salt)), _) => hex_digits(text, Function::Md5, salt),
+        (Some(HashFormat::Sha256(salt)), _) => hex_digits(text, Function::Sha256, salt),
+        (Some(HashFormat::BetterAuth), _) => better_auth(text),
     };
     let Parsed(preprocess, function, salt, bytes) = parsed.ok_or(ImportHashError::Unknown)?;
     Ok(Digest { scheme: Scheme::new(preprocess, function, salt, bytes.len())?, bytes })
@@ -71,7 +75,7 @@ fn self_identifying(text: &str) -> Option<Parsed> {
 }
 
 /// Parses a hash of crypt or a PHC string, after its first `$`.
-fn crypt(text: &str) -> Option<Parsed> {
+pub(super) fn crypt(text: &str) -> Option<Parsed> {
     let (name, rest) = text.split_once('$')?;
     match name {
         "2a" | "2b" | "2y" => bcrypt(text, Preprocess::Typed),
@@ -116,7 +120,7 @@ fn django(text: &str) -> Option<Parsed> {
 
 /// Parses `2b$12$` with the salt and the digest in bcrypt's Base64. A correct implementation computes the same for
 /// `2a`, `2b` and `2y`. `2x` marks hashes of a faulty implementation and is refused.
-fn bcrypt(text: &str, preprocess: Preprocess) -> Option<Parsed> {
+pub(super) fn bcrypt(text: &str, preprocess: Preprocess) -> Option<Parsed> {
     let [version, cost, rest] = parts(text)?;
     let known = matches!(version, "2a" | "2b" | "2y") && cost.len() == 2;
     let (salt, digest) = rest.split_at_checked(BCRYPT_SALT).filter(|_| known)?;
@@ -145,7 +149,7 @@ fn scrypt_crypt(text: &str) -> Option<Parsed> {
 
 /// Parses a PHC string of Argon2, after its name. A string without a version has version 0x10, which predates that
 /// field. Other parameters are refused: a hash with the `keyid` of another system's secret cannot be verified.
-fn argon2(name: &str, text: &str) -> Option<Parsed> {
+pub(super) fn argon2(name: &str, text: &str) -> Option<Parsed> {
     let (version, text) = if text.starts_with("v=") { text.split_once('$')? } else { ("v=16", text) };
     let [parameters, salt, digest] = parts(text)?;
     let function = Function::parse(name, &format!("{version},{parameters}"))?;
@@ -159,7 +163,7 @@ fn argon2(name: &str, text: &str) -> Option<Parsed> {
 
 /// Parses a PHC string of scrypt or PBKDF2, after its name. passlib writes only the iterations of PBKDF2, without a
 /// name.
-fn phc(name: &str, text: &str) -> Option<Parsed> {
+pub(super) fn phc(name: &str, text: &str) -> Option<Parsed> {
     let [parameters, salt, digest] = parts(text)?;
     let digest = base64(digest)?;
     let function = match fields(parameters, ["i", "l"]) {
@@ -235,12 +239,12 @@ fn hex_digits(text: &str, function: fn(Order) -> Function, salt: Salt<'_>) -> Op
 }
 
 /// Splits a text at each `$`. Returns `None` unless it has exactly `N` parts.
-fn parts<const N: usize>(text: &str) -> Option<[&str; N]> {
+pub(super) fn parts<const N: usize>(text: &str) -> Option<[&str; N]> {
     text.split('$').collect::<Vec<_>>().try_into().ok()
 }
 
 /// Decodes Base64. passlib writes `.` for `+`.
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     BASE64.decode(text.replace('.', "+")).ok()
 }
 

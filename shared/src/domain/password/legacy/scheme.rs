@@ -47,6 +47,12 @@ pub enum ImportHashError {
     /// The text does not have the given format or, without one, does not identify a known one.
     #[error("not a password hash of a known form")]
     Unknown,
+    /// The text identifies a scheme that is not verified here.
+    #[error("{0} is not verified; leave the field empty, so that the member recovers the password")]
+    NotVerified(&'static str),
+    /// The text is marked as a password that is not hashed.
+    #[error("a plaintext, not a hash; hash it first, such as with bcrypt")]
+    Plaintext,
     /// Verifying the hash could exceed the memory or the time of a function.
     #[error("its cost exceeds what a function can spend")]
     TooCostly,

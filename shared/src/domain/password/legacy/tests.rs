@@ -249,7 +249,6 @@ fn unknown_format_is_refused() {
         "$5$rounds=1004$nacl$oiWPbm.kQ7.jTCZoOtdv7/tO5mWv/vxw5yTqlBagVR7",
         "$6$rounds=1030$jmjMW.8q4r5oKCbq$",
         "$y$j9T$IZUrEbc9oo9gZ28EqoVjI.$HVWJnkX89URubQkyrZcYGrDvXlGrQ3DAyWXS0y1rhZ5",
-        "{SSHA}pKqkNr1tq3wtQqk+UcPyA3HnA2NsU5NJ",
         "sha1$seasalt2026$cff36ea83f5706ce9aa7454e63e431fc726b2dc8",
         "md5$seasalt2026$e18bdb4ff58a4a0b79160d5a08f6e53",
         "md5$seasalt2026$e18bdb4ff58a4a0b79160d5a08f6e530$",
