@@ -7,6 +7,7 @@ mod command_line;
 mod examples;
 mod export;
 mod import;
+mod import_input;
 mod keys;
 mod operator;
 mod revoke;

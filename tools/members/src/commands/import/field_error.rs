@@ -21,6 +21,11 @@ impl FieldError {
         Self { field, reason: reason.into() }
     }
 
+    /// Returns the error of a line in another encoding.
+    pub fn not_utf8() -> Self {
+        Self::new("line", "not UTF-8; save the file as UTF-8")
+    }
+
     /// Returns the error of a phone or email address that belongs to another member.
     pub fn taken(destination: &Destination) -> Self {
         match destination {

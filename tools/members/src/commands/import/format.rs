@@ -1,12 +1,15 @@
 //! The two input formats, CSV and JSON lines: how a line is split into named fields.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use csv::{ReaderBuilder, StringRecord, WriterBuilder};
-use serde_json::{Map, Value, json};
 
 use super::{
     field_error::FieldError,
+    json_line::{self, JsonLine},
     lines::{Line, Lines, MAX_LINE_BYTES},
 };
 use crate::error::Error;
@@ -112,17 +115,7 @@ impl Format {
                 let fields = fields.map(|(at, _)| record.get(at).unwrap_or_default());
                 csv_line(fields.chain([error.as_str()]).chain(surplus).map(str::as_bytes))
             }
-            Self::JsonLines => {
-                let mut object = match serde_json::from_slice(&line.bytes) {
-                    Ok(Value::Object(object)) => object,
-                    // It is not an object: its text becomes a field, to be corrected by hand.
-                    _ => Map::from_iter([("line".to_owned(), json!(String::from_utf8_lossy(&line.bytes)))]),
-                };
-                object.insert(ERROR.to_owned(), error.into());
-                let mut text = serde_json::to_vec(&object).map_err(Error::internal)?;
-                text.push(b'\n');
-                Ok(text)
-            }
+            Self::JsonLines => rejected_json(line, &error),
         }
     }
 }
@@ -143,7 +136,7 @@ fn trimmed<'a>(name: &str, value: &'a str) -> &'a str {
 }
 
 fn csv_record(line: &Line) -> Result<StringRecord, FieldError> {
-    let text = std::str::from_utf8(&line.bytes).map_err(|_| FieldError::new("line", "not UTF-8"))?;
+    let text = std::str::from_utf8(&line.bytes).map_err(|_| FieldError::not_utf8())?;
     if text.matches('"').count() % 2 == 1 {
         return Err(FieldError::new("line", "unclosed quotation mark"));
     }
@@ -177,31 +170,46 @@ fn csv_fields(names: &[String], line: &Line) -> Result<Fields, FieldError> {
 }
 
 fn json_fields(line: &Line) -> Result<Fields, FieldError> {
-    let object: Map<String, Value> =
-        serde_json::from_slice(&line.bytes).map_err(|_| FieldError::new("line", "not a JSON object"))?;
     let mut fields = Fields::new();
-    for (name, value) in object {
-        let Some(field) = field_name(&name) else {
+    let mut names = BTreeSet::new();
+    for (name, value) in JsonLine::parse(&line.bytes)?.entries() {
+        let Some(field) = field_name(name) else {
             if name == ERROR {
                 continue;
             }
-            return Err(FieldError::new("line", unknown_name(&name)));
+            return Err(FieldError::new("line", unknown_name(name)));
         };
-        let text = match value {
-            Value::Null => continue,
-            Value::String(text) => trimmed(field, &text).to_owned(),
-            Value::Bool(_) | Value::Number(_) => value.to_string(),
-            // A credential of Keycloak.
-            Value::Object(_) if field.ends_with("password") => value.to_string(),
-            Value::Object(_) | Value::Array(_) => {
-                return Err(FieldError::new(field, "not a string, number or boolean"));
-            }
-        };
+        if !names.insert(field) {
+            return Err(FieldError::new(field, "occurs twice"));
+        }
+        let text = json_line::text(field, value)?.unwrap_or_default();
+        let text = trimmed(field, &text);
         if !text.is_empty() {
-            fields.insert(field, text);
+            fields.insert(field, text.to_owned());
         }
     }
     Ok(fields)
+}
+
+/// Returns a rejected line with its error as the last entry. The other entries are left as they are written.
+fn rejected_json(line: &Line, error: &str) -> Result<Vec<u8>, Error> {
+    let string = |text: &str| serde_json::to_string(text).map_err(Error::internal);
+    let mut text = "{".to_owned();
+    let mut add = |name: &str, value: &str| -> Result<(), Error> {
+        text.extend([&*string(name)?, ":", value, if name == ERROR { "}\n" } else { "," }]);
+        Ok(())
+    };
+    match JsonLine::parse(&line.bytes) {
+        Ok(object) => {
+            for (name, value) in object.entries().filter(|(name, _)| *name != ERROR) {
+                add(name, value.get())?;
+            }
+        }
+        // It is not an object: its text becomes a field, to be corrected by hand.
+        Err(_) => add("line", &string(&String::from_utf8_lossy(&line.bytes))?)?,
+    }
+    add(ERROR, &string(error)?)?;
+    Ok(text.into_bytes())
 }
 
 #[cfg(test)]
@@ -224,7 +232,7 @@ mod tests {
         let rejected = line(String::from_utf8(rejected).unwrap().trim_end());
         assert_eq!(again.fields(&rejected).unwrap(), format.fields(&original).unwrap());
 
-        let original = line(r#"{"id":"1","phone":13627140483}"#);
+        let original = line(r#"{"id":100000000000000000001,"phone":13627140483}"#);
         let rejected =
             Format::JsonLines.rejected_line(&original, &FieldError::new("phone", "not good")).unwrap();
         let rejected = line(String::from_utf8(rejected).unwrap().trim_end());
@@ -250,9 +258,35 @@ mod tests {
             ("[]", "line: not a JSON object"),
             (r#"{"id":"1","mail":"x"}"#, "line: unknown field \"mail\""),
             (r#"{"id":["1"]}"#, "id: not a string, number or boolean"),
+            (r#"{"id":007}"#, "line: not a JSON object"),
+            (r#"{"id":"1","id":"2"}"#, "id: occurs twice"),
+            (r#"{"id":null,"id":"2"}"#, "id: occurs twice"),
+            (r#"{"id":"\ud83d"}"#, "id: contains half a surrogate pair"),
+            (r#"{"id":1e21}"#, "id: a number that is not written in digits only; write it as a string"),
+            (r#"{"id":1.0}"#, "id: a number that is not written in digits only; write it as a string"),
+            (r#"{"id":-0}"#, "id: a number that is not written in digits only; write it as a string"),
+            (
+                r#"{"phone":1.362714e10}"#,
+                "phone: a number that is not written in digits only; write it as a string",
+            ),
         ] {
             assert_eq!(Format::JsonLines.fields(&line(text)).unwrap_err().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn json_values_are_read_as_they_are_written() {
+        let text = r#" { "id" : 18446744073709551617 , "phone":"007","email_verified":true,"language":null,
+            "password":{"b":1.0,"a":2},"password_salt":" 7 ","email":" " } "#;
+        let fields = Format::JsonLines.fields(&line(text)).unwrap();
+        let expected = [
+            ("id", "18446744073709551617"),
+            ("phone", "007"),
+            ("email_verified", "true"),
+            ("password", r#"{"b":1.0,"a":2}"#),
+            ("password_salt", " 7 "),
+        ];
+        assert_eq!(fields, expected.map(|(name, value)| (name, value.to_owned())).into());
     }
 
     #[test]

@@ -1,17 +1,16 @@
 //! Parsing the fields of a line into a member.
 
-use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use shared::{
     clock::Timestamp,
     contact::{Email, Phone, PhoneRules},
     keys::Keys,
     language::Language,
-    member::{Member, MemberId},
+    member::Member,
     password::{HashFormat, ImportHashError, Memory, PasswordHash, PasswordPolicy, Salt},
 };
 use uuid::Uuid;
 
-use super::{field_error::FieldError, format::Fields};
+use super::{field_error::FieldError, format::Fields, member_id, number};
 use crate::error::Error;
 
 /// The rules for fields.
@@ -60,7 +59,7 @@ impl ImportedMember {
             None => rules.trust_email,
         };
         let member = Member {
-            id: member_id(id, rules.namespace)?,
+            id: member_id::parse(id, rules.namespace)?,
             // The second of the import, so that no session that was issued to this id before is valid.
             credential_version: Timestamp::now().0,
             revision: 1,
@@ -110,28 +109,10 @@ impl ImportedMember {
     }
 }
 
-fn member_id(text: &str, namespace: Option<Uuid>) -> Result<MemberId, FieldError> {
-    match (text.parse(), namespace) {
-        (Ok(id), _) => Ok(MemberId(id)),
-        (Err(_), Some(namespace)) => Ok(MemberId(uuid_v5(namespace, text)?)),
-        (Err(_), None) => Err(FieldError::new("id", "not a UUID; convert such ids with --namespace")),
-    }
-}
-
-/// Returns the version 5 UUID of a name (RFC 9562, 5.5).
-fn uuid_v5(namespace: Uuid, name: &str) -> Result<Uuid, FieldError> {
-    let mut context = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
-    context.update(namespace.as_bytes());
-    context.update(name.as_bytes());
-    let digest = context.finish();
-    let bytes = digest
-        .as_ref()
-        .first_chunk()
-        .ok_or_else(|| FieldError::new("id", "cannot be converted to a UUID"))?;
-    Ok(uuid::Builder::from_sha1_bytes(*bytes).into_uuid())
-}
-
 fn phone(text: &str, rules: &Rules) -> Result<Phone, FieldError> {
+    if number::is_rewritten(text) {
+        return Err(FieldError::new("phone", number::REWRITTEN));
+    }
     rules.phones.parse(text).map_err(|_| FieldError::new("phone", "not an allowed phone number"))
 }
 
@@ -158,6 +139,9 @@ fn form(
     [_, form_name, salt_name]: HashFields,
 ) -> Result<Option<HashFormat<'_>>, FieldError> {
     let salt = fields.get(salt_name).map(String::as_str);
+    if salt.is_some_and(|salt| salt.contains(char::REPLACEMENT_CHARACTER)) {
+        return Err(FieldError::new(salt_name, "contains a replacement character, so the salt is lost"));
+    }
     let required = || salt.ok_or_else(|| FieldError::new(salt_name, "missing"));
     let form = match fields.get(form_name).map(String::as_str) {
         Some("md5-salt-before") => return Ok(Some(HashFormat::Md5(Salt::Before(required()?)))),
@@ -194,19 +178,4 @@ fn hash(
     }
     let imported = rules.passwords.import(keys, text, form, memory);
     imported.map(Some).map_err(|reason| FieldError::new(name, reason.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn foreign_id_maps_to_a_stable_uuid() {
-        // RFC 9562, A.4.
-        let dns = uuid::uuid!("6ba7b810-9dad-11d1-80b4-00c04fd430c8");
-        let expected = uuid::uuid!("2ed6657d-e927-568b-95e1-2665a8aea6a2");
-        assert_eq!(member_id("www.example.com", Some(dns)), Ok(MemberId(expected)));
-        assert_eq!(member_id(&expected.to_string(), Some(dns)), Ok(MemberId(expected)));
-        assert!(member_id("7", None).is_err());
-    }
 }

@@ -1,0 +1,90 @@
+//! `members import`, with what other systems and spreadsheets really write.
+
+use serde_json::json;
+
+use crate::operator::Operator;
+
+const ID: &str = "6f1a6e4c-5a0e-4a7a-9a39-1d3a5f0f6c11";
+const NAMESPACE: &str = "5a0f3c1e-8f5b-4d7c-9a51-0c2d1b7e6f42";
+
+/// Imports a file of which every line is refused. Asserts the reason of each, in their order.
+async fn assert_refused(operator: &Operator, name: &str, text: &str, reasons: &[&str]) {
+    operator.file(name, text);
+    for arguments in [&["--dry-run"][..], &[]] {
+        let arguments = [&["--json", "import", name, "--namespace", NAMESPACE], arguments].concat();
+        let done = operator.run(&arguments).await;
+        assert_eq!((done.code, &done.json()["imported"]), (1, &json!(0)), "{}", done.err);
+        let found: Vec<_> = done.err.lines().collect();
+        assert_eq!(found, reasons, "{text}");
+    }
+    assert!(operator.items().await.iter().all(|item| item["sk"]["S"] != "member"), "{text}");
+}
+
+#[tokio::test]
+async fn ids_keep_the_digits_as_written() {
+    let operator = Operator::start("digits").await;
+    let numbers = ["7", "18446744073709551615", "18446744073709551616", "18446744073709551617"];
+    let large =
+        ["100000000000000000001", "100000000000000000002", "1000000000000000000000000000000000000001"];
+    let line = |id: &str| format!("{{\"id\":{id}}}\n");
+    let texts = ["\"007\"", "\"07\"", "\"-7\"", "\"7e5\""];
+    let lines: String = numbers.iter().chain(&large).chain(&texts).map(|id| line(id)).collect();
+    operator.file("members.jsonl", &lines);
+    let import = ["import", "members.jsonl", "--namespace", NAMESPACE];
+    assert_eq!(operator.json(&import).await["imported"], 11);
+    // A number is the same id as its digits in quotation marks, or in CSV.
+    let same = [&numbers[..], &large, &["007", "07", "-7", "7e5", ""]].concat().join("\n");
+    operator.file("members.csv", &format!("id\n{same}"));
+    assert_eq!(operator.json(&["import", "members.csv", "--namespace", NAMESPACE]).await["skipped"], 11);
+    let quoted = large.iter().map(|id| line(&format!("\"{id}\"")));
+    operator.file("quoted.jsonl", &quoted.collect::<String>());
+    assert_eq!(operator.json(&["import", "quoted.jsonl", "--namespace", NAMESPACE]).await["skipped"], 3);
+}
+
+#[tokio::test]
+async fn rewritten_numbers_are_refused_with_a_remedy() {
+    let operator = Operator::start("rewritten").await;
+    let rewritten =
+        "a number in scientific or decimal form, whose digits can be lost; export the column as text";
+    let number = "a number that is not written in digits only; write it as a string";
+    let csv = format!(
+        "id,phone\n\"1.36E+10\",\n1e+21,\n1.0,\n-0,\n{ID},\"1.36E+10\"\n{ID},8.61363E+12\n{ID},13627140483.0\n\
+         NULL,\n\u{200b}7,\n=\"007\",\n"
+    );
+    let reasons = [
+        format!("line 2, id: {rewritten}"),
+        format!("line 3, id: {rewritten}"),
+        format!("line 4, id: {rewritten}"),
+        format!("line 5, id: {rewritten}"),
+        format!("line 6, phone: {rewritten}"),
+        format!("line 7, phone: {rewritten}"),
+        format!("line 8, phone: {rewritten}"),
+        "line 9, id: a placeholder for an absent id".to_owned(),
+        "line 10, id: contains an invisible or a replacement character".to_owned(),
+    ];
+    let reasons: Vec<_> = reasons.iter().map(String::as_str).collect();
+    let (csv, _) = csv.rsplit_once("=\"007\"").unwrap();
+    assert_refused(&operator, "members.csv", csv, &reasons).await;
+    operator.file("formula.csv", "id\n=\"007\"\n");
+    let formula = operator.run(&["import", "formula.csv", "--namespace", NAMESPACE]).await;
+    assert!(formula.err.contains("line 2, id: a spreadsheet's form of a text"), "{}", formula.err);
+
+    let json = "{\"id\":1e21}\n{\"id\":1.0}\n{\"id\":-0}\n{\"id\":7,\"phone\":1.362714e10}\n\
+                {\"id\":7,\"created_at\":1700000000.5}\n{\"id\":007}\n{\"id\":\"1\",\"id\":\"2\"}\n\
+                {\"id\":\"\\ud83d\"}\n";
+    let reasons = [
+        format!("line 1, id: {number}"),
+        format!("line 2, id: {number}"),
+        format!("line 3, id: {number}"),
+        format!("line 4, phone: {number}"),
+        format!("line 5, created_at: {number}"),
+        "line 6, line: not a JSON object".to_owned(),
+        "line 7, id: occurs twice".to_owned(),
+        "line 8, id: contains half a surrogate pair".to_owned(),
+    ];
+    let reasons: Vec<_> = reasons.iter().map(String::as_str).collect();
+    assert_refused(&operator, "members.jsonl", json, &reasons).await;
+    // The rejects file has each number as it was written.
+    let errors = operator.text("members.jsonl.errors");
+    assert!(errors.starts_with("{\"id\":1e21,\"error\":\"id: a number"), "{errors}");
+}
