@@ -285,7 +285,7 @@ async fn existing_member_is_skipped_or_updated_as_configured() {
 #[tokio::test]
 async fn first_of_conflicting_lines_is_imported() {
     let operator = Operator::start("first").await;
-    let text = format!("id,phone\n{ID},{PHONE}\n{OTHER_ID},{PHONE}\n{OTHER_ID},{OTHER_PHONE}\n");
+    let text = format!("id,phone\n{ID},{PHONE}\n{OTHER_ID},{PHONE}\n{THIRD_ID},{OTHER_PHONE}\n");
     operator.file("members.csv", &text);
     let done = operator.run(&["import", "members.csv"]).await;
     assert!(done.out.starts_with("2 imported, 0 updated, 0 skipped, 1 rejected"), "{}", done.out);

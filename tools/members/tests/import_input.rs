@@ -88,3 +88,21 @@ async fn rewritten_numbers_are_refused_with_a_remedy() {
     let errors = operator.text("members.jsonl.errors");
     assert!(errors.starts_with("{\"id\":1e21,\"error\":\"id: a number"), "{errors}");
 }
+
+#[tokio::test]
+async fn repeated_id_is_refused_wherever_it_is() {
+    let operator = Operator::start("repeated").await;
+    // A spreadsheet has 15 digits, so it has rounded two ids to one.
+    let ids = (0..100).map(|number| format!("{}\n", 9_000 + number));
+    operator.file(
+        "members.csv",
+        &format!("id\n1234567890123450000\n{}1234567890123450000\n", ids.collect::<String>()),
+    );
+    for dry in [&["--dry-run"][..], &[]] {
+        let arguments = [&["--json", "import", "members.csv", "--namespace", NAMESPACE], dry].concat();
+        let done = operator.run(&arguments).await;
+        let summary = done.json();
+        assert_eq!((done.code, &summary["imported"], &summary["refused"]), (1, &json!(101), &json!(1)));
+        assert!(done.err.contains("id: occurs on another line"), "{}", done.err);
+    }
+}

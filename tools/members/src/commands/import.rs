@@ -23,7 +23,7 @@ mod run;
 mod summary;
 mod update;
 
-use std::path::PathBuf;
+use std::{collections::HashSet, path::PathBuf, sync::Mutex};
 
 use shared::audit::AdminAction;
 
@@ -97,7 +97,8 @@ pub async fn run(arguments: Arguments, table: MemberTable, json: bool) -> Result
         table.record(None, AdminAction::Imported).await?;
     }
     let hash_pool = HashPool::default();
-    let context = Context { table, keys, rules, format, existing, dry_run, hash_pool };
+    let ids = Mutex::new(HashSet::new());
+    let context = Context { table, keys, rules, format, existing, dry_run, hash_pool, ids };
     let run = ImportRun::new(context, checkpoint, rejects, progress, lines.length(), json);
     run.finish(&file, lines, json).await
 }

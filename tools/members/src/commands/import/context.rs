@@ -1,6 +1,11 @@
 //! What every batch of an import uses.
 
-use shared::{keys::Keys, password::Memory};
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
+
+use shared::{keys::Keys, member::MemberId, password::Memory};
 
 use super::{
     existing::Existing,
@@ -28,11 +33,19 @@ pub struct Context {
     pub dry_run: bool,
     /// The threads that hash.
     pub hash_pool: HashPool,
+    /// The ids of the lines so far. Of two lines with one id, the second would count as a member who exists.
+    pub ids: Mutex<HashSet<MemberId>>,
 }
 
 impl Context {
     /// Parses a line. May take a hash.
     pub fn parse(&self, line: &Line, memory: &mut Memory) -> Result<ImportedMember, FieldError> {
-        ImportedMember::parse(self.format.fields(line)?, &self.rules, &self.keys, memory)
+        let imported = ImportedMember::parse(self.format.fields(line)?, &self.rules, &self.keys, memory)?;
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if ids.insert(imported.member.id) {
+            Ok(imported)
+        } else {
+            Err(FieldError::new("id", "occurs on another line"))
+        }
     }
 }
