@@ -1,5 +1,7 @@
 //! `members import`, with what other systems and spreadsheets really write.
 
+use std::fmt::Write;
+
 use serde_json::json;
 
 use crate::operator::Operator;
@@ -105,4 +107,32 @@ async fn repeated_id_is_refused_wherever_it_is() {
         assert_eq!((done.code, &summary["imported"], &summary["refused"]), (1, &json!(101), &json!(1)));
         assert!(done.err.contains("id: occurs on another line"), "{}", done.err);
     }
+}
+
+#[tokio::test]
+async fn implausible_times_are_refused_by_field() {
+    let operator = Operator::start("times").await;
+    let mut csv = "id,created_at,cooling_since\n".to_owned();
+    let mut reasons = Vec::new();
+    for (number, (time, reason)) in [
+        ("1700000000000", "in milliseconds, not seconds; divide it by 1000"),
+        ("1700000000000000", "in microseconds, not seconds; divide it by 1000000"),
+        ("4102444800", "later than now"),
+        ("0", "before 2000; leave it empty if it is not known"),
+        ("2023-11-14T22:13:20Z", "not a number of seconds since 1970"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        write!(csv, "{number}0,{time},\n{number}1,1700000000,{time}\n").unwrap();
+        let line = 2 * number + 2;
+        reasons.push(format!("line {line}, created_at: {reason}"));
+        reasons.push(format!("line {}, cooling_since: {reason}", line + 1));
+    }
+    let shown: Vec<_> = reasons.iter().map(String::as_str).collect();
+    assert_refused(&operator, "members.csv", &csv, &shown).await;
+    let lines = "{\"id\":1,\"created_at\":1700000000000}\n{\"id\":2,\"cooling_since\":\"1700000000000\"}\n";
+    let reason = "in milliseconds, not seconds; divide it by 1000";
+    let shown = [format!("line 1, created_at: {reason}"), format!("line 2, cooling_since: {reason}")];
+    assert_refused(&operator, "members.jsonl", lines, &[&shown[0], &shown[1]]).await;
 }

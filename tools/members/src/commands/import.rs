@@ -14,6 +14,7 @@ mod hash_pool;
 mod json_line;
 mod lines;
 mod member_id;
+mod moment;
 mod number;
 mod outcome;
 mod pending;

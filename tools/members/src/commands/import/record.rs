@@ -10,7 +10,7 @@ use shared::{
 };
 use uuid::Uuid;
 
-use super::{field_error::FieldError, format::Fields, member_id, number};
+use super::{field_error::FieldError, format::Fields, member_id, moment, number};
 use crate::error::Error;
 
 /// The rules for fields.
@@ -58,10 +58,12 @@ impl ImportedMember {
             }
             None => rules.trust_email,
         };
+        let now = Timestamp::now();
+        let time = |name: &'static str| field(name).map(|text| moment::parse(name, text, now)).transpose();
         let member = Member {
             id: member_id::parse(id, rules.namespace)?,
             // The second of the import, so that no session that was issued to this id before is valid.
-            credential_version: Timestamp::now().0,
+            credential_version: now.0,
             revision: 1,
             phone: field("phone").map(|text| phone(text, rules)).transpose()?,
             email: email.clone().filter(|_| is_verified),
@@ -73,12 +75,9 @@ impl ImportedMember {
             phone_bound_at: None,
             email_bound_at: None,
             frozen: None,
-            cooling_since: field("cooling_since").map(|text| moment("cooling_since", text)).transpose()?,
+            cooling_since: time("cooling_since")?,
             language: field("language").map(language).transpose()?,
-            created_at: field("created_at")
-                .map(|text| moment("created_at", text))
-                .transpose()?
-                .unwrap_or_else(Timestamp::now),
+            created_at: time("created_at")?.unwrap_or(now),
         };
         Ok(Self { unverified: email.is_some() && member.email.is_none(), member, fields })
     }
@@ -126,10 +125,6 @@ fn boolean(text: &str) -> Option<bool> {
 
 fn language(tag: &str) -> Result<Language, FieldError> {
     Language::of_tag(tag).ok_or_else(|| FieldError::new("language", "neither Chinese nor English"))
-}
-
-fn moment(name: &'static str, text: &str) -> Result<Timestamp, FieldError> {
-    text.parse().map(Timestamp).map_err(|_| FieldError::new(name, "not a number of seconds since 1970"))
 }
 
 /// Returns the form of a hash that does not identify itself. A salt beside any other hash is an error, since it would
