@@ -1,10 +1,10 @@
 //! `members import`, with what other systems and spreadsheets really write.
 
-use std::fmt::Write;
+use std::{fmt::Write, fs};
 
 use serde_json::json;
 
-use crate::operator::Operator;
+use crate::operator::{Operator, PHONE};
 
 const ID: &str = "6f1a6e4c-5a0e-4a7a-9a39-1d3a5f0f6c11";
 const NAMESPACE: &str = "5a0f3c1e-8f5b-4d7c-9a51-0c2d1b7e6f42";
@@ -106,6 +106,43 @@ async fn repeated_id_is_refused_wherever_it_is() {
         let summary = done.json();
         assert_eq!((done.code, &summary["imported"], &summary["refused"]), (1, &json!(101), &json!(1)));
         assert!(done.err.contains("id: occurs on another line"), "{}", done.err);
+    }
+}
+
+#[tokio::test]
+async fn file_in_another_format_is_refused() {
+    let operator = Operator::start("formats").await;
+    let text = format!("id,phone\r\n{ID},{PHONE}\r\n");
+    let units = || text.encode_utf16();
+    let little: Vec<u8> = units().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = units().flat_map(u16::to_be_bytes).collect();
+    let array = format!("\u{feff} [\n{{\"id\":\"{ID}\"}}\n]\n");
+    for (name, bytes, expected) in [
+        ("little.csv", [b"\xff\xfe", &*little].concat(), "little.csv is UTF-16; save it as UTF-8"),
+        ("big.csv", [b"\xfe\xff", &*big].concat(), "big.csv is UTF-16; save it as UTF-8"),
+        ("unmarked.csv", little, "unmarked.csv is UTF-16; save it as UTF-8"),
+        ("big.jsonl", [b"\xfe\xff", &*big].concat(), "big.jsonl is UTF-16; save it as UTF-8"),
+        ("members.xlsx", b"PK\x03\x04".to_vec(), "export it as CSV in UTF-8"),
+        ("members.xls", b"\xd0\xcf\x11\xe0".to_vec(), "export it as CSV in UTF-8"),
+        ("members.csv.gz", b"\x1f\x8b\x08".to_vec(), "decompress it"),
+        ("array.json", array.into_bytes(), "write an object per line"),
+        ("semicolons.csv", b"id;\"phone\"\n7;\n".to_vec(), "separate them by commas"),
+        ("tabs.csv", b"id\tphone\n7\t\n".to_vec(), "separate them by commas"),
+        ("twice.csv", b"id,phone,id\n".to_vec(), "line 1: field \"id\" occurs twice"),
+    ] {
+        fs::write(operator.folder.join(name), bytes).unwrap();
+        let refused = operator.run(&["import", name]).await;
+        assert!(refused.code == 2 && refused.err.contains(expected), "{name}: {}", refused.err);
+    }
+    // 张 in GBK, in one line of a file.
+    for (name, bytes) in [
+        ("gbk.csv", [b"id,password_salt\r\n7,\xd5\xc5\r\n", ID.as_bytes(), b",\r\n"].concat()),
+        ("gbk.jsonl", [b"{\"id\":\"\xd5\xc5\"}\r\n{\"id\":\"", ID.as_bytes(), b"\"}\r\n"].concat()),
+    ] {
+        fs::write(operator.folder.join(name), bytes).unwrap();
+        let done = operator.run(&["import", name]).await;
+        assert!(done.err.contains("line: not UTF-8; save the file as UTF-8"), "{}", done.err);
+        assert!(done.out.contains("1 rejected"), "{}", done.out);
     }
 }
 

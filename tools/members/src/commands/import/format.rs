@@ -34,6 +34,17 @@ const NAMES: [&str; 13] = [
 /// The field that the rejects file adds. It is ignored in the input, so that a corrected rejects file can be imported.
 const ERROR: &str = "error";
 
+/// The first bytes of files that are neither CSV nor JSON lines in UTF-8, with a description.
+const OTHER_FORMATS: [(&[u8], &str); 6] = [
+    (b"\xff\xfe", UTF_16),
+    (b"\xfe\xff", UTF_16),
+    (b"PK\x03\x04", "a spreadsheet or another archive; export it as CSV in UTF-8"),
+    (b"\xd0\xcf\x11\xe0", "a spreadsheet; export it as CSV in UTF-8"),
+    (b"\x1f\x8b", "compressed; decompress it"),
+    (b"[", "a JSON array; write an object per line, as `jq -c '.[]'` does"),
+];
+const UTF_16: &str = "UTF-16; save it as UTF-8";
+
 /// The non-empty fields of a line by name.
 pub type Fields = BTreeMap<&'static str, String>;
 
@@ -61,12 +72,26 @@ impl Format {
         let Some(first) = lines.line()? else {
             return Err(Error::Usage(format!("{} is empty", path.display())));
         };
-        if is_json(path) || first.bytes.trim_ascii_start().starts_with(b"{") {
+        let begin = first.bytes.trim_ascii_start();
+        let other = OTHER_FORMATS.into_iter().find(|(magic, _)| begin.starts_with(magic));
+        // Only UTF-16 and UTF-32 have zero bytes, which they can have without a byte order mark.
+        let other = other.map(|(_, format)| format).or(begin.contains(&0).then_some(UTF_16));
+        if let Some(format) = other {
+            return Err(Error::Usage(format!("{} is {format}", path.display())));
+        }
+        if is_json(path) || begin.starts_with(b"{") {
             lines.skip_to(0, 0)?;
             return Ok(Self::JsonLines);
         }
         let record = csv_record(&first).map_err(|error| Error::Usage(format!("line 1, {error}")))?;
         let names: Vec<_> = record.iter().map(|name| name.trim().to_owned()).collect();
+        if let [only] = &*names
+            && let Some(separator) = [";", "\t"].into_iter().find(|separator| only.contains(separator))
+            && only.split(separator).all(|name| field_name(name.trim().trim_matches('"')).is_some())
+        {
+            let message = "line 1: the fields are separated by semicolons or tabs; separate them by commas";
+            return Err(Error::Usage(message.to_owned()));
+        }
         for (at, name) in names.iter().enumerate() {
             if field_name(name).is_none() && name != ERROR {
                 let (problem, names) = (unknown_name(name), NAMES.join(", "));
