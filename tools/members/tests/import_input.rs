@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::operator::{Operator, PHONE};
 
 const ID: &str = "6f1a6e4c-5a0e-4a7a-9a39-1d3a5f0f6c11";
+const OTHER_ID: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 const NAMESPACE: &str = "5a0f3c1e-8f5b-4d7c-9a51-0c2d1b7e6f42";
 
 /// Imports a file of which every line is refused. Asserts the reason of each, in their order.
@@ -172,4 +173,87 @@ async fn implausible_times_are_refused_by_field() {
     let reason = "in milliseconds, not seconds; divide it by 1000";
     let shown = [format!("line 1, created_at: {reason}"), format!("line 2, cooling_since: {reason}")];
     assert_refused(&operator, "members.jsonl", lines, &[&shown[0], &shown[1]]).await;
+}
+
+#[tokio::test]
+async fn prefixed_hashes_are_read_or_refused() {
+    let operator = Operator::start("prefixed").await;
+    let recovers = "is not verified; leave the field empty, so that the member recovers the password";
+    let mut csv = "id,password\n".to_owned();
+    let mut reasons = Vec::new();
+    for (number, (hash, reason)) in [
+        ("{noop}the-old-password", "a plaintext, not a hash; hash it first, such as with bcrypt".to_owned()),
+        ("{SSHA}XCOYQ+rUXIEGuTHG/TC34oiik0b/AIABAgME/g==", format!("SHA-1 {recovers}")),
+        (
+            "{pbkdf2}5d923b44a6d129f3ddf3e3c8d29412723dcbde72445e8ef6bf3b508fbf17fa4ed4d6b99ca763d8dc",
+            format!("PBKDF2 with SHA-1 {recovers}"),
+        ),
+        ("{CRYPT}ab01FAX.bQRSU", format!("this form of crypt {recovers}")),
+        ("{bcrypt}the-old-password", "not a password hash of a known form".to_owned()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        writeln!(csv, "{number},{hash}").unwrap();
+        reasons.push(format!("line {}, password: {reason}", number + 2));
+    }
+    let shown: Vec<_> = reasons.iter().map(String::as_str).collect();
+    assert_refused(&operator, "refused.csv", &csv, &shown).await;
+
+    let hashes = [
+        "{bcrypt}$2a$04$x1mdGEW6GjhvyC81qw5urOy7c9JUUJf2y9.q3/aqTYK2N98v9iFpq",
+        "{CRYPT}$2y$04$DLmexmu0PkJnBSzW6xflh.KybKF6xW0iLu6Q5urykgQJ/cyr7tZWm",
+        "{argon2}$argon2id$v=19$m=1024,t=1,p=1$eJie+PYGSlugrgpHEu1O/w$jHkoMC8W8MvFX0eHbMMVTs+262A/slTbW0eZdPKZwSg",
+        "{MD5}{seasalt2026}2e5061a69b70a1059151b853c81aef95",
+        "{SHA-256}c2f61b2fcd185cdf17d1ac8140a13eee0942ad076773cd49121a52163b3ff71e",
+        "{SSHA256}vsGnP6g/a0LxYAMpWZYKOXYnEKHI+8paZ17Lk2NNX1z/AIABAgME/g==",
+    ];
+    let line = |(number, hash)| {
+        json!({ "id": number, "phone": 13_627_140_480_u64 + number, "password": hash }).to_string() + "\n"
+    };
+    operator.file("members.jsonl", &(0..).zip(hashes).map(line).collect::<String>());
+    let import = ["import", "members.jsonl", "--namespace", NAMESPACE];
+    assert_eq!(operator.json(&import).await["imported"], 6);
+    let update = ["import", "members.jsonl", "--namespace", NAMESPACE, "--existing", "update"];
+    assert_eq!(operator.json(&update).await["skipped"], 6, "the hashes are the same");
+    for number in 0..6_u64 {
+        let token = operator.session(&(13_627_140_480 + number).to_string()).await;
+        assert_eq!(operator.change(&token, "another-password", "a-new-password").await.0, 400);
+        let (status, changed) = operator.change(&token, "the-old-password", "a-new-password").await;
+        assert_eq!(status, 201, "{number} {changed}");
+    }
+}
+
+#[tokio::test]
+async fn mailbox_in_two_spellings_has_one_owner() {
+    let operator = Operator::start("spellings").await;
+    operator.member(json!({ "email": "Sun.Li@bücher.example" })).await;
+    let header = "id,phone,email,email_verified\n";
+    let refused = format!(
+        "{header}{ID},,sun.li@BÜCHER.example,1\n{OTHER_ID},,SUN.LI@xn--bcher-kva.example,1\n\
+         3,010-1234-5678,,\n4,400-123-4567,,\n5,+85221234567,,\n6,,用户@example.com,1\n"
+    );
+    operator.file("refused.csv", &refused);
+    let taken = "email: belongs to another member";
+    let phone = "phone: not an allowed phone number";
+    let email = "email: not an email address";
+    for dry in [&["--dry-run"][..], &[]] {
+        let arguments = [&["import", "refused.csv", "--namespace", NAMESPACE], dry].concat();
+        let done = operator.run(&arguments).await;
+        for (line, reason) in [taken, taken, phone, phone, phone, email].into_iter().enumerate() {
+            let expected = format!("line {}, {reason}", line + 2);
+            assert!(done.err.contains(&expected), "{expected} is not in\n{}", done.err);
+        }
+        assert!(done.out.starts_with("0 "), "{}", done.out);
+    }
+    operator.file("twice.csv", &format!("{header}{ID},,Wu@Example.com,1\n{OTHER_ID},,wu@example.COM,1\n"));
+    for dry in [&["--dry-run"][..], &[]] {
+        let done = operator.run(&[&["import", "twice.csv"], dry].concat()).await;
+        assert!(done.err.contains("line 3, email: belongs to another member"), "{}", done.err);
+        assert!(done.out.starts_with("1 "), "{}", done.out);
+    }
+    // The same mailbox in another spelling is not a change.
+    operator.file("same.csv", &format!("{header}{ID},,WU@EXAMPLE.COM,1\n"));
+    assert_eq!(operator.json(&["import", "same.csv", "--existing", "update"]).await["skipped"], 1);
+    assert_eq!(operator.json(&["show", "wu@EXAMPLE.com"]).await["email"], "Wu@example.com");
 }
