@@ -42,21 +42,33 @@ impl MemberTable {
 
     /// Finds a member by id, phone or email address.
     pub async fn find(&self, member: &str) -> Result<Member, Error> {
+        let member = member.trim();
         let not_found = || Error::NotFound("no such member".to_owned());
         let id = if let Ok(id) = member.parse() {
             MemberId(id)
         } else {
             let destination = match member.parse::<Email>() {
                 Ok(email) => Destination::Email(email),
-                Err(_) => Destination::Phone(self.settings.phones.parse(member).map_err(|_| {
+                Err(_) => self.phone(member).ok_or_else(|| {
                     Error::Usage(
-                        "expected a member id, an allowed phone number or an email address".to_owned(),
+                        "expected a member id, an allowed or international phone number, or an email address"
+                            .to_owned(),
                     )
-                })?),
+                })?,
             };
             self.store.owner(&destination).await?.ok_or_else(not_found)?
         };
         self.store.member(id).await?.ok_or_else(not_found)
+    }
+
+    /// Parses a phone. A member can have a phone that is no longer allowed, which is found by its international form.
+    fn phone(&self, text: &str) -> Option<Destination> {
+        if let Ok(phone) = self.settings.phones.parse(text) {
+            return Some(Destination::Phone(phone));
+        }
+        let digits: String = text.strip_prefix('+')?.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+        let is_international = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+        Destination::try_from(format!("phone#+{digits}")).ok().filter(|_| is_international)
     }
 
     /// Returns a text that identifies this table, and that changes if the table is deleted and created again.
