@@ -141,7 +141,15 @@ impl Store {
             .collect();
         transaction.update(member::update(member, &set, &removed), Some(Box::new(changed)))?;
         for destination in &bound {
-            transaction.release_replaced(member, destination)?;
+            // Of two members who have one mailbox in two spellings, only one owns it.
+            let replaced = member.replaced_by(destination);
+            let owner = match &replaced {
+                Some(replaced) => self.owner(replaced).await?,
+                None => None,
+            };
+            if owner.is_none_or(|owner| owner == member.id) {
+                transaction.release_replaced(member, destination)?;
+            }
         }
         transaction.record_action(member.id, AdminAction::Updated, actor)?;
         self.commit_with(Backoff::none(), transaction).await
