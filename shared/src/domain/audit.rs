@@ -59,6 +59,8 @@ pub enum AdminAction {
     Imported,
     /// A member was updated from another system's data.
     Updated,
+    /// The phone and the email address of one member, or of all members, were stored in their normal form.
+    Normalized,
     /// A member was displayed.
     Shown,
     /// A member's failed attempts were cleared.

@@ -1,6 +1,15 @@
 //! The operator's writes of one member, each committed with its audit record.
 
-use super::{Store, change::Conflict, failed_condition, member, number, text, transaction::Backoff};
+use super::{
+    Store,
+    change::Conflict,
+    failed_condition,
+    member::{self, FREE_OR_OWN},
+    number,
+    scan::StoredOwner,
+    text,
+    transaction::{Backoff, Transaction},
+};
 use crate::{
     clock::Timestamp,
     contact::{Destination, Email, Phone},
@@ -12,7 +21,7 @@ use crate::{
     error::Error,
     language::Language,
 };
-use aws_sdk_dynamodb::types::Update;
+use aws_sdk_dynamodb::types::{Delete, Update};
 
 /// The update that ends a member's sessions: each is valid only under the `credential_version` of its issue.
 const END_SESSIONS: &str = "ADD credential_version :one, revision :one";
@@ -153,5 +162,48 @@ impl Store {
         }
         transaction.record_action(member.id, AdminAction::Updated, actor)?;
         self.commit_with(Backoff::none(), transaction).await
+    }
+
+    /// Stores contacts of a member in their normal form, makes the member their owner under the canonical keys, deletes
+    /// owners under obsolete keys, and records that. `normal` has the member as read with these contacts. It is `None`
+    /// if the member was deleted.
+    ///
+    /// After a [conflict](super::is_conflict), the caller has to read the member again.
+    ///
+    /// # Errors
+    /// [`Error::PhoneInUse`], [`Error::EmailInUse`], [`Error::Busy`], [`Error::Internal`].
+    pub async fn normalize_contacts(
+        &self,
+        id: MemberId,
+        normal: Option<(&Member, &[Destination])>,
+        obsolete: &[StoredOwner],
+        actor: &str,
+    ) -> Result<(), Error> {
+        let mut transaction = self.transaction();
+        if let Some((member, contacts)) = normal {
+            for destination in contacts {
+                transaction.claim(member, destination)?;
+            }
+            let set: Vec<_> = contacts.iter().map(member::contact).collect();
+            let changed = |_| Error::Busy(Conflict.into());
+            transaction.update(member::update(member, &set, None), Some(Box::new(changed)))?;
+        }
+        for owner in obsolete {
+            transaction.delete_obsolete(owner)?;
+        }
+        transaction.record_action(id, AdminAction::Normalized, actor)?;
+        self.commit_with(Backoff::of_command(), transaction).await
+    }
+}
+
+impl Transaction {
+    /// Deletes an owner under an obsolete key, unless another member owns it since.
+    fn delete_obsolete(&mut self, owner: &StoredOwner) -> Result<(), Error> {
+        let delete = Delete::builder()
+            .set_key(Some(owner.key.clone().into_item()))
+            .condition_expression(FREE_OR_OWN)
+            .expression_attribute_names("#member", "member")
+            .expression_attribute_values(":member", text(owner.member.to_string()));
+        self.delete(delete, Some(Box::new(|_| Error::Busy(Conflict.into()))))
     }
 }

@@ -1,7 +1,7 @@
 //! Creating many members, and predicting the result.
 
 use super::{
-    Item, Store,
+    Item, ItemKey, Store,
     member::{self, OwnerItem},
     read, store_error,
     transaction::{Backoff, Verdict},
@@ -86,7 +86,7 @@ impl Store {
         let contacts: HashMap<_, _> = contacts.map(|contact| (contact.key(), contact)).collect();
         let keys = ids.into_iter().map(member::key).chain(contacts.values().map(member::owner_key));
         let mut existing = ExistingMembers::default();
-        for item in self.batch(keys.map(super::ItemKey::into_item).collect()).await? {
+        for item in self.batch(keys.map(ItemKey::into_item).collect()).await? {
             let partition = item.get("pk").and_then(|pk| pk.as_s().ok());
             if let Some(contact) = partition.and_then(|partition| contacts.get(partition)) {
                 existing.owners.insert(contact.clone(), read::<OwnerItem>(item)?.member);
@@ -96,6 +96,27 @@ impl Store {
             }
         }
         Ok(existing)
+    }
+
+    /// Reads the owners of phones and email addresses. Those without an owner are not in the result.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn owners(
+        &self,
+        destinations: impl IntoIterator<Item = Destination>,
+    ) -> Result<HashMap<Destination, MemberId>, Error> {
+        let contacts: HashMap<_, _> =
+            destinations.into_iter().map(|contact| (contact.key(), contact)).collect();
+        let keys = contacts.values().map(|contact| member::owner_key(contact).into_item()).collect();
+        let mut owners = HashMap::new();
+        for item in self.batch(keys).await? {
+            let key: ItemKey = read(item.clone())?;
+            if let Some(contact) = contacts.get(&key.pk) {
+                owners.insert(contact.clone(), read::<OwnerItem>(item)?.member);
+            }
+        }
+        Ok(owners)
     }
 
     /// Reads the items that exist under these keys, in no particular order.

@@ -20,11 +20,13 @@ pub(super) struct OwnerItem {
 
 /// The sort key of a member's own item.
 pub(super) const SORT_KEY: &str = "member";
+/// The sort key of the owner of a phone or an email address.
+pub(super) const OWNER_SORT_KEY: &str = "owner";
 /// The beginning of every member's partition key.
 pub(super) const PREFIX: &str = "member#";
 
 /// Condition: no member or this member owns it.
-const FREE_OR_OWN: &str = "attribute_not_exists(pk) OR #member = :member";
+pub(super) const FREE_OR_OWN: &str = "attribute_not_exists(pk) OR #member = :member";
 /// Condition: the member has not been written since it was read (optimistic lock).
 const UNCHANGED: &str = "revision = :revision";
 
@@ -35,7 +37,7 @@ pub(super) fn key(id: MemberId) -> ItemKey {
 
 /// Returns the key of the item that names the owner of a phone or an email address.
 pub(super) fn owner_key(destination: &Destination) -> ItemKey {
-    ItemKey::new(destination.key(), "owner")
+    ItemKey::new(destination.key(), OWNER_SORT_KEY)
 }
 
 /// Returns the keys of all items of a member: its own first, then one per phone and email address.
@@ -158,7 +160,8 @@ impl Transaction {
     }
 
     /// Releases the phone or the email address that another one replaces, for other members to claim. The owner of an
-    /// address that was bound before addresses had a canonical form can have another key. That item remains.
+    /// address that was bound before addresses had a canonical form can have another key. That item remains until
+    /// [`Store::normalize_contacts`].
     pub(super) fn release_replaced(&mut self, member: &Member, new: &Destination) -> Result<(), Error> {
         let Some(replaced) = member.replaced_by(new) else { return Ok(()) };
         let delete = Delete::builder()

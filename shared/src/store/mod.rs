@@ -28,7 +28,7 @@ mod write_id;
 pub use admin::MemberUpdate;
 pub use counter::{FailureCounter, FailureKind};
 pub use import::{Creation, ExistingMembers};
-pub use scan::{Page, SEGMENTS};
+pub use scan::{ContactItem, Page, SEGMENTS, StoredOwner};
 pub use transaction::{Backoff, is_conflict};
 
 use crate::{aws::Lazy, error::Error};

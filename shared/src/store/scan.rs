@@ -3,10 +3,12 @@
 use super::{
     Item, ItemKey, Store,
     audit::{self, TrailEntry},
-    member, read, store_error, text,
+    member::{self, OwnerItem},
+    read, store_error, text,
 };
 use crate::{
     clock::Timestamp,
+    contact::Destination,
     domain::member::{Member, MemberId},
     error::Error,
 };
@@ -25,6 +27,37 @@ pub struct Page<T> {
     pub next: Option<ItemKey>,
 }
 
+/// An item that contains a phone or an email address.
+#[derive(Debug)]
+pub enum ContactItem {
+    /// A member.
+    Member(Box<Member>),
+    /// The owner of a phone or an email address.
+    Owner(StoredOwner),
+}
+
+/// The owner of a phone or an email address, under the key that is stored. An earlier version or another program can
+/// have written another key than the canonical one.
+#[derive(Clone, Debug)]
+pub struct StoredOwner {
+    /// The phone or the email address in the spelling of the key.
+    pub destination: Destination,
+    /// The member who owns it.
+    pub member: MemberId,
+    pub(super) key: ItemKey,
+}
+
+impl ContactItem {
+    fn read(item: Item) -> Result<Self, Error> {
+        let key: ItemKey = read(item.clone())?;
+        if key.sk == member::SORT_KEY {
+            return Ok(Self::Member(Box::new(read(item)?)));
+        }
+        let destination = Destination::try_from(key.pk.clone()).map_err(Error::internal)?;
+        Ok(Self::Owner(StoredOwner { destination, member: read::<OwnerItem>(item)?.member, key }))
+    }
+}
+
 /// A filter expression with its values by name.
 struct Filter {
     expression: &'static str,
@@ -35,6 +68,12 @@ impl Filter {
     fn members() -> Self {
         let values = vec![(":member", text(member::SORT_KEY)), (":prefix", text(member::PREFIX))];
         Self { expression: "sk = :member AND begins_with(pk, :prefix)", values }
+    }
+
+    fn contacts() -> Self {
+        let mut values = Self::members().values;
+        values.push((":owner", text(member::OWNER_SORT_KEY)));
+        Self { expression: "sk = :owner OR (sk = :member AND begins_with(pk, :prefix))", values }
     }
 
     /// The sort key of an audit record begins with its time in milliseconds.
@@ -74,6 +113,19 @@ impl Store {
         from: Option<ItemKey>,
     ) -> Result<Page<MemberId>, Error> {
         self.scan(Filter::members(), segment, from, |item| Ok(read::<IdItem>(item)?.id)).await
+    }
+
+    /// Reads the members, and the owners of phones and email addresses, on the page of a segment that begins after
+    /// `from`.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn scan_contacts(
+        &self,
+        segment: i32,
+        from: Option<ItemKey>,
+    ) -> Result<Page<ContactItem>, Error> {
+        self.scan(Filter::contacts(), segment, from, ContactItem::read).await
     }
 
     /// Reads the audit records of a time range on the page of a segment that begins after `from`. The range does not

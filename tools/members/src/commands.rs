@@ -5,6 +5,7 @@ pub mod completions;
 pub mod export;
 pub mod import;
 pub mod keys;
+pub mod normalize;
 pub mod revoke;
 pub mod show;
 pub mod sign_session;

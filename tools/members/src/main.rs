@@ -18,7 +18,9 @@ use std::{io, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use commands::{audit, completions, export, import, keys, revoke, show, sign_session, unfreeze, unlock};
+use commands::{
+    audit, completions, export, import, keys, normalize, revoke, show, sign_session, unfreeze, unlock,
+};
 use error::Error;
 use target::Target;
 
@@ -42,6 +44,8 @@ struct Cli {
 enum Command {
     /// Import members from another system
     Import(import::Arguments),
+    /// Store phones and email addresses in their normal form; report those that two members have
+    Normalize(normalize::Arguments),
     /// Show a member's data, without hashes
     Show(show::Arguments),
     /// Clear a member's failed password and code attempts
@@ -85,6 +89,9 @@ async fn main() -> ExitCode {
 async fn run(Cli { target, json, command }: Cli) -> Result<bool, Error> {
     match command {
         Command::Import(arguments) => return import::run(arguments, target.open().await?, json).await,
+        Command::Normalize(arguments) => {
+            return normalize::run(&target.open().await?, &arguments, json).await;
+        }
         Command::Show(arguments) => show::run(&target.open().await?, arguments, json).await?,
         Command::Unlock(arguments) => unlock::run(&target.open().await?, arguments, json).await?,
         Command::Unfreeze(arguments) => unfreeze::run(&target.open().await?, arguments, json).await?,

@@ -56,7 +56,9 @@ async fn completions_list_every_command() {
     let operator = Operator::start("completions").await;
     for shell in ["bash", "zsh", "fish"] {
         let script = operator.run(&["completions", shell]).await.ok().out;
-        for command in ["import", "show", "unlock", "revoke", "sign-session", "audit", "export", "keys"] {
+        for command in
+            ["import", "normalize", "show", "unlock", "revoke", "sign-session", "audit", "export", "keys"]
+        {
             assert!(script.contains(command), "{shell} {command}");
         }
     }

@@ -9,6 +9,7 @@ mod export;
 mod import;
 mod import_input;
 mod keys;
+mod normalize;
 mod operator;
 mod revoke;
 mod sign_session;
