@@ -8,10 +8,12 @@ use crate::{
     },
     changes::{ChangeKind, MANY, PreparedChange},
     notices::{deliver, event, queued},
+    proxy::{InjectedFault, On, Proxy, STORE},
     recovery::recover,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const HOUR: i64 = 3_600;
 /// How long a link is valid.
@@ -449,5 +451,26 @@ async fn report_prevails_over_changes_in_between() {
     report(&bundle, &link).await.ok();
     assert_eq!(bundle.inspect(&member).await["email"], EMAIL);
     let ended = change_password(&bundle, &attacker, "attackers-password", OLD_PASSWORD).await;
+    assert_eq!(ended.refusal(), (401, "INVALID_TOKEN"));
+}
+
+#[tokio::test]
+async fn report_succeeds_while_attacker_makes_a_change() {
+    let (proxy, bundle) = Proxy::between(STORE, &[]).await;
+    let member = bundle.member().await;
+    let link = changed(&bundle, &member).await;
+    let attacker = bundle.logged_in(&member, 0).await;
+    proxy.fault(On::nth("TransactWriteItems", 1), InjectedFault::Delay(Duration::from_millis(500)));
+    proxy.requests();
+    let change = async {
+        while !proxy.requests().contains(&"TransactWriteItems".to_owned()) {
+            tokio::task::yield_now().await;
+        }
+        change_password(&bundle, &attacker, NEW_PASSWORD, OLD_PASSWORD).await.ok()
+    };
+    let (reported, changed) = tokio::join!(report(&bundle, &link), change);
+    reported.ok();
+    let attacker = Member { token: changed.token().to_owned(), ..attacker };
+    let ended = change_password(&bundle, &attacker, OLD_PASSWORD, NEW_PASSWORD).await;
     assert_eq!(ended.refusal(), (401, "INVALID_TOKEN"));
 }

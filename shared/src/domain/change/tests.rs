@@ -6,6 +6,7 @@ use crate::{
         code::{Binding, CodeMac, FlowId},
         keys::tests::two_keys,
         member::MemberId,
+        report::{LINK_TTL_SECONDS, ReportId},
     },
 };
 
@@ -356,4 +357,69 @@ fn recovery_is_exempt_from_the_change_limit() {
     let proof = grant(LI, Purpose::RecoverPassword, phone(OWN));
     let change = Change::password_recovered(&member, hash("new"), proof);
     assert_eq!(change.plan(&RULES).unwrap().changed_at.len(), 4);
+}
+
+/// Returns a report of a change that replaced `replaced`, by the link in the notice to `through`.
+fn report(through: &str, replaced: Option<Destination>, taken: Vec<Destination>) -> ValidReport {
+    let change = ReportableChange { member: LI, destination: email(through), replaced };
+    ValidReport { change, taken, id: ReportId(uuid::Uuid::nil()) }
+}
+
+/// Returns the member with a phone and an email address that were bound this many seconds ago.
+fn bound(seconds_ago: u64) -> Member {
+    let at = Some(Timestamp(Timestamp::now().0 - seconds_ago));
+    Member { phone_bound_at: at, email_bound_at: at, ..member() }
+}
+
+#[test]
+fn report_restores_only_over_recent_contacts() {
+    let former = "former@example.com";
+    let contacts = [email(former), phone(OTHER)];
+    for (seconds_ago, taken, restored) in [
+        (60, vec![], &contacts[..]),
+        (LINK_TTL_SECONDS - 60, vec![phone(OTHER)], &contacts[..1]),
+        (60, contacts.to_vec(), &[]),
+    ] {
+        let change = Change::reported(&bound(seconds_ago), report(former, Some(phone(OTHER)), taken));
+        let plan = change.plan(&RULES).unwrap();
+        assert!(plan.restores.iter().copied().eq(restored), "{:?}", plan.restores);
+        assert_eq!((plan.action, plan.writes.credential_version), (Action::ChangeReported, Some(4)));
+        assert_eq!(plan.notifies, [&member().destinations(), restored].concat());
+        assert!(matches!(&plan.freeze, Freeze::Begins(frozen) if frozen.through == email(former)));
+        assert!(plan.reportable().is_none() && !plan.ends_with_sessions());
+    }
+    let change = Change::reported(&bound(LINK_TTL_SECONDS), report(former, None, vec![]));
+    assert_eq!(refusal(&change), "{VERIFICATION}_NOT_VALID");
+    let other = Change::reported(&Member { id: LEI, ..bound(60) }, report("li@example.com", None, vec![]));
+    assert_eq!(refusal(&other), "{VERIFICATION}_NOT_VALID");
+}
+
+#[test]
+fn only_settled_contacts_are_reportable() {
+    let replaced = |member: &Member| {
+        let proof = code_for(member, Purpose::BindPhone, phone(OTHER));
+        let change = Change::phone_bound(member, proof, Some(Reauthenticated::ByLogin));
+        change.plan(&RULES).unwrap().reportable()
+    };
+    let expected =
+        |replaced| Some(ReportableChange { member: LI, destination: email("li@example.com"), replaced });
+    assert_eq!(replaced(&member()), expected(Some(phone(OWN))));
+    assert_eq!(replaced(&bound(LINK_TTL_SECONDS)), expected(Some(phone(OWN))));
+    assert_eq!(replaced(&bound(60)), None);
+    assert_eq!(replaced(&Member { email_bound_at: None, ..bound(60) }), expected(None));
+    assert_eq!(replaced(&Member { email: None, ..member() }), None);
+}
+
+#[test]
+fn frozen_member_only_recovers_through_one_address() {
+    let frozen = Frozen { since: Timestamp(1), through: email("li@example.com") };
+    let frozen = Member { frozen: Some(frozen), ..member() };
+    let recovered = |destination| {
+        let proof = grant(LI, Purpose::RecoverPassword, destination);
+        Change::password_recovered(&frozen, hash("new"), proof)
+    };
+    assert_eq!(recovered(email("li@example.com")).plan(&RULES).unwrap().freeze, Freeze::Ends);
+    assert_eq!(refusal(&recovered(phone(OWN))), "ACCOUNT_FROZEN");
+    assert_eq!(refusal(&Change::password_changed(&frozen, hash("new"), password_at(3))), "ACCOUNT_FROZEN");
+    assert!(Change::reported(&frozen, report("li@example.com", None, vec![])).plan(&RULES).is_ok());
 }
