@@ -324,7 +324,8 @@ pub fn e164(phone: &str) -> String {
     format!("+86{phone}")
 }
 
-/// Returns a code that differs from the correct one.
+/// Returns a code of the same length that differs from the correct one.
 pub fn wrong_code(code: &str) -> &'static str {
-    if code == "111111" { "222222" } else { "111111" }
+    let digits = if code.starts_with('1') { "2222222222" } else { "1111111111" };
+    &digits[..code.len()]
 }

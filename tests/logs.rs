@@ -106,7 +106,7 @@ async fn refused_sms_is_logged_without_the_number() {
 #[tokio::test]
 async fn no_call_logs_or_stores_a_plaintext_secret() {
     // Ten digits do not occur in other text by chance.
-    let bundle = Bundle::with(&[("CODE_LENGTH", "10")]).await;
+    let bundle = Bundle::with(&[("CODE_LENGTH", "10"), ("MAIL_CODE_LENGTH", "10")]).await;
     let Journey { secrets, stored_texts, .. } = Journey::run(&bundle, Encoding::Json).await;
     assert!(secrets.len() > 40 && stored_texts.len() > 500, "{} and {}", secrets.len(), stored_texts.len());
     for secret in &secrets {

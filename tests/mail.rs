@@ -32,7 +32,7 @@ async fn app_verifies_with_the_code_as_documented() {
     let bundle = Bundle::start().await;
     let member = without_email(&bundle).await;
     let requested = bundle.request_email_code(Some(&member), NEW_EMAIL).await;
-    assert_eq!(requested.1.len(), 6);
+    assert_eq!(requested.1.len(), 8);
     verify(&bundle, &requested).await.documented(200);
     assert_eq!(bundle.inspect(&member).await["email"], NEW_EMAIL);
 }
@@ -49,7 +49,7 @@ async fn email_has_code_and_link_in_the_language() {
             let mail = bundle.sent_to(address).await.remove(0);
             assert_eq!(mail.channel, Channel::Mail);
             let (code, link) = (mail.code.unwrap(), mail.link.unwrap());
-            assert_eq!(code.len(), 6);
+            assert_eq!(code.len(), 8);
             let text = mail.text.replace(&link, "").replace(&code, "");
             assert!(!text.contains('<'), "expected plain text: {text}");
             assert_eq!(text.is_ascii(), language == "en", "{text}");
@@ -197,6 +197,15 @@ async fn invalid_verification_names_its_parameter_and_binds_nothing() {
     assert_eq!(with_a_bad_session.json(&body).await.refusal(), (401, "INVALID_TOKEN"));
     assert_eq!(bundle.inspect(&member).await["email"], EMAIL);
     verify(&bundle, &(verification, code)).await.ok();
+}
+
+#[tokio::test]
+async fn codes_have_eight_digits_by_email() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    assert_eq!(bundle.request_email_code(None, EMAIL).await.1.len(), 8);
+    assert_eq!(bundle.request_email_code(Some(&member), "lei@example.com").await.1.len(), 8);
+    assert_eq!(bundle.request_change_code(&member).await.1.len(), 6);
 }
 
 #[tokio::test]

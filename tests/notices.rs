@@ -221,7 +221,7 @@ async fn recovery_code_arrives_after_two_refused_sends() {
     let mails: Vec<Value> = ses.bodies().iter().map(|body| serde_json::from_str(body).unwrap()).collect();
     assert_eq!(mails.len(), 3);
     let text = mails[2]["Content"]["Simple"]["Body"]["Text"]["Data"].as_str().unwrap();
-    let code = text.lines().find(|line| line.len() == 6).unwrap();
+    let code = text.lines().find(|line| line.len() == 8).unwrap();
     bundle.grant_by_mail(&(sent.verification().to_owned(), code.to_owned())).await;
 }
 

@@ -22,8 +22,11 @@ pub(crate) const MAX_LOGGED_SENDS: u32 = 100;
 /// Every setting of the functions. Times are in seconds.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `CODE_LENGTH`: digits of a code. ASVS 5, 6.5.4 requires 20 bits of entropy, or 6 digits.
+    /// `CODE_LENGTH`: digits of a code by SMS. ASVS 5, 6.5.4 requires 20 bits of entropy, or 6 digits.
     pub code_length: usize,
+    /// `MAIL_CODE_LENGTH`: digits of a code by email. More than by SMS, because sending email costs an attacker who
+    /// guesses the codes of many accounts nothing, and the link contains the code anyway.
+    pub mail_code_length: usize,
     /// `CODE_TTL_SECONDS`: lifetime of a code sent by SMS. NIST SP 800-63B-4, 3.1.3.2: at most 10 minutes.
     pub code_ttl_seconds: u64,
     /// `MAIL_CODE_TTL_SECONDS`: lifetime of a code sent by email, under the same bound.
@@ -198,6 +201,7 @@ impl Settings {
         };
         let settings = Self {
             code_length: reader.number("CODE_LENGTH", 6, 6..=10),
+            mail_code_length: reader.number("MAIL_CODE_LENGTH", 8, 6..=10),
             code_ttl_seconds: reader.number("CODE_TTL_SECONDS", 300, 1..=600),
             mail_code_ttl_seconds: reader.number("MAIL_CODE_TTL_SECONDS", 600, 1..=600),
             resend_after_seconds: reader.number("RESEND_AFTER_SECONDS", 120, 1..=3_600),
@@ -310,6 +314,7 @@ pub(crate) mod tests {
     fn settings_reject_values_beyond_the_standards() {
         for (name, accepted, rejected) in [
             ("CODE_LENGTH", "6", "5"),
+            ("MAIL_CODE_LENGTH", "6", "5"),
             ("CODE_TTL_SECONDS", "600", "601"),
             ("MAIL_CODE_TTL_SECONDS", "600", "601"),
             ("FAILURES_PER_DAY", "100", "101"),
@@ -323,7 +328,7 @@ pub(crate) mod tests {
     fn blank_setting_uses_the_default() {
         let settings =
             read(&[("CODE_LENGTH", ""), ("SMS_SENDER_ID", " "), ("ALLOWED_REGIONS", "CN, HK")]).unwrap();
-        assert_eq!(settings.code_length, 6);
+        assert_eq!((settings.code_length, settings.mail_code_length), (6, 8));
         assert_eq!(settings.sms_sender_id, None);
         assert_eq!(settings.phones.allowed_regions, [country::CN, country::HK]);
     }

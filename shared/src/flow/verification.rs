@@ -113,7 +113,7 @@ impl App {
         member.require_not_frozen()?;
         self.require_sendable(destination)?;
         let new = self.new_code(destination, purpose)?;
-        let code = code::generate(self.settings.code_length)?;
+        let code = code::generate(self.code_length(destination))?;
         let limits = SendLimits::from(&self.settings);
         let send = CodeSend {
             reauthenticated: reauthenticated.is_some(),
@@ -196,7 +196,7 @@ impl App {
         }
         let basis = Basis::new(&member, &destination);
         let (binding, now) = (Binding { destination, ..requested.binding() }, Timestamp::now());
-        let code = code::generate(self.settings.code_length)?;
+        let code = code::generate(self.code_length(&binding.destination))?;
         if !self.store.mark_delivered(&binding, &basis, &binding.mac(&self.keys, &code), now).await? {
             return Ok(());
         }
@@ -359,6 +359,13 @@ impl App {
         };
         let binding = Binding { destination: destination.clone(), purpose, flow: FlowId::draw()? };
         Ok(NewCode { binding, expires_in, resend_in: self.settings.resend_after_seconds })
+    }
+
+    fn code_length(&self, destination: &Destination) -> usize {
+        match destination {
+            Destination::Phone(_) => self.settings.code_length,
+            Destination::Email(_) => self.settings.mail_code_length,
+        }
     }
 
     /// Sends a code, and records the outcome.
