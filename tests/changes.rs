@@ -168,7 +168,7 @@ impl PreparedChange {
 }
 
 /// The prefixes of the partitions that contain counters.
-const COUNTERS: [&str; 3] = ["failures#", "source#", "calling-code#"];
+const COUNTERS: [&str; 5] = ["failures#", "source#", "calling-code#", "mail", "notices#"];
 
 /// The table's items at one moment.
 pub struct TableSnapshot(BTreeMap<(String, String), Map<String, Value>>);

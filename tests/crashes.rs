@@ -15,7 +15,7 @@ async fn assert_atomic(kinds: &[ChangeKind]) {
                 let change = PreparedChange::new(kind, &bundle).await;
                 let before = TableSnapshot::take(&bundle).await;
                 proxy.requests();
-                proxy.fault(On::nth(ANY, n), fault);
+                proxy.fault(On::nth(ANY, n).by(change.function), fault);
                 let mut call = Box::pin(change.commit(&bundle));
                 tokio::select! {
                     response = &mut call => {

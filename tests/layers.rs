@@ -71,6 +71,28 @@ fn modules_import_only_from_lower_layers() {
 }
 
 #[test]
+fn only_the_gate_reaches_the_providers() {
+    let src = root().join("shared/src");
+    let mut reaching = Vec::new();
+    for path in files(&root(), "rs") {
+        let code = fs::read_to_string(&path).unwrap();
+        let calls = [concat!("aws_sdk_", "sns"), concat!("aws_sdk_", "sesv2"), ".sns(", ".sesv2("];
+        let Ok(inside) = path.strip_prefix(&src) else {
+            assert!(
+                !path.starts_with(root().join("functions")) || !calls.iter().any(|call| code.contains(call))
+            );
+            continue;
+        };
+        if calls.iter().any(|call| code.contains(call)) {
+            reaching.push(inside.to_str().unwrap().to_owned());
+        }
+    }
+    reaching.sort();
+    // `aws` builds the clients, and `app` passes them to the gate.
+    assert_eq!(reaching, ["app.rs", "aws.rs", "send/email.rs", "send/gate.rs", "send/sms.rs"]);
+}
+
+#[test]
 fn imports_are_the_first_segments_of_each_path() {
     let code = "use crate::{error::Error, domain::{code::{A, B}, keys::Keys}, Secret};\nfn f(_: crate::aws::Lazy<u8>) {}";
     assert_eq!(imports(code), ["error", "domain", "Secret", "aws"]);

@@ -2,8 +2,9 @@
 
 use crate::{
     bundle::{
-        BIND_PHONE, Bundle, Call, EMAIL, Member, OLD_PASSWORD, OTHER_PHONE, PHONE, RECOVERY,
-        RESET_PAY_PASSWORD, Response, SEND, SEND_CODE, SEND_MAIL, wrong_code,
+        BIND_PHONE, Bundle, Call, EMAIL, Member, NEW_PIN, OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, PIN,
+        RECOVERY, RESET_PAY_PASSWORD, Response, SEND, SEND_CODE, SEND_MAIL, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
+        e164, wrong_code,
     },
     proxy::{ANY, InjectedFault, On, Proxy, REFUSED, SMS},
 };
@@ -276,7 +277,7 @@ async fn calling_code_budget_counts_only_sent_codes() {
     bundle.call(Method::POST, SEND_MAIL).form(&[("email", EMAIL)]).await.ok();
 }
 
-/// Makes the traffic of every calling code look this many slots older.
+/// Makes the traffic on every route look this many slots older.
 pub async fn age_traffic(bundle: &Bundle, slots: u64) {
     for item in bundle.items().await {
         if item["sk"]["S"] != "traffic" {
@@ -284,7 +285,7 @@ pub async fn age_traffic(bundle: &Bundle, slots: u64) {
         }
         let mut older = item.clone();
         for (name, value) in item.as_object().unwrap() {
-            for what in ["sent", "verified"] {
+            for what in ["sent", "verified", "notices"] {
                 if let Some(slot) = name.strip_prefix(what).and_then(|slot| slot.parse::<u64>().ok()) {
                     older.as_object_mut().unwrap().remove(name);
                     older[format!("{what}{}", slot - slots)] = value.clone();
@@ -331,15 +332,104 @@ async fn breaker_follows_the_share_of_verified_codes() {
         .iter()
         .find(|line| line.text.contains("circuit breaker is open"))
         .expect("no line reports the open breaker");
-    assert!(line.text.contains(r#""calling_code":"86""#) && line.text.contains("WARN"), "{}", line.text);
+    assert!(line.text.contains(r#""route":"86""#) && line.text.contains("WARN"), "{}", line.text);
 
-    // Codes remain valid while the breaker is open, and email has no calling code.
+    // Codes remain valid while the breaker is open, and email has a breaker of its own.
     let body = json!({ "message": code, "phone": phone(50), "password": OLD_PASSWORD });
     bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
     bundle.call(Method::POST, SEND_MAIL).form(&[("email", EMAIL)]).await.ok();
 
     age_traffic(&bundle, 11).await;
     send_code(&bundle, &phone(60)).session(&member.token).send().await.ok();
+}
+
+async fn change_pin(bundle: &Bundle, member: &Member, old: &str, new: &str) {
+    let body = json!({ "oldPassword": old, "payPasswordFirst": new });
+    bundle.call(Method::PUT, UPDATE_PAY_PASSWORD).session(&member.token).json(&body).await.ok();
+    bundle.settled().await;
+}
+
+fn send_mail(bundle: &Bundle, email: &str) -> Call {
+    bundle.call(Method::POST, SEND_MAIL).query(&[("email", email)])
+}
+
+#[tokio::test]
+async fn notices_count_in_the_budget_of_sms() {
+    let bundle = Bundle::with(&[("REGION_SENDS_PER_HOUR", "2")]).await;
+    let member = bundle.member_with(json!({ "phone": PHONE, "email": EMAIL, "payPassword": PIN })).await;
+    change_pin(&bundle, &member, PIN, NEW_PIN).await;
+    send_code(&bundle, OTHER_PHONE).session(&member.token).send().await.ok();
+    retry_after(&send_code(&bundle, &phone(1)).session(&member.token).send().await, 429);
+    // A further notice is dropped by SMS but not by email, and not retried.
+    change_pin(&bundle, &member, NEW_PIN, PIN).await;
+    assert_eq!((bundle.notices_to(&e164(PHONE)).await.len(), bundle.notices_to(EMAIL).await.len()), (1, 2));
+    assert!(bundle.stack.log_lines().iter().all(|line| !line.text.contains("NoticesFailed")));
+    age_traffic(&bundle, 13).await;
+    change_pin(&bundle, &member, PIN, NEW_PIN).await;
+    assert_eq!(bundle.notices_to(&e164(PHONE)).await.len(), 2);
+}
+
+#[tokio::test]
+async fn email_budget_refuses_codes_but_no_notices() {
+    let bundle = Bundle::with(&[("MAIL_SENDS_PER_HOUR", "2")]).await;
+    let member = bundle.member_with(json!({ "phone": PHONE, "email": EMAIL, "payPassword": PIN })).await;
+    change_pin(&bundle, &member, PIN, NEW_PIN).await;
+    send_mail(&bundle, OTHER_EMAIL).session(&member.token).send().await.ok();
+    for refused in [
+        send_mail(&bundle, "lei@example.com").session(&member.token).send().await,
+        send_mail(&bundle, EMAIL).send().await,
+        send_mail(&bundle, "unknown@example.com").send().await,
+    ] {
+        retry_after(&refused, 429);
+    }
+    change_pin(&bundle, &member, NEW_PIN, PIN).await;
+    assert_eq!(bundle.notices_to(EMAIL).await.len(), 2);
+    send_code(&bundle, OTHER_PHONE).session(&member.token).send().await.ok();
+}
+
+#[tokio::test]
+async fn breaker_neither_counts_nor_refuses_notices() {
+    let settings = [("BREAKER_MIN_CODES", "1"), ("BREAKER_MIN_VERIFIED_PERCENT", "100")];
+    let bundle = Bundle::with(&settings).await;
+    let member = bundle.member_with(json!({ "phone": PHONE, "email": EMAIL, "payPassword": PIN })).await;
+    change_pin(&bundle, &member, PIN, NEW_PIN).await;
+    age_traffic(&bundle, 2).await;
+    send_code(&bundle, OTHER_PHONE).session(&member.token).send().await.ok();
+    age_traffic(&bundle, 2).await;
+    retry_after(&send_code(&bundle, &phone(1)).session(&member.token).send().await, 429);
+    change_pin(&bundle, &member, NEW_PIN, PIN).await;
+    assert_eq!(bundle.notices_to(&e164(PHONE)).await.len(), 2);
+}
+
+#[tokio::test]
+async fn guessed_email_codes_open_the_breaker() {
+    let settings = [("BREAKER_MIN_CODES", "4"), ("BREAKER_MIN_VERIFIED_PERCENT", "50")];
+    let bundle = Bundle::with(&settings).await;
+    let email = |number: usize| format!("member-{number}@example.com");
+    for number in 0..6 {
+        bundle.member_with(json!({ "email": email(number) })).await;
+    }
+    // One member recovers, and an attacker guesses the codes of three others.
+    bundle.grant_by_mail(&bundle.request_email_code(None, &email(0)).await).await;
+    for number in 1..4 {
+        let (verification, code) = bundle.request_email_code(None, &email(number)).await;
+        let body = json!({ "verification": verification, "code": wrong_code(&code) });
+        let refused = bundle.call(Method::POST, VERIFY_MAIL).json(&body).await;
+        assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"));
+    }
+    age_traffic(&bundle, 2).await;
+    let sent = bundle.stack.messages().len();
+    for destination in [email(4), "unknown@example.com".to_owned()] {
+        let seconds = retry_after(&send_mail(&bundle, &destination).send().await, 429);
+        assert!((3_000..=3_300).contains(&seconds), "{seconds}");
+    }
+    let member = bundle.member().await;
+    retry_after(&send_mail(&bundle, OTHER_EMAIL).session(&member.token).send().await, 429);
+    bundle.settled().await;
+    assert_eq!(bundle.stack.messages().len(), sent);
+    assert!(bundle.stack.log_lines().iter().any(|line| line.text.contains(r#""route":"mail""#)));
+    // SMS have breakers of their own.
+    send_code(&bundle, OTHER_PHONE).session(&member.token).send().await.ok();
 }
 
 #[tokio::test]

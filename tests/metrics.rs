@@ -19,12 +19,12 @@ const METRICS: [(&str, &[&str], &str); 12] = [
     ("CodesSent", &["Channel", "CallingCode"], "Count"),
     ("CodesVerified", &["Channel", "CallingCode"], "Count"),
     ("CodesRefused", &["Reason"], "Count"),
-    ("WrongCodes", &[], "Count"),
+    ("WrongCodes", &["Channel"], "Count"),
     ("BreakerOpen", &[], "Count"),
     ("Changes", &["Action"], "Count"),
     ("Lockouts", &[], "Count"),
     ("ProviderTime", &["Provider"], "Milliseconds"),
-    ("NoticesSent", &[], "Count"),
+    ("NoticesSent", &["Channel", "CallingCode"], "Count"),
     ("NoticesDropped", &["Reason"], "Count"),
     ("NoticesFailed", &[], "Count"),
     ("Failures", &["Symbol"], "Count"),
@@ -99,9 +99,14 @@ async fn every_code_change_and_notice_counts_once() {
     ];
     assert_counts(&bundle, "Changes", "Action", &changes);
     let messages = bundle.stack.messages();
-    let notices = messages.iter().filter(|message| message.code.is_none()).count();
-    assert!(notices > 8, "{notices}");
-    assert_eq!(count(&bundle, "NoticesSent", None), notices as u64);
+    let notices = |channel: Channel| -> u64 {
+        let notices = messages.iter().filter(|message| message.code.is_none() && message.channel == channel);
+        notices.count().try_into().unwrap()
+    };
+    let (by_sms, by_mail) = (notices(Channel::Sms), notices(Channel::Mail));
+    assert!(by_sms > 8 && by_mail > 0, "{by_sms} {by_mail}");
+    assert_counts(&bundle, "NoticesSent", "Channel", &[("sms", by_sms), ("mail", by_mail)]);
+    assert_counts(&bundle, "NoticesSent", "CallingCode", &[("86", by_sms)]);
     for (provider, channel) in [("sns", Channel::Sms), ("ses", Channel::Mail)] {
         let times = values(&bundle, "ProviderTime", Some(("Provider", provider)));
         assert_eq!(times.len(), messages.iter().filter(|message| message.channel == channel).count());
@@ -177,6 +182,51 @@ fn reference_lists_every_metric() {
         });
         let row = row.unwrap_or_else(|| panic!("no row for {metric}"));
         assert!(dimensions.iter().all(|dimension| row.contains(&format!("`{dimension}`"))), "{row}");
+    }
+}
+
+/// Returns the metrics of the functions that an alarm of the template reads, each with its channel.
+fn metrics_of_alarm(alarm: &str) -> Vec<(String, String)> {
+    let template = std::fs::read_to_string(crate::bundle::root().join("template.yaml")).unwrap();
+    let (_, resource) =
+        template.split_once(&format!("\n  {alarm}:\n    Type: AWS::CloudWatch::Alarm\n")).unwrap();
+    let lines = resource.lines().take_while(|line| line.is_empty() || line.starts_with("    "));
+    let after = |line: &str, name: &str| {
+        let (_, value) = line.split_once(name)?;
+        Some(value.split([',', '}']).next()?.to_owned())
+    };
+    let metrics = lines.filter(|line| line.contains("AccountSecurity/${AWS::StackName}"));
+    let mut metrics: Vec<_> =
+        metrics.map(|line| (after(line, "MetricName: ").unwrap(), after(line, "Value: ").unwrap())).collect();
+    metrics.sort();
+    metrics
+}
+
+#[test]
+fn alarm_watches_codes_and_notices_by_sms() {
+    let owned = |(metric, channel): (&str, &str)| (metric.to_owned(), channel.to_owned());
+    assert_eq!(metrics_of_alarm("SmsRate"), [("CodesSent", "sms"), ("NoticesSent", "sms")].map(owned));
+}
+
+#[tokio::test]
+async fn dropped_notice_is_counted_by_its_limit() {
+    for (limit, setting) in
+        [(SendLimit::Day, "NOTICES_PER_DAY"), (SendLimit::Budget, "REGION_SENDS_PER_HOUR")]
+    {
+        let bundle = Bundle::with(&[(setting, "1")]).await;
+        let member = bundle.member_with(json!({ "phone": PHONE, "email": EMAIL, "payPassword": PIN })).await;
+        let mut pins = [PIN, NEW_PIN];
+        for _ in 0..3 {
+            let body = json!({ "oldPassword": pins[0], "payPasswordFirst": pins[1] });
+            bundle.call(Method::PUT, UPDATE_PAY_PASSWORD).session(&member.token).json(&body).await.ok();
+            bundle.settled().await;
+            pins.swap(0, 1);
+        }
+        // The second SMS to the phone announces that no more follow.
+        let by_sms = if limit == SendLimit::Day { 2 } else { 1 };
+        assert_counts(&bundle, "NoticesSent", "Channel", &[("sms", by_sms), ("mail", 3)]);
+        assert_counts(&bundle, "NoticesDropped", "Reason", &[(&limit.to_string(), 3 - by_sms)]);
+        assert_none(&bundle, "NoticesFailed");
     }
 }
 
@@ -293,7 +343,7 @@ async fn lockout_is_counted_once_at_the_limit() {
         }
         assert_eq!(count(&bundle, "Lockouts", None), 1, "{case}");
         if case == "code" {
-            assert_eq!(count(&bundle, "WrongCodes", None), 2);
+            assert_counts(&bundle, "WrongCodes", "Channel", &[("sms", 2)]);
             assert_none(&bundle, "CodesVerified");
         } else {
             assert_none(&bundle, "WrongCodes");
@@ -335,7 +385,7 @@ async fn repeated_request_counts_nothing() {
     }
     assert_counts(&bundle, "CodesSent", "Channel", &[("sms", 2)]);
     assert_counts(&bundle, "Changes", "Action", &[("pay-password-set", 1)]);
-    assert_eq!(count(&bundle, "WrongCodes", None), 1);
+    assert_counts(&bundle, "WrongCodes", "Channel", &[("sms", 1)]);
 }
 
 #[tokio::test]
@@ -347,7 +397,7 @@ async fn failed_deliveries_are_counted_until_success() {
     bundle.call(Method::PUT, SET_PAY_PASSWORD).session(&member.token).json(&body).await.ok();
     assert_eq!(bundle.notices_to(EMAIL).await.len(), 1);
     assert_eq!(count(&bundle, "NoticesFailed", None), 2);
-    assert_eq!(count(&bundle, "NoticesSent", None), 1);
+    assert_counts(&bundle, "NoticesSent", "Channel", &[("mail", 1)]);
     assert_counts(&bundle, "Failures", "Symbol", &[("SEND_MESSAGE_ERROR", 2)]);
     assert_eq!(values(&bundle, "ProviderTime", Some(("Provider", "ses"))).len(), 3);
 }

@@ -200,6 +200,60 @@ async fn failing_provider_does_not_block_the_change() {
     assert!(bundle.stack.log_lines().iter().all(|line| !line.text.contains(PHONE)));
 }
 
+/// Changes the pay password back and forth, once for each call.
+struct PinChanges<'a> {
+    bundle: &'a Bundle,
+    member: Member,
+    pins: [&'static str; 2],
+}
+
+impl<'a> PinChanges<'a> {
+    async fn of(bundle: &'a Bundle) -> Self {
+        let member = bundle.member_with(json!({ "phone": PHONE, "email": EMAIL, "payPassword": PIN })).await;
+        Self { bundle, member, pins: [PIN, NEW_PIN] }
+    }
+
+    async fn make(&mut self) {
+        let body = json!({ "oldPassword": self.pins[0], "payPasswordFirst": self.pins[1] });
+        put(self.bundle, UPDATE_PAY_PASSWORD, &self.member, &body).await;
+        self.bundle.settled().await;
+        self.pins.swap(0, 1);
+    }
+}
+
+/// A part of the SMS after which no more follow.
+const LAST: &str = "今日不再短信通知";
+
+#[tokio::test]
+async fn changes_beyond_the_daily_limit_send_email() {
+    let bundle = Bundle::with(&[("NOTICES_PER_DAY", "2")]).await;
+    let mut changes = PinChanges::of(&bundle).await;
+    for _ in 0..5 {
+        changes.make().await;
+    }
+    let by_sms = bundle.notices_to(&e164(PHONE)).await;
+    let is_last: Vec<_> = by_sms.iter().map(|notice| notice.text.contains(LAST)).collect();
+    assert_eq!(is_last, [true, false, false], "{by_sms:#?}");
+    assert_eq!(bundle.notices_to(EMAIL).await.len(), 5);
+
+    bundle.age("notices#phone#", 86_400).await;
+    changes.make().await;
+    assert!(!bundle.notices_to(&e164(PHONE)).await[0].text.contains(LAST));
+    assert_eq!(bundle.stack.messages().len(), 4 + 6);
+}
+
+#[tokio::test]
+async fn refused_notice_is_not_counted_twice() {
+    let (sns, bundle) = Proxy::between(SMS, &[("NOTICES_PER_DAY", "1")]).await;
+    sns.fault(On::first(ANY, 3), InjectedFault::Refuse(REFUSED));
+    let mut changes = PinChanges::of(&bundle).await;
+    changes.make().await;
+    changes.make().await;
+    let by_sms = bundle.notices_to(&e164(PHONE)).await;
+    let is_last: Vec<_> = by_sms.iter().map(|notice| notice.text.contains(LAST)).collect();
+    assert_eq!(is_last, [true, false], "{by_sms:#?}");
+}
+
 #[tokio::test]
 async fn permanently_refused_notice_does_not_block_the_others() {
     let (_sns, setting) = Proxy::before(SMS).await;

@@ -351,6 +351,8 @@ fn only_the_expected_functions_write_each_kind() {
         (&WRITES, "sent#member#1", &senders),
         (&WRITES, "source#192.0.2.1#1", &senders),
         (&WRITES, "failures#email#li@example.com#80", &["verify-mail"]),
+        (&WRITES, "notices#phone#+8613627140483", &["deliver-notices"]),
+        (&WRITES, "mail", &["deliver-notices", "send-mail", "verify-mail"]),
         (&WRITES, "failures#pay-password#1", &["reset-pay-password", "update-pay-password"]),
         // No function only reads codes, failure counters or idempotency records.
         (&["dynamodb:GetItem"], "code#phone#+8613627140483#60", &[]),

@@ -51,17 +51,18 @@ pub enum InjectedFault {
 pub struct On {
     operation: &'static str,
     about: String,
+    caller: Option<&'static str>,
     which: Range<usize>,
 }
 
 impl On {
     /// Matches only the `n`th request, counted from 1.
     pub fn nth(operation: &'static str, n: usize) -> Self {
-        Self { operation, about: String::new(), which: n..n + 1 }
+        Self { operation, about: String::new(), caller: None, which: n..n + 1 }
     }
 
     pub fn first(operation: &'static str, count: usize) -> Self {
-        Self { operation, about: String::new(), which: 1..count + 1 }
+        Self { operation, about: String::new(), caller: None, which: 1..count + 1 }
     }
 
     pub fn all(operation: &'static str) -> Self {
@@ -71,6 +72,11 @@ impl On {
     /// Limits the match to requests whose body contains this text, such as a member's id.
     pub fn about(self, text: &str) -> Self {
         Self { about: text.to_owned(), ..self }
+    }
+
+    /// Limits the match to requests of this function.
+    pub fn by(self, function: &'static str) -> Self {
+        Self { caller: Some(function), ..self }
     }
 }
 
@@ -172,7 +178,9 @@ impl Proxy {
     fn record(&self, request: Request) -> Vec<InjectedFault> {
         let mut rules = self.0.rules.lock().unwrap();
         let matching = rules.iter_mut().filter_map(|Rule { on, fault, matched }| {
-            if ![ANY, &request.operation].contains(&on.operation) || !request.body.contains(&on.about) {
+            let is_by = on.caller.is_none_or(|caller| caller == request.caller);
+            let is_of = [ANY, &request.operation].contains(&on.operation);
+            if !is_by || !is_of || !request.body.contains(&on.about) {
                 return None;
             }
             *matched += 1;

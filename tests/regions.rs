@@ -86,6 +86,11 @@ async fn removed_region_gets_no_notices() {
     let dropped = logged.iter().filter(|line| line.contains("a notice is dropped"));
     assert_eq!(dropped.count(), 1);
     assert!(logged.iter().any(|line| line.contains(r#""NoticesDropped":1"#)), "{logged:#?}");
+    let counted = bundle.items().await;
+    let counted = counted.iter().map(|item| item["pk"]["S"].as_str().unwrap());
+    let counted: Vec<_> =
+        counted.filter(|pk| pk.starts_with("calling-code#") || pk.starts_with("notices#")).collect();
+    assert_eq!(counted, [""; 0], "a dropped notice must not count");
     assert!(
         !logged.iter().any(|line| line.contains("NoticesFailed") || line.contains(BRITISH)),
         "{logged:#?}"
@@ -113,5 +118,9 @@ async fn code_queued_before_the_removal_is_dropped() {
     let record = json!({ "dynamodb": { "SequenceNumber": "1", "NewImage": notice } });
     let delivered = bundle.invoke("deliver-notices", &json!({ "Records": [record] })).await;
     assert_eq!(delivered.body["batchItemFailures"], json!([]), "{}", delivered.text);
+    let items = bundle.items().await;
+    let codes: Vec<_> =
+        items.iter().filter(|item| item["pk"]["S"].as_str().unwrap().starts_with("code#")).collect();
+    assert!(codes.len() == 1 && codes[0]["mac"].is_null(), "a code that was not sent can be guessed");
     assert_eq!(bundle.stack.messages(), []);
 }

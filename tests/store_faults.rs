@@ -33,7 +33,7 @@ fn assert_busy(response: &Response) {
 
 #[tokio::test]
 async fn lost_response_repeats_neither_attempt_nor_change() {
-    let (proxy, bundle) = Proxy::between(STORE, &[MANY, ONE_ATTEMPT].concat()).await;
+    let (proxy, bundle) = Proxy::between(STORE, &[&MANY[..], &ONE_ATTEMPT].concat()).await;
     for kind in ChangeKind::ALL {
         proxy.heal();
         proxy.requests();
@@ -57,7 +57,7 @@ async fn lost_response_repeats_neither_attempt_nor_change() {
 
 #[tokio::test]
 async fn lost_response_at_window_start_counts_one_attempt() {
-    let (proxy, bundle) = Proxy::between(STORE, &[MANY, ONE_ATTEMPT].concat()).await;
+    let (proxy, bundle) = Proxy::between(STORE, &[&MANY[..], &ONE_ATTEMPT].concat()).await;
     let change = PreparedChange::new(ChangeKind::PayPasswordByOld, &bundle).await;
     let wrong = json!({ "oldPassword": "111111", "payPasswordFirst": "408261" });
     let call = bundle.call(Method::PUT, crate::bundle::UPDATE_PAY_PASSWORD).session(&change.member.token);
@@ -237,7 +237,7 @@ async fn proof_that_expires_during_a_retry_is_refused() {
 
 #[tokio::test]
 async fn change_after_a_conflict_counts_one_attempt() {
-    let (proxy, bundle) = Proxy::between(STORE, &[MANY, ONE_ATTEMPT].concat()).await;
+    let (proxy, bundle) = Proxy::between(STORE, &[&MANY[..], &ONE_ATTEMPT].concat()).await;
     for kind in [ChangeKind::PasswordByMessage, ChangeKind::PhoneReplaced, ChangeKind::PayPasswordByOld] {
         let change = PreparedChange::new(kind, &bundle).await;
         proxy.fault(On::nth("TransactWriteItems", 1), InjectedFault::HangBefore);

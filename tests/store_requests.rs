@@ -11,14 +11,23 @@ use crate::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// A member's send: reads the member, stores the code, and counts the traffic of the calling code.
+/// A member's send: reads the member, stores the code, and counts the traffic of the route.
 const SENT: [&str; 3] = ["GetItem", "TransactWriteItems", "UpdateItem"];
-/// A change with a code by SMS: reads the member, counts the attempt and the failure of the day, commits the change,
-/// and counts the code as verified.
+/// A change with a code: reads the member, counts the attempt and the failure of the day, commits the change, and
+/// counts the code as verified.
 const CHANGED_BY_CODE: [&str; 5] =
     ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems", "UpdateItem"];
-/// The exchange of a code by SMS for a grant.
+/// The exchange of a code for a grant.
 const EXCHANGED: [&str; 4] = ["UpdateItem", "UpdateItem", "TransactWriteItems", "UpdateItem"];
+/// The delivery of a notice by SMS: counts it for its phone, and for the traffic of the route.
+const NOTICE_BY_SMS: [&str; 2] = ["UpdateItem", "UpdateItem"];
+/// The delivery of the notices of a change to a phone and an email address.
+const NOTICES: [&str; 3] = ["UpdateItem", "UpdateItem", "UpdateItem"];
+
+/// Returns the requests of a call and of the delivery of its notices.
+fn with<'a>(call: &[&'a str], notices: &[&'a str]) -> Vec<&'a str> {
+    [call, notices].concat()
+}
 
 /// Starts a bundle with every function running, whose requests to DynamoDB are recorded.
 async fn counted() -> (Proxy, Bundle, Member) {
@@ -49,19 +58,21 @@ async fn password_endpoints_make_the_documented_store_requests() {
 
     let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
     let changed = bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token).json(&body).await.ok();
-    assert_eq!(take_requests(&proxy, &bundle).await, CHANGED_BY_CODE);
+    assert_eq!(take_requests(&proxy, &bundle).await, with(&CHANGED_BY_CODE, &NOTICES));
 
     let renewed = Member { token: changed.token().to_owned(), ..member };
     let body = json!({ "oldPassword": NEW_PASSWORD, "newPasswordFirst": OLD_PASSWORD });
     put(&bundle, CHANGE, &renewed, &body).await;
-    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "UpdateItem", "TransactWriteItems"]);
+    let changed = ["GetItem", "UpdateItem", "TransactWriteItems"];
+    assert_eq!(take_requests(&proxy, &bundle).await, with(&changed, &NOTICES));
 
     let body = json!({ "oldPassword": OLD_PASSWORD, "newPasswordFirst": NEW_PASSWORD });
     let renewed = bundle.logged_in(&renewed, 0).await;
     proxy.requests();
-    for requests in
-        [vec!["PutItem", "GetItem", "UpdateItem", "TransactWriteItems"], vec!["PutItem", "UpdateItem"]]
-    {
+    for requests in [
+        with(&["PutItem", "GetItem", "UpdateItem", "TransactWriteItems"], &NOTICES),
+        vec!["PutItem", "UpdateItem"],
+    ] {
         let call = bundle.call(Method::PUT, CHANGE).header("Idempotency-Key", "once");
         call.session(&renewed.token).json(&body).await.ok();
         assert_eq!(take_requests(&proxy, &bundle).await, requests);
@@ -85,19 +96,20 @@ async fn phone_and_pin_endpoints_make_documented_store_requests() {
     assert_eq!(take_requests(&proxy, &bundle).await, SENT);
 
     put(&bundle, BIND_PHONE, &newcomer, &json!({ "message": code, "phone": OTHER_PHONE })).await;
-    assert_eq!(take_requests(&proxy, &bundle).await, CHANGED_BY_CODE);
+    assert_eq!(take_requests(&proxy, &bundle).await, with(&CHANGED_BY_CODE, &NOTICE_BY_SMS));
 
     put(&bundle, SET_PAY_PASSWORD, &member, &json!({ "payPasswordFirst": PIN })).await;
-    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "TransactWriteItems"]);
+    assert_eq!(take_requests(&proxy, &bundle).await, with(&["GetItem", "TransactWriteItems"], &NOTICES));
 
     put(&bundle, UPDATE_PAY_PASSWORD, &member, &json!({ "oldPassword": PIN, "payPasswordFirst": NEW_PIN }))
         .await;
-    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "UpdateItem", "TransactWriteItems"]);
+    let changed = ["GetItem", "UpdateItem", "TransactWriteItems"];
+    assert_eq!(take_requests(&proxy, &bundle).await, with(&changed, &NOTICES));
 
     let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
     proxy.requests();
     put(&bundle, RESET_PAY_PASSWORD, &member, &json!({ "phone": PHONE, "message": code })).await;
-    assert_eq!(take_requests(&proxy, &bundle).await, CHANGED_BY_CODE);
+    assert_eq!(take_requests(&proxy, &bundle).await, with(&CHANGED_BY_CODE, &NOTICES));
 
     bundle.age("sent#phone#", 120).await;
     let requested = bundle.request_sms_code(Some(&member), PHONE).await;
@@ -105,7 +117,8 @@ async fn phone_and_pin_endpoints_make_documented_store_requests() {
     let grant = bundle.grant(&requested).await;
     assert_eq!(take_requests(&proxy, &bundle).await, EXCHANGED);
     put(&bundle, RESET_PAY_PASSWORD, &member, &json!({ "phone": PHONE, "verification": grant })).await;
-    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "UpdateItem", "TransactWriteItems"]);
+    let reset = ["GetItem", "UpdateItem", "TransactWriteItems"];
+    assert_eq!(take_requests(&proxy, &bundle).await, with(&reset, &NOTICES));
 }
 
 #[tokio::test]
@@ -115,33 +128,34 @@ async fn recovery_and_email_endpoints_make_documented_store_requests() {
     let requested = bundle.request_sms_code(None, PHONE).await;
     let (asks, delivers) =
         (["GetItem", "TransactWriteItems"], ["GetItem", "GetItem", "UpdateItem", "UpdateItem"]);
-    assert_eq!(take_requests(&proxy, &bundle).await, [&asks[..], &delivers].concat());
+    assert_eq!(take_requests(&proxy, &bundle).await, with(&asks, &delivers));
     let grant = bundle.grant(&requested).await;
     assert_eq!(take_requests(&proxy, &bundle).await, EXCHANGED);
     let body = json!({ "phone": PHONE, "passwordFirst": NEW_PASSWORD, "verification": grant });
     bundle.call(Method::PUT, RECOVERY).json(&body).await.ok();
-    assert_eq!(take_requests(&proxy, &bundle).await, ["UpdateItem", "GetItem", "TransactWriteItems"]);
+    let recovered = ["UpdateItem", "GetItem", "TransactWriteItems"];
+    assert_eq!(take_requests(&proxy, &bundle).await, with(&recovered, &NOTICES));
 
     let requested = bundle.request_email_code(None, EMAIL).await;
-    assert_eq!(
-        take_requests(&proxy, &bundle).await,
-        ["TransactWriteItems", "GetItem", "GetItem", "UpdateItem"]
-    );
+    assert_eq!(take_requests(&proxy, &bundle).await, with(&asks, &delivers));
     bundle.grant_by_mail(&requested).await;
-    assert_eq!(take_requests(&proxy, &bundle).await, ["UpdateItem", "UpdateItem", "TransactWriteItems"]);
+    assert_eq!(take_requests(&proxy, &bundle).await, EXCHANGED);
 
     let member = bundle.logged_in(&member, 0).await;
     proxy.requests();
     let (verification, code) = bundle.request_email_code(Some(&member), OTHER_EMAIL).await;
-    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "TransactWriteItems"]);
+    assert_eq!(take_requests(&proxy, &bundle).await, SENT);
     let query = [("verification", verification.as_str()), ("code", &code)];
     bundle.call(Method::GET, VERIFY_MAIL).query(&query).send().await.ok();
     assert_eq!(take_requests(&proxy, &bundle).await, [""; 0], "the page must not use the store");
     bundle.call(Method::POST, VERIFY_MAIL).query(&query).send().await.ok();
-    assert_eq!(
-        take_requests(&proxy, &bundle).await,
-        ["UpdateItem", "UpdateItem", "GetItem", "TransactWriteItems"]
-    );
+    let bound = [
+        &["UpdateItem", "UpdateItem", "GetItem", "TransactWriteItems", "UpdateItem"][..],
+        // The member has a phone, and had another email address before.
+        &NOTICES,
+        &["UpdateItem"],
+    ];
+    assert_eq!(take_requests(&proxy, &bundle).await, bound.concat());
 
     let body = json!({ "email": EMAIL, "password": NEW_PASSWORD });
     bundle.age("sent#email#", 120).await;
@@ -149,7 +163,7 @@ async fn recovery_and_email_endpoints_make_documented_store_requests() {
     bundle.call(Method::POST, SEND_MAIL).session(&member.token).json(&body).await.ok();
     assert_eq!(
         take_requests(&proxy, &bundle).await,
-        ["GetItem", "UpdateItem", "DeleteItem", "TransactWriteItems"]
+        ["GetItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "UpdateItem"]
     );
 
     let link = bundle.report_link(EMAIL).await;

@@ -4,7 +4,7 @@ use crate::{
     aws::Clients,
     domain::{keys::Keys, password::PasswordPolicy},
     error::Cause,
-    send::{email::EmailSender, sms::SmsSender},
+    send::gate::Gate,
     settings::Settings,
     store::Store,
 };
@@ -22,10 +22,8 @@ pub struct App {
     pub passwords: PasswordPolicy,
     /// The table.
     pub store: Store,
-    /// The SMS provider.
-    pub sms: SmsSender,
-    /// The email provider.
-    pub email: EmailSender,
+    /// The way to the providers of SMS and email.
+    pub gate: Gate,
 }
 
 /// The timeout for opening the first connection to the store. A TLS handshake within a region takes far less, and
@@ -46,13 +44,8 @@ impl App {
             .map_err(Cause::from)
             .and_then(|secret| Ok(Keys::parse(secret.expose_secret())?))
             .map_err(|error| format!("{}: {error}", settings.keys.setting()))?;
-        let sms = SmsSender::new(
-            clients.sns(&settings.aws),
-            settings.sms_sender_id.clone(),
-            settings.phones.clone(),
-        );
-        let email = EmailSender::new(clients.sesv2(&settings.aws), settings.mail_from.clone());
-        Ok(Self { passwords: PasswordPolicy::from(&settings), settings, keys, store, sms, email })
+        let gate = Gate::new(clients.sns(&settings.aws), clients.sesv2(&settings.aws), &settings);
+        Ok(Self { passwords: PasswordPolicy::from(&settings), settings, keys, store, gate })
     }
 }
 

@@ -181,13 +181,13 @@ pub enum SendLimit {
     Resend,
     /// The codes to a destination in an hour.
     Hour,
-    /// The codes to a destination in a day.
+    /// The codes to a destination in a day, or the notices to a phone.
     Day,
     /// The codes that a member requests in a day.
     Member,
     /// The codes that a source address requests in an hour.
     Source,
-    /// The codes to a calling code in an hour.
+    /// The SMS to a calling code, or the emails, in an hour.
     Budget,
     /// The circuit breaker, which requires a minimum share of verified codes.
     Breaker,
@@ -209,6 +209,17 @@ pub enum SendError {
     /// `MAIL_FROM` is not set, so no email is sent.
     #[error("MAIL_FROM is not set")]
     NoSender,
+    /// A rate limit is exceeded, so nothing was sent.
+    #[error("the rate limit {limit} is exceeded; retry in {retry_after} s")]
+    Limited {
+        /// Seconds until another message may be sent.
+        retry_after: u64,
+        /// The limit.
+        limit: SendLimit,
+    },
+    /// The message could not be counted, so nothing was sent.
+    #[error("the message could not be counted: {0}")]
+    Store(#[source] Error),
     /// The provider refused the phone number or the email address, so nothing was sent.
     #[error("the provider refused the address: {0}")]
     AddressRefused(String),
@@ -230,25 +241,44 @@ impl SendError {
         match self {
             Self::NotAllowed | Self::AddressRefused(_) => Error::NotValid(Field::from(to)),
             Self::NoSender => Error::MailNotAvailable,
+            Self::Limited { retry_after, limit } => Error::SendFrequently { retry_after, limit },
+            Self::Store(error) => error,
             Self::Throttled(_) => Error::Busy(self.into()),
             Self::Refused(_) | Self::Unknown(_) => Error::SendFailed(self.into()),
         }
     }
 
-    /// Returns whether another attempt to send the same message would be refused again.
+    /// Returns whether another attempt to send the same message would be refused again, at least for as long as the
+    /// stream retries.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::NotAllowed | Self::NoSender | Self::AddressRefused(_))
+        matches!(self, Self::NotAllowed | Self::NoSender | Self::Limited { .. } | Self::AddressRefused(_))
+    }
+
+    /// Returns whether the provider may have sent the message nevertheless.
+    #[must_use]
+    pub fn may_have_been_sent(&self) -> bool {
+        matches!(self, Self::Unknown(_))
     }
 
     /// Returns the reason of the metrics.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> String {
         match self {
-            Self::NotAllowed => "region",
-            Self::NoSender => "mail-from",
-            Self::AddressRefused(_) | Self::Throttled(_) | Self::Refused(_) | Self::Unknown(_) => "provider",
+            Self::NotAllowed => "region".to_owned(),
+            Self::NoSender => "mail-from".to_owned(),
+            Self::Limited { limit, .. } => limit.to_string(),
+            Self::Store(_) => "store".to_owned(),
+            Self::AddressRefused(_) | Self::Throttled(_) | Self::Refused(_) | Self::Unknown(_) => {
+                "provider".to_owned()
+            }
         }
+    }
+}
+
+impl From<Error> for SendError {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
     }
 }
 

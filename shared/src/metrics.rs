@@ -4,8 +4,10 @@
 //! A dimension has few values, and none of them identifies a member, an address or a request.
 
 use crate::{
-    contact::Destination,
-    domain::audit::Action,
+    domain::{
+        audit::Action,
+        traffic::{MessageKind, Route},
+    },
     error::{Cause, Error, SendError},
 };
 use ::metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
@@ -20,21 +22,22 @@ const CODES_VERIFIED: &str = "CodesVerified";
 /// Counts codes that were not sent, by `Reason`: a rate limit, a region that is not allowed, email without sender, or
 /// the provider.
 const CODES_REFUSED: &str = "CodesRefused";
-/// Counts attempts with a wrong code. An attempt without a stored code is not counted.
+/// Counts attempts with a wrong code by `Channel`. An attempt without a stored code is not counted.
 const WRONG_CODES: &str = "WrongCodes";
 /// Counts sends that met an open circuit breaker, also if it only records. An anonymous request can count twice: when
 /// the code is requested and when it is sent.
 const BREAKER_OPEN: &str = "BreakerOpen";
 /// Counts committed changes by `Action`.
 const CHANGES: &str = "Changes";
-/// Counts failure counters that reached their limit: of passwords, of pay passwords, or of a day's codes.
+/// Counts failure counters that reached their limit: of passwords, of pay passwords, of or of a day's codes.
 const LOCKOUTS: &str = "Lockouts";
 /// Milliseconds until a `Provider` responded or the call was abandoned.
 const PROVIDER_TIME: &str = "ProviderTime";
-/// Counts notices of changes that were sent.
+/// Counts notices of changes that a provider accepted, or may have accepted: by `Channel`, and for SMS also by
+/// `CallingCode`.
 const NOTICES_SENT: &str = "NoticesSent";
-/// Counts notices of changes that are not sent, and not retried, because their destination cannot be reached: by
-/// `Reason`.
+/// Counts notices of changes that are not sent, and not retried, because their destination cannot be reached or a rate
+/// limit is exceeded: by `Reason`.
 const NOTICES_DROPPED: &str = "NoticesDropped";
 /// Counts failed deliveries of queued notices and codes. The stream retries them.
 const NOTICES_FAILED: &str = "NoticesFailed";
@@ -84,11 +87,20 @@ impl Metrics {
     }
 }
 
-/// Records the outcome of handing a code to its provider.
-pub(crate) fn code_sent(destination: &Destination, outcome: &Result<(), SendError>) {
-    match outcome {
-        Ok(()) | Err(SendError::Unknown(_)) => count_to(CODES_SENT, destination),
-        Err(refused) => code_refused(refused),
+/// Records the outcome of sending a message on a route.
+pub(crate) fn sent(route: &Route, kind: MessageKind, outcome: &Result<(), SendError>) {
+    let name = match kind {
+        MessageKind::Code => CODES_SENT,
+        MessageKind::Notice => NOTICES_SENT,
+    };
+    match (kind, outcome) {
+        (_, Ok(()) | Err(SendError::Unknown(_))) => count_on(name, route),
+        (MessageKind::Code, Err(error)) => code_refused(error),
+        (MessageKind::Notice, Err(error)) if error.is_permanent() => {
+            counter!(NOTICES_DROPPED, "Reason" => error.reason()).increment(1);
+        }
+        // The stream retries the delivery, which counts as failed.
+        (MessageKind::Notice, Err(_)) => (),
     }
 }
 
@@ -98,8 +110,8 @@ pub(crate) fn code_refused(error: &SendError) {
 }
 
 /// Records that a code was verified and consumed.
-pub(crate) fn code_verified(destination: &Destination) {
-    count_to(CODES_VERIFIED, destination);
+pub(crate) fn code_verified(route: &Route) {
+    count_on(CODES_VERIFIED, route);
 }
 
 /// Records the failure of a send, if a rate limit refused it.
@@ -109,10 +121,10 @@ pub(crate) fn send_refused(error: &Error) {
     }
 }
 
-/// Records an attempt with a wrong code, after which `left_today` more are allowed.
-pub(crate) fn wrong_code(left_today: u32) {
-    counter!(WRONG_CODES).increment(1);
-    wrong_attempt(left_today);
+/// Records an attempt with a wrong code, after which `left` more are allowed.
+pub(crate) fn wrong_code(route: &Route, left: u32) {
+    counter!(WRONG_CODES, "Channel" => channel(route)).increment(1);
+    wrong_attempt(left);
 }
 
 /// Records an attempt with a wrong password or code, after which `left` more are allowed.
@@ -130,16 +142,6 @@ pub(crate) fn breaker_open() {
 /// Records a committed change.
 pub(crate) fn change(action: Action) {
     counter!(CHANGES, "Action" => action.to_string()).increment(1);
-}
-
-/// Records that a notice of a change was sent.
-pub(crate) fn notice_sent() {
-    counter!(NOTICES_SENT).increment(1);
-}
-
-/// Records that a notice of a change will not be sent.
-pub(crate) fn notice_dropped(error: &SendError) {
-    counter!(NOTICES_DROPPED, "Reason" => error.reason()).increment(1);
 }
 
 /// Records that a queued notice or code was not delivered.
@@ -180,15 +182,16 @@ impl Drop for ProviderTimer {
     }
 }
 
-fn count_to(name: &'static str, destination: &Destination) {
-    match destination {
-        Destination::Email(_) => counter!(name, "Channel" => "mail").increment(1),
-        Destination::Phone(phone) => {
-            counter!(name, "Channel" => "sms").increment(1);
-            // Codes are only sent to valid numbers, which have a calling code.
-            if let Ok((calling_code, _)) = phone.parts() {
-                counter!(name, "CallingCode" => calling_code.to_owned()).increment(1);
-            }
-        }
+fn count_on(name: &'static str, route: &Route) {
+    counter!(name, "Channel" => channel(route)).increment(1);
+    if let Route::CallingCode(code) = route {
+        counter!(name, "CallingCode" => code.clone()).increment(1);
+    }
+}
+
+fn channel(route: &Route) -> &'static str {
+    match route {
+        Route::CallingCode(_) => "sms",
+        Route::Mail => "mail",
     }
 }

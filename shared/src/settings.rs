@@ -47,11 +47,15 @@ pub struct Settings {
     pub member_sends_per_day: u32,
     /// `SOURCE_SENDS_PER_HOUR`: codes that one source address requests in an hour.
     pub source_sends_per_hour: u32,
-    /// `REGION_SENDS_PER_HOUR`: codes to one calling code in an hour.
+    /// `NOTICES_PER_DAY`: notices of changes by SMS to one phone in 24 h. The next one announces that no more follow.
+    pub notices_per_day: u32,
+    /// `REGION_SENDS_PER_HOUR`: SMS to one calling code in an hour, codes and notices.
     pub region_sends_per_hour: u32,
-    /// `BREAKER_MIN_VERIFIED_PERCENT`: minimum share of verified codes of those sent to a calling code in an hour;
-    /// below it the circuit breaker opens. Vonage blocks a network below 35 % ("Verify Velocity Rules"). 0 disables
-    /// the breaker.
+    /// `MAIL_SENDS_PER_HOUR`: emails in an hour, codes and notices; it refuses only codes. The default is 48,000 a day.
+    pub mail_sends_per_hour: u32,
+    /// `BREAKER_MIN_VERIFIED_PERCENT`: minimum share of verified codes of those sent to a calling code, or by email,
+    /// in an hour; below it the circuit breaker opens. Vonage blocks a network below 35 % ("Verify Velocity Rules").
+    /// 0 disables the breaker.
     pub breaker_min_verified_percent: u32,
     /// `BREAKER_MIN_CODES`: codes that the breaker needs before it can open. If members usually verify two thirds,
     /// fewer than 35 % of 50 codes are verified once in a million (binomial distribution).
@@ -119,7 +123,7 @@ pub struct Settings {
 /// The effect of an open circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerAction {
-    /// Further codes to the calling code are refused.
+    /// Further codes on the route are refused.
     Deny,
     /// The breaker is only logged, and no code is refused.
     Record,
@@ -212,7 +216,9 @@ impl Settings {
             sends_per_day: reader.number("SENDS_PER_DAY", 10, 1..=MAX_LOGGED_SENDS),
             member_sends_per_day: reader.number("MEMBER_SENDS_PER_DAY", 10, 1..=MAX_LOGGED_SENDS),
             source_sends_per_hour: reader.number("SOURCE_SENDS_PER_HOUR", 30, 1..=100_000),
+            notices_per_day: reader.number("NOTICES_PER_DAY", 20, 1..=1_000),
             region_sends_per_hour: reader.number("REGION_SENDS_PER_HOUR", 500, 1..=1_000_000),
+            mail_sends_per_hour: reader.number("MAIL_SENDS_PER_HOUR", 2_000, 1..=1_000_000),
             breaker_min_verified_percent: reader.number("BREAKER_MIN_VERIFIED_PERCENT", 35, 0..=100),
             breaker_min_codes: reader.number("BREAKER_MIN_CODES", 50, 1..=1_000_000),
             breaker_action: reader.breaker_action("BREAKER_ACTION"),

@@ -1,24 +1,34 @@
-//! Counters of failed attempts. A counter either limits the failures in a window of time, or locks out after too
-//! many in a row.
+//! Counters up to a limit. A counter of failed attempts either limits the failures in a window of time, or locks out
+//! after too many in a row. Another limits the notices to a phone.
 
 use crate::{
-    contact::Destination,
+    contact::{Destination, Phone},
     domain::{
         code::Purpose,
         member::{Member, MemberId},
     },
 };
 
-/// A counter of failed attempts up to a limit. An attempt is counted before it is compared.
+/// A counter up to a limit. An attempt is counted before it is compared, and a notice before it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counter {
-    /// The attempts that are counted, such as the passwords of one member.
+    pub(crate) kind: CounterKind,
+    /// The attempts or notices that are counted, such as the passwords of one member.
     pub(crate) subject: String,
     /// A part of the subject with its own count, such as one session.
     pub(crate) part: Option<String>,
     pub(crate) limit: u32,
     pub(crate) window_seconds: u64,
     pub(crate) window: Window,
+}
+
+/// What a counter counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CounterKind {
+    /// Failed attempts.
+    Failures,
+    /// Notices of changes.
+    Notices,
 }
 
 /// The attempt that a counter's window begins with.
@@ -39,6 +49,13 @@ impl Counter {
         Self::new(codes(destination, purpose), limit, SECONDS_PER_DAY, Window::Fixed)
     }
 
+    /// Returns the counter of notices by SMS to a phone in 24 hours.
+    #[must_use]
+    pub fn of_notices(phone: &Phone, limit: u32) -> Self {
+        let subject = format!("phone#{}", phone.as_str());
+        Self { kind: CounterKind::Notices, ..Self::new(subject, limit, SECONDS_PER_DAY, Window::Fixed) }
+    }
+
     /// Returns the counter of wrong login passwords in a row on one login. At `limit` they lock the password checks
     /// of that login for `lock_seconds`.
     #[must_use]
@@ -55,7 +72,7 @@ impl Counter {
     }
 
     fn new(subject: String, limit: u32, window_seconds: u64, window: Window) -> Self {
-        Self { subject, part: None, limit, window_seconds, window }
+        Self { kind: CounterKind::Failures, subject, part: None, limit, window_seconds, window }
     }
 }
 

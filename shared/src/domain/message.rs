@@ -71,6 +71,13 @@ pub const MAIL_CLOSING: Sentence = sentence(
     "Not you? Ignore this mail, and share the code with nobody.",
 );
 
+/// The last SMS about changes that the limit of a day allows.
+pub const MORE_CHANGES: Sentence = sentence(
+    "您的账户还有其他变更，今日不再短信通知。如非本人操作，请立即找回密码并联系客服。",
+    "More changes were made to your account, and no more texts follow today. \
+     Not you? Recover your password and contact support at once.",
+);
+
 /// Returns the text of an error that the client shows to the user.
 #[must_use]
 pub fn of_error(error: &Error, language: Language) -> String {
@@ -428,6 +435,7 @@ mod tests {
                     language,
                 );
             }
+            assert_one_part(MORE_CHANGES.in_language(language), language);
             for action in Action::ALL {
                 assert_one_part(&change_by_sms(&changed(action, language)), language);
             }

@@ -1,10 +1,15 @@
-//! The hourly budget and the circuit breaker of a calling code, against SMS pumping.
+//! The hourly budget and the circuit breaker of a route, against SMS pumping and guessing.
 //!
 //! In SMS pumping (toll fraud) an attacker earns a share of the fee of every SMS. The attacker requests many codes
-//! and verifies none. So the budget limits the codes in an hour, and the breaker opens when too few of them are
-//! verified.
+//! and verifies none, and so does an attacker who guesses the codes of many accounts. So the budget limits the messages
+//! in an hour, and the breaker opens when too few codes are verified.
 
-use crate::{clock::Timestamp, settings::Settings};
+use crate::{
+    clock::Timestamp,
+    contact::{Destination, InvalidContact},
+    settings::{BreakerAction, Settings},
+};
+use std::fmt;
 
 /// The length of the slots in which traffic is counted.
 pub const SLOT_SECONDS: u64 = 300;
@@ -18,6 +23,47 @@ pub fn slot(moment: Timestamp) -> u64 {
     moment.0 / SLOT_SECONDS
 }
 
+/// The messages that share one budget and one circuit breaker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// SMS to the phones of this calling code.
+    CallingCode(String),
+    /// Email.
+    Mail,
+}
+
+impl Route {
+    /// Returns the route to a destination.
+    ///
+    /// # Errors
+    /// [`InvalidContact`] if a stored phone is not an E.164 number.
+    pub fn to(destination: &Destination) -> Result<Self, InvalidContact> {
+        match destination {
+            Destination::Phone(phone) => Ok(Self::CallingCode(phone.parts()?.0.to_owned())),
+            Destination::Email(_) => Ok(Self::Mail),
+        }
+    }
+}
+
+impl fmt::Display for Route {
+    /// Writes the calling code, or `mail`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CallingCode(code) => f.write_str(code),
+            Self::Mail => f.write_str("mail"),
+        }
+    }
+}
+
+/// The kind of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKind {
+    /// A code. The breaker expects that most codes are verified.
+    Code,
+    /// The notice of a change, which no one verifies.
+    Notice,
+}
+
 /// The traffic in one slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Slot {
@@ -27,20 +73,68 @@ pub struct Slot {
     pub sent: u64,
     /// The codes among these that were verified.
     pub verified: u64,
+    /// The notices of changes that were sent in the slot.
+    pub notices: u64,
 }
 
-/// The limits of the traffic to a calling code.
+/// The limits of the traffic on all routes.
+#[derive(Clone, Copy, Debug)]
+pub struct TrafficLimits {
+    /// The SMS that may be sent to one calling code in an hour.
+    pub region_per_hour: u32,
+    /// The emails that may be sent in an hour.
+    pub mail_per_hour: u32,
+    /// The codes that a breaker needs before it can open.
+    pub breaker_min_codes: u32,
+    /// The minimum share of verified codes in percent. Below it the breaker opens.
+    pub breaker_min_verified_percent: u32,
+    /// The effect of an open breaker.
+    pub breaker_action: BreakerAction,
+}
+
+impl From<&Settings> for TrafficLimits {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            region_per_hour: settings.region_sends_per_hour,
+            mail_per_hour: settings.mail_sends_per_hour,
+            breaker_min_codes: settings.breaker_min_codes,
+            breaker_min_verified_percent: settings.breaker_min_verified_percent,
+            breaker_action: settings.breaker_action,
+        }
+    }
+}
+
+impl TrafficLimits {
+    /// Returns the policy for messages of this kind on a route. A notice is refused only by the budget of SMS, because
+    /// a notice by email is what reaches the member when an attacker has used up every other limit.
+    #[must_use]
+    pub fn policy(&self, route: &Route, kind: MessageKind) -> TrafficPolicy {
+        let (min_codes, min_verified_percent) = match kind {
+            MessageKind::Code => (self.breaker_min_codes, self.breaker_min_verified_percent),
+            MessageKind::Notice => (0, 0),
+        };
+        let budget = match (route, kind) {
+            (Route::CallingCode(_), _) => self.region_per_hour.into(),
+            (Route::Mail, MessageKind::Code) => self.mail_per_hour.into(),
+            (Route::Mail, MessageKind::Notice) => u64::MAX,
+        };
+        let (min_codes, min_verified_percent) = (min_codes.into(), min_verified_percent.into());
+        TrafficPolicy { budget, min_codes, min_verified_percent }
+    }
+}
+
+/// The limits of the traffic on a route.
 #[derive(Clone, Copy, Debug)]
 pub struct TrafficPolicy {
-    /// The codes that may be sent in an hour.
+    /// The messages that may be sent in an hour.
     pub budget: u64,
     /// The codes that the breaker needs before it can open.
     pub min_codes: u64,
-    /// The minimum share of verified codes in percent. Below it the breaker opens.
+    /// The minimum share of verified codes in percent. Below it the breaker opens. 0 disables the breaker.
     pub min_verified_percent: u64,
 }
 
-/// The reason why no further code may be sent.
+/// The reason why no further message may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
     /// The hourly budget is exhausted.
@@ -49,18 +143,8 @@ pub enum Denial {
     Breaker,
 }
 
-impl From<&Settings> for TrafficPolicy {
-    fn from(settings: &Settings) -> Self {
-        Self {
-            budget: settings.region_sends_per_hour.into(),
-            min_codes: settings.breaker_min_codes.into(),
-            min_verified_percent: settings.breaker_min_verified_percent.into(),
-        }
-    }
-}
-
 impl TrafficPolicy {
-    /// Returns `None` if another code may be sent after this traffic, or else the reason and the seconds to wait.
+    /// Returns `None` if another message may be sent after this traffic, or else the reason and the seconds to wait.
     /// The wait is shorter if more codes are verified meanwhile.
     #[must_use]
     pub fn check(&self, traffic: &[Slot], now: Timestamp) -> Option<(Denial, u64)> {
@@ -77,7 +161,7 @@ impl TrafficPolicy {
         let settled = || last_hour().filter(move |slot| slot.number + 2 <= current);
         let sent: u64 = settled().map(|slot| slot.sent).sum();
         let verified: u64 = settled().map(|slot| slot.verified).sum();
-        if last_hour().map(|slot| slot.sent).sum::<u64>() >= self.budget {
+        if last_hour().map(|slot| slot.sent + slot.notices).sum::<u64>() >= self.budget {
             Some(Denial::Budget)
         } else if sent >= self.min_codes && verified * 100 < sent * self.min_verified_percent {
             Some(Denial::Breaker)
@@ -97,7 +181,37 @@ mod tests {
     const NOW: Timestamp = Timestamp(100 * SLOT_SECONDS);
 
     fn slots(counted: &[(u64, u64, u64)]) -> Vec<Slot> {
-        counted.iter().map(|&(number, sent, verified)| Slot { number, sent, verified }).collect()
+        let slot = |&(number, sent, verified)| Slot { number, sent, verified, notices: 0 };
+        counted.iter().map(slot).collect()
+    }
+
+    #[test]
+    fn notices_use_the_budget_but_not_the_breaker() {
+        let notices = |number, notices| Slot { number, notices, ..Slot::default() };
+        assert_eq!(POLICY.check(&[notices(95, 499)], NOW), None);
+        let traffic = [Slot { number: 95, sent: 100, verified: 100, notices: 400 }];
+        assert_eq!(POLICY.check(&traffic, NOW), Some((Denial::Budget, 8 * 300)));
+    }
+
+    #[test]
+    fn notice_is_refused_only_by_the_sms_budget() {
+        use MessageKind::{Code, Notice};
+        let limits = TrafficLimits::from(&crate::settings::tests::defaults());
+        let sms = Route::CallingCode("86".to_owned());
+        let check = |route: &Route, kind, traffic: &[Slot]| {
+            limits.policy(route, kind).check(traffic, NOW).map(|(denial, _)| denial)
+        };
+        let unverified = slots(&[(95, 100, 0)]);
+        let exhausted = slots(&[(95, 2_000, 2_000)]);
+        for (route, kind, after_guesses, after_budget) in [
+            (&sms, Code, Some(Denial::Breaker), Some(Denial::Budget)),
+            (&sms, Notice, None, Some(Denial::Budget)),
+            (&Route::Mail, Code, Some(Denial::Breaker), Some(Denial::Budget)),
+            (&Route::Mail, Notice, None, None),
+        ] {
+            let refused = (check(route, kind, &unverified), check(route, kind, &exhausted));
+            assert_eq!(refused, (after_guesses, after_budget), "{route} {kind:?}");
+        }
     }
 
     #[test]

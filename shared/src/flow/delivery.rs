@@ -9,8 +9,7 @@ use crate::{
         notice::{Changed, Notice},
     },
     error::{Error, SendError},
-    metrics,
-    send::email::EmailMessage,
+    send::{EmailMessage, gate::Message},
 };
 use lambda_http::tracing;
 
@@ -21,17 +20,14 @@ impl App {
     /// [`Error::SendFailed`], [`Error::Busy`] and [`Error::Internal`], after which the stream retries the delivery.
     pub async fn deliver(&self, notice: &Notice) -> Result<(), Error> {
         match notice {
-            Notice::Changed(changed) => {
-                match self.notify(changed).await {
-                    Ok(()) => metrics::notice_sent(),
-                    Err(error) if error.is_permanent() => {
-                        tracing::warn!(cause = %error, action = %changed.action, "a notice is dropped");
-                        metrics::notice_dropped(&error);
-                    }
-                    Err(error) => return Err(error.into_error(&changed.destination)),
+            Notice::Changed(changed) => match self.notify(changed).await {
+                Ok(()) => Ok(()),
+                Err(error) if error.is_permanent() => {
+                    tracing::warn!(cause = %error, action = %changed.action, "a notice is dropped");
+                    Ok(())
                 }
-                Ok(())
-            }
+                Err(error) => Err(error.into_error(&changed.destination)),
+            },
             Notice::Code(requested) if requested.valid_until > Timestamp::now() => {
                 self.deliver_code(requested).await
             }
@@ -40,15 +36,20 @@ impl App {
     }
 
     async fn notify(&self, changed: &Changed) -> Result<(), SendError> {
-        match &changed.destination {
-            Destination::Phone(phone) => self.sms.send(phone, &message::change_by_sms(changed)).await,
-            Destination::Email(email) => {
+        let message = match &changed.destination {
+            Destination::Phone(to) => Message::NoticeBySms {
+                to,
+                text: message::change_by_sms(changed),
+                last: message::MORE_CHANGES.in_language(changed.language),
+            },
+            Destination::Email(to) => {
                 let link = self.report_link(changed);
                 let (subject, paragraphs) = message::change_by_mail(changed, link.is_some());
                 let (link, language) = (link.as_deref(), changed.language);
-                let message = EmailMessage::of_change(&subject, &paragraphs, link, language)?;
-                self.email.send(email, &message).await
+                let email = EmailMessage::of_change(&subject, &paragraphs, link, language)?;
+                Message::NoticeByEmail(to, email)
             }
-        }
+        };
+        self.gate.send(&self.store, message, Timestamp::now()).await
     }
 }

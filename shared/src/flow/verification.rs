@@ -8,7 +8,7 @@ use crate::{
     Secret,
     app::App,
     clock::Timestamp,
-    contact::{Destination, Phone},
+    contact::Destination,
     domain::{
         basis::Basis,
         code::{self, Binding, Code, CodeHolder, CodeMac, FlowId, NewCode, Purpose},
@@ -20,9 +20,9 @@ use crate::{
         proof::{Reauthenticated, ValidGrant, VerifiedCode},
         sends::SendLimits,
         token::Token,
-        traffic::{Denial, Slot, TrafficPolicy},
+        traffic::Route,
     },
-    error::{Error, Field, SendError, SendLimit},
+    error::{Error, Field, SendError},
     http::{
         envelope::{Api, MemberApi},
         reply::Reply,
@@ -30,8 +30,7 @@ use crate::{
     },
     language::Language,
     metrics,
-    send::email::EmailMessage,
-    settings::BreakerAction,
+    send::{EmailMessage, gate::Message},
     store::{
         code::{Attempt, CodeItem, Generation, Refund},
         sends::CodeSend,
@@ -121,15 +120,15 @@ impl App {
         };
         let generation = Generation::Immediate(new.binding.mac(&self.keys, &code));
         self.store.put_code(&limits, &send, generation).await.inspect_err(metrics::send_refused)?;
-        if let Err(unsent) = self.send(&new.binding, &code, request.language, send.at).await {
-            if !unsent.may_have_been_sent {
-                let refund = match unsent.error {
-                    Error::SendFrequently { .. } => Refund::All,
+        if let Err(error) = self.publish(&new.binding, &code, request.language, send.at).await {
+            if !error.may_have_been_sent() {
+                let refund = match error {
+                    SendError::Limited { .. } => Refund::All,
                     _ => Refund::Destination,
                 };
                 self.store.withdraw_code(&limits, &send, refund).await?;
             }
-            return Err(unsent.error);
+            return Err(error.into_error(destination));
         }
         Ok(new)
     }
@@ -150,10 +149,9 @@ impl App {
         self.require_sendable(destination)?;
         let new = self.new_code(destination, purpose)?;
         let send = code_send(&new, None, request);
-        if let Destination::Phone(phone) = destination {
-            // Only checked here. Delivery counts codes, so codes that are never sent do not use up the budget.
-            self.check_traffic(phone, &self.store.traffic(phone).await?, send.at)?;
-        }
+        // Only checked here. Delivery counts codes, so codes that are never sent do not use up the budget.
+        let checked = self.gate.check_traffic(&self.store, destination, send.at).await;
+        checked.map_err(|refused| refused.into_error(destination))?;
         let notice = Notice::Code(CodeRequested {
             destination: destination.clone(),
             purpose,
@@ -173,11 +171,8 @@ impl App {
     /// # Errors
     /// [`Error::NotValid`] or [`Error::MailNotAvailable`] if they cannot.
     pub fn require_sendable(&self, destination: &Destination) -> Result<(), Error> {
-        let checked = match destination {
-            Destination::Phone(phone) => self.sms.check(phone),
-            Destination::Email(_) => self.email.sender().map(drop),
-        };
-        checked.inspect_err(metrics::code_refused).map_err(|refused| refused.into_error(destination))
+        let checked = self.gate.check(destination).inspect_err(metrics::code_refused);
+        checked.map_err(|refused| refused.into_error(destination))
     }
 
     /// Generates and sends a requested code, if its destination has a member. A duplicate delivery sends nothing.
@@ -200,71 +195,19 @@ impl App {
         if !self.store.mark_delivered(&binding, &basis, &binding.mac(&self.keys, &code), now).await? {
             return Ok(());
         }
-        match self.send(&binding, &code, requested.language, now).await {
-            // A retry would be refused again. The refusal is already logged or counted.
-            Ok(())
-            | Err(Unsent {
-                error: Error::SendFrequently { .. } | Error::NotValid(_) | Error::MailNotAvailable,
-                ..
-            }) => Ok(()),
+        match self.publish(&binding, &code, requested.language, now).await {
+            Ok(()) => Ok(()),
             // Not retried: the member could receive two codes, of which only one is valid.
-            Err(Unsent { error, may_have_been_sent: true }) => {
+            Err(error) if error.may_have_been_sent() => {
                 tracing::error!(cause = %error, "a code may not have been sent");
                 Ok(())
             }
-            Err(Unsent { error, .. }) => {
+            Err(error) => {
                 self.store.unmark_delivered(&binding).await?;
-                Err(error)
+                // A retry would be refused again. The refusal is already logged or counted.
+                if error.is_permanent() { Ok(()) } else { Err(error.into_error(&binding.destination)) }
             }
         }
-    }
-
-    /// Sends a stored code, if the traffic limits of its calling code allow another one.
-    async fn send(
-        &self,
-        binding: &Binding,
-        code: &Secret,
-        language: Language,
-        now: Timestamp,
-    ) -> Result<(), Unsent> {
-        let Destination::Phone(phone) = &binding.destination else {
-            return self.publish(binding, code, language).await;
-        };
-        let traffic = self.store.count_sent(phone, now).await?;
-        let outcome = match self.check_traffic(phone, &traffic, now) {
-            Ok(()) => self.publish(binding, code, language).await,
-            Err(denied) => Err(denied.into()),
-        };
-        if outcome.as_ref().is_err_and(|unsent| !unsent.may_have_been_sent) {
-            self.store.uncount_sent(phone, now).await?;
-        }
-        outcome
-    }
-
-    /// Checks the traffic limits of a calling code.
-    ///
-    /// # Errors
-    /// [`Error::SendFrequently`] if its hourly budget is used up or its circuit breaker is open.
-    fn check_traffic(&self, phone: &Phone, traffic: &[Slot], now: Timestamp) -> Result<(), Error> {
-        let Some((denial, retry_after)) = TrafficPolicy::from(&self.settings).check(traffic, now) else {
-            return Ok(());
-        };
-        let calling_code = phone.parts().map(|(calling_code, _)| calling_code).unwrap_or_default();
-        let limit = match denial {
-            Denial::Budget => {
-                tracing::warn!(calling_code, "the hourly budget of a calling code is used up");
-                SendLimit::Budget
-            }
-            Denial::Breaker => {
-                metrics::breaker_open();
-                tracing::warn!(calling_code, "too few codes are verified: the circuit breaker is open");
-                if self.settings.breaker_action == BreakerAction::Record {
-                    return Ok(());
-                }
-                SendLimit::Breaker
-            }
-        };
-        Err(Error::SendFrequently { retry_after, limit }).inspect_err(metrics::send_refused)
     }
 
     /// Verifies a code. The attempt is counted before the code is compared.
@@ -285,7 +228,7 @@ impl App {
         let basis = item.basis();
         let CodeItem { reauthenticated, flow, mac, tries, sent_at, .. } = item;
         let failures = Counter::of_codes(destination, purpose, self.settings.failures_per_day);
-        let left_today = self.store.count(&failures).await?;
+        let left = self.store.count(&failures).await?;
         let binding = Binding { destination: destination.clone(), purpose, flow };
         // A destination without a member has no MAC. Comparing with an absent one takes the same time.
         let absent = CodeMac::absent(&self.keys);
@@ -295,8 +238,8 @@ impl App {
                 Ok(VerifiedCode { binding, basis, reauthenticated, sent_at, mac, failures })
             }
             _ => {
-                metrics::wrong_code(left_today);
-                let attempts_left = max_attempts.saturating_sub(tries).min(left_today);
+                metrics::wrong_code(&Route::to(destination).map_err(Error::internal)?, left);
+                let attempts_left = max_attempts.saturating_sub(tries).min(left);
                 Err(Error::CodeNotValid { attempts_left })
             }
         }
@@ -342,11 +285,15 @@ impl App {
         Ok(reply.with_verification(Token::from(code.binding).sign(&self.keys)?))
     }
 
-    /// Counts a consumed code as verified traffic of its calling code.
+    /// Counts a consumed code as verified traffic of its route.
     pub(super) async fn record_verified(&self, code: &VerifiedCode) {
-        metrics::code_verified(&code.binding.destination);
-        let Destination::Phone(phone) = &code.binding.destination else { return };
-        if let Err(error) = self.store.count_verified(phone, code.sent_at).await {
+        let route = Route::to(&code.binding.destination).map_err(Error::internal);
+        let verified = async {
+            let route = route?;
+            metrics::code_verified(&route);
+            self.store.count_verified(&route, code.sent_at).await
+        };
+        if let Err(error) = verified.await {
             // The code is already consumed, so this does not fail the request.
             tracing::warn!(cause = %error, "a verified code was not counted");
         }
@@ -368,37 +315,36 @@ impl App {
         }
     }
 
-    /// Sends a code, and records the outcome.
-    async fn publish(&self, binding: &Binding, code: &Secret, language: Language) -> Result<(), Unsent> {
-        let sent = self.hand_over(binding, code, language).await;
-        metrics::code_sent(&binding.destination, &sent);
-        if let Err(error @ SendError::AddressRefused(_)) = &sent {
-            tracing::warn!(cause = %error, "a code was not sent");
-        }
-        sent.map_err(|error| Unsent {
-            may_have_been_sent: matches!(error, SendError::Unknown(_)),
-            error: error.into_error(&binding.destination),
-        })
-    }
-
-    /// Sends a code by SMS or email.
-    async fn hand_over(&self, binding: &Binding, code: &Secret, language: Language) -> Result<(), SendError> {
+    /// Sends a stored code by SMS or email, if the limits admit it.
+    async fn publish(
+        &self,
+        binding: &Binding,
+        code: &Secret,
+        language: Language,
+        now: Timestamp,
+    ) -> Result<(), SendError> {
         let code = code.expose_secret();
         let Binding { destination, purpose, .. } = binding;
         let settings = &self.settings;
-        match destination {
+        let message = match destination {
             Destination::Phone(phone) => {
                 let (ttl, domain) = (settings.code_ttl_seconds, settings.web_otp_domain.as_deref());
-                self.sms.send(phone, &message::code_by_sms(code, *purpose, ttl, domain, language)).await
+                Message::CodeBySms(phone, message::code_by_sms(code, *purpose, ttl, domain, language))
             }
             Destination::Email(email) => {
                 let (subject, opening) =
                     message::code_by_mail(*purpose, settings.mail_code_ttl_seconds, language);
                 let link = self.link(binding, code).map_err(|error| SendError::Refused(error.to_string()))?;
                 let message = EmailMessage::with_code(&subject, &opening, code, link.as_deref(), language)?;
-                self.email.send(email, &message).await
+                Message::CodeByEmail(email, message)
             }
-        }
+        };
+        let sent = self.gate.send(&self.store, message, now).await;
+        sent.inspect_err(|error| {
+            if let SendError::AddressRefused(_) = error {
+                tracing::warn!(cause = %error, "a code was not sent");
+            }
+        })
     }
 
     /// Returns the URL of the `verify-mail` page, where one click verifies the code.
@@ -410,18 +356,6 @@ impl App {
             .append_pair("code", code)
             .finish();
         Ok(Some(format!("{}/web/userservice/security/verifyMail?{query}", base.trim_end_matches('/'))))
-    }
-}
-
-/// The failure to send a stored code.
-struct Unsent {
-    error: Error,
-    may_have_been_sent: bool,
-}
-
-impl From<Error> for Unsent {
-    fn from(error: Error) -> Self {
-        Self { error, may_have_been_sent: false }
     }
 }
 

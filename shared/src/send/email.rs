@@ -1,6 +1,6 @@
 //! Email, sent by Amazon SES.
 
-use super::send_error;
+use super::{gate::Permit, send_error};
 use crate::{
     aws::Lazy,
     contact::Email,
@@ -17,7 +17,7 @@ use aws_sdk_sesv2::{
 
 /// Sends email.
 #[derive(Debug)]
-pub struct EmailSender {
+pub(super) struct EmailSender {
     client: Lazy<Client>,
     from: Option<String>,
 }
@@ -102,9 +102,7 @@ impl EmailMessage {
 }
 
 impl EmailSender {
-    /// Creates a sender. The client must not retry, because a retry after a lost response would send a second email.
-    #[must_use]
-    pub(crate) fn new(client: Lazy<Client>, from: Option<String>) -> Self {
+    pub(super) fn new(client: Lazy<Client>, from: Option<String>) -> Self {
         Self { client, from }
     }
 
@@ -112,7 +110,7 @@ impl EmailSender {
     ///
     /// # Errors
     /// [`SendError::NoSender`] if there is no sender, so that no email is sent.
-    pub fn sender(&self) -> Result<&str, SendError> {
+    pub(super) fn sender(&self) -> Result<&str, SendError> {
         self.from.as_deref().ok_or(SendError::NoSender)
     }
 
@@ -120,7 +118,7 @@ impl EmailSender {
     ///
     /// # Errors
     /// [`SendError::Unknown`] if the email may have been sent, any other [`SendError`] if nothing was sent.
-    pub async fn send(&self, to: &Email, message: &EmailMessage) -> Result<(), SendError> {
+    pub(super) async fn send(&self, _: Permit, to: &Email, message: &EmailMessage) -> Result<(), SendError> {
         let refused = |reason: &str| SendError::Refused(reason.to_owned());
         let from = self.sender()?;
         // `build` fails only without data.

@@ -1,7 +1,10 @@
-//! The providers that send SMS and email.
+//! The providers that send SMS and email, behind one [`gate`].
 
-pub mod email;
-pub mod sms;
+mod email;
+pub mod gate;
+mod sms;
+
+pub use email::EmailMessage;
 
 use crate::error::SendError;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};

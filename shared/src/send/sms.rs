@@ -1,43 +1,31 @@
 //! SMS, sent by Amazon SNS.
 
-use super::send_error;
+use super::{gate::Permit, send_error};
 use crate::{
     aws::Lazy,
-    contact::{Phone, PhoneRules},
+    contact::Phone,
     error::SendError,
     metrics::{self, Provider},
 };
 use aws_sdk_sns::{Client, types::MessageAttributeValue};
 
-/// Sends SMS to phones of the allowed regions.
+/// Sends SMS.
 #[derive(Debug)]
-pub struct SmsSender {
+pub(super) struct SmsSender {
     client: Lazy<Client>,
     sender_id: Option<String>,
-    phones: PhoneRules,
 }
 
 impl SmsSender {
-    /// Creates a sender. The client must not retry, because a retry after a lost response would send a second SMS.
-    #[must_use]
-    pub(crate) fn new(client: Lazy<Client>, sender_id: Option<String>, phones: PhoneRules) -> Self {
-        Self { client, sender_id, phones }
+    pub(super) fn new(client: Lazy<Client>, sender_id: Option<String>) -> Self {
+        Self { client, sender_id }
     }
 
-    /// Checks whether SMS may be sent to a phone. The phone may have been bound when other regions were allowed.
-    ///
-    /// # Errors
-    /// [`SendError::NotAllowed`] if they may not.
-    pub fn check(&self, to: &Phone) -> Result<(), SendError> {
-        if self.phones.allow(to) { Ok(()) } else { Err(SendError::NotAllowed) }
-    }
-
-    /// Sends one SMS, if the phone is allowed.
+    /// Sends one SMS.
     ///
     /// # Errors
     /// [`SendError::Unknown`] if the SMS may have been sent, any other [`SendError`] if nothing was sent.
-    pub async fn send(&self, to: &Phone, text: &str) -> Result<(), SendError> {
-        self.check(to)?;
+    pub(super) async fn send(&self, _: Permit, to: &Phone, text: &str) -> Result<(), SendError> {
         // `build` fails only without a data type.
         let attribute = |value: &str| {
             MessageAttributeValue::builder().data_type("String").string_value(value).build().ok()

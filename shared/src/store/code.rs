@@ -229,14 +229,14 @@ impl Store {
         Ok(failed_condition(error)?.is_some_and(|stored| write_id.wrote(&stored)))
     }
 
-    /// Marks a deferred code as not delivered, because it was certainly not sent.
+    /// Marks a deferred code as not delivered, because it was certainly not sent. Then no one can guess it either.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub(crate) async fn unmark_delivered(&self, binding: &Binding) -> Result<(), Error> {
         let update = self
             .update_code(binding)
-            .update_expression("REMOVE delivered")
+            .update_expression("REMOVE delivered, mac")
             .condition_expression(OF_THIS_FLOW);
         match update.send().await {
             Ok(_) => Ok(()),

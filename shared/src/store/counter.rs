@@ -1,6 +1,6 @@
-//! Counters of failed attempts, which expire by themselves.
+//! Counters of failed attempts and of notices, which expire by themselves.
 //!
-//! Item `failures#<subject>` / `counter`, or `failures#<subject>` / `<part>`.
+//! Item `failures#<subject>` or `notices#<subject>` / `counter`, or `failures#<subject>` / `<part>`.
 
 use super::{
     ABSENT, Item, ItemKey, Store, failed_condition, number, read, store_error,
@@ -11,7 +11,7 @@ use crate::{
     clock::Timestamp,
     domain::{
         audit::AdminAction,
-        counter::{self, Counter, Window},
+        counter::{self, Counter, CounterKind, Window},
         member::{Member, MemberId},
     },
     error::Error,
@@ -80,12 +80,16 @@ impl FailureKind {
     }
 }
 
-fn partition(subject: &str) -> String {
-    format!("failures#{subject}")
+fn partition(kind: CounterKind, subject: &str) -> String {
+    match kind {
+        CounterKind::Failures => format!("failures#{subject}"),
+        CounterKind::Notices => format!("notices#{subject}"),
+    }
 }
 
 fn key(counter: &Counter) -> ItemKey {
-    ItemKey::new(partition(&counter.subject), counter.part.as_deref().unwrap_or(WHOLE))
+    let partition = partition(counter.kind, &counter.subject);
+    ItemKey::new(partition, counter.part.as_deref().unwrap_or(WHOLE))
 }
 
 /// The assignment of the window's end by one more attempt.
@@ -97,7 +101,7 @@ fn extend(window: Window) -> &'static str {
 }
 
 impl Store {
-    /// Counts an attempt and returns how many are left.
+    /// Counts an attempt or a notice, and returns how many are left.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`] if none was left. Then nothing is counted.
@@ -160,6 +164,27 @@ impl Store {
         delete.send().await.map(drop).map_err(|error| store_error(&error))
     }
 
+    /// Takes one count back: the attempt turned out right, or the notice was not sent.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn take_back(&self, counter: &Counter) -> Result<(), Error> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(counter).into_item()))
+            .update_expression("ADD #count :back")
+            // If the window has ended and TTL has removed the item, the count no longer matters.
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#count", "count")
+            .expression_attribute_values(":back", number(-1));
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => failed_condition(error).map(drop),
+        }
+    }
+
     /// Returns every counter that can lock a member out, expired ones included.
     ///
     /// # Errors
@@ -168,7 +193,7 @@ impl Store {
         let mut counters = Vec::new();
         for subject in counter::subjects(member) {
             let kind = FailureKind::of_subject(&subject);
-            for stored in self.partition::<StoredCounter>(partition(&subject)).await? {
+            for stored in self.partition::<StoredCounter>(partition(CounterKind::Failures, &subject)).await? {
                 let StoredCounter { pk, sk, count, expires_at } = stored;
                 counters.push(FailureCounter { kind, count, expires_at, key: ItemKey::new(pk, sk) });
             }

@@ -1,15 +1,15 @@
-//! The traffic to each calling code, counted in slots of time.
+//! The traffic on each route, counted in slots of time.
 //!
-//! Item `calling-code#<calling code>` / `traffic`, with the counts `sent<n>` and `verified<n>` of slot number `n`.
-//! Each count of a send also removes slots that have ended, so that the item remains as small as one hour's.
+//! Items `calling-code#<calling code>` / `traffic` and `mail` / `traffic`, with the counts `sent<n>` and `verified<n>`
+//! of codes and `notices<n>` of notices in slot number `n`. Each count of a message also removes slots that have ended,
+//! so that the item remains as small as one hour's.
 //!
-//! No transaction writes this item: every send to a country and every verified code of it would conflict on it.
+//! No transaction writes this item: every message on a route and every verified code of it would conflict on it.
 
 use super::{Item, ItemKey, Store, failed_condition, number, store_error};
 use crate::{
     clock::Timestamp,
-    contact::Phone,
-    domain::traffic::{SLOT_SECONDS, SLOTS, Slot, slot},
+    domain::traffic::{MessageKind, Route, SLOT_SECONDS, SLOTS, Slot, slot},
     error::Error,
 };
 use aws_sdk_dynamodb::{operation::update_item::builders::UpdateItemFluentBuilder, types::ReturnValue};
@@ -17,34 +17,40 @@ use std::collections::BTreeMap;
 
 const SENT: &str = "sent";
 const VERIFIED: &str = "verified";
+const NOTICES: &str = "notices";
 
-/// The number of ended slots that each count removes. Removing older ones, after more than five hours without a send,
-/// takes another request.
+/// The number of ended slots that each count removes. Removing older ones, after more than five hours without a
+/// message, takes another request.
 const SWEPT_SLOTS: u64 = 4 * SLOTS;
 
 /// The seconds after a send for which the item is needed.
 const HOUR: u64 = SLOTS * SLOT_SECONDS;
 
 impl Store {
-    /// Returns the traffic to a phone's calling code.
+    /// Returns the traffic on a route.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(crate) async fn traffic(&self, phone: &Phone) -> Result<Vec<Slot>, Error> {
-        Ok(slots(&self.get_item(key(phone)?).await?.unwrap_or_default()))
+    pub(crate) async fn traffic(&self, route: &Route) -> Result<Vec<Slot>, Error> {
+        Ok(slots(&self.get_item(key(route)).await?.unwrap_or_default()))
     }
 
-    /// Counts a code that is about to be sent. Returns the traffic before it.
+    /// Counts a message that is about to be sent. Returns the traffic before it.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(crate) async fn count_sent(&self, phone: &Phone, at: Timestamp) -> Result<Vec<Slot>, Error> {
-        let current = slot(at);
+    pub(crate) async fn count_sent(
+        &self,
+        route: &Route,
+        kind: MessageKind,
+        at: Timestamp,
+    ) -> Result<Vec<Slot>, Error> {
+        let (current, sent) = (slot(at), count_of(kind));
         let oldest = current.saturating_sub(SLOTS - 1);
         let counted = self
-            .update_traffic(phone)?
+            .update_traffic(route)
             .update_expression(format!(
-                "SET expires_at = :until ADD {SENT}{current} :one {}",
+                "SET expires_at = :until ADD {sent}{current} :one {}",
                 remove(oldest.saturating_sub(SWEPT_SLOTS)..oldest)
             ))
             .expression_attribute_values(":until", number(at.plus(HOUR).0))
@@ -57,31 +63,36 @@ impl Store {
         let left: Vec<_> =
             before.iter().map(|slot| slot.number).filter(|number| number + SWEPT_SLOTS < oldest).collect();
         if !left.is_empty() {
-            let swept = self.update_traffic(phone)?.update_expression(remove(left)).send().await;
+            let swept = self.update_traffic(route).update_expression(remove(left)).send().await;
             swept.map_err(|error| store_error(&error))?;
         }
         Ok(before)
     }
 
-    /// Takes a count back, because the code was certainly not sent.
+    /// Takes a count back, because the message was certainly not sent.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(crate) async fn uncount_sent(&self, phone: &Phone, at: Timestamp) -> Result<(), Error> {
-        self.add(phone, SENT, at, -1).await
+    pub(crate) async fn uncount_sent(
+        &self,
+        route: &Route,
+        kind: MessageKind,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        self.add(route, count_of(kind), at, -1).await
     }
 
     /// Counts a verified code in the slot in which it was sent.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub(crate) async fn count_verified(&self, phone: &Phone, sent_at: Timestamp) -> Result<(), Error> {
-        self.add(phone, VERIFIED, sent_at, 1).await
+    pub(crate) async fn count_verified(&self, route: &Route, sent_at: Timestamp) -> Result<(), Error> {
+        self.add(route, VERIFIED, sent_at, 1).await
     }
 
-    async fn add(&self, phone: &Phone, count: &str, at: Timestamp, change: i8) -> Result<(), Error> {
+    async fn add(&self, route: &Route, count: &str, at: Timestamp, change: i8) -> Result<(), Error> {
         let add = self
-            .update_traffic(phone)?
+            .update_traffic(route)
             .update_expression(format!("ADD {count}{} :change", slot(at)))
             // If TTL has removed the item, the count no longer matters.
             .condition_expression("attribute_exists(pk)")
@@ -92,20 +103,31 @@ impl Store {
         }
     }
 
-    fn update_traffic(&self, phone: &Phone) -> Result<UpdateItemFluentBuilder, Error> {
-        let key = key(phone)?.into_item();
-        Ok(self.client.update_item().table_name(&self.table).set_key(Some(key)))
+    fn update_traffic(&self, route: &Route) -> UpdateItemFluentBuilder {
+        self.client.update_item().table_name(&self.table).set_key(Some(key(route).into_item()))
     }
 }
 
-fn key(phone: &Phone) -> Result<ItemKey, Error> {
-    let (calling_code, _) = phone.parts().map_err(Error::internal)?;
-    Ok(ItemKey::new(format!("calling-code#{calling_code}"), "traffic"))
+fn key(route: &Route) -> ItemKey {
+    let partition = match route {
+        Route::CallingCode(code) => format!("calling-code#{code}"),
+        Route::Mail => "mail".to_owned(),
+    };
+    ItemKey::new(partition, "traffic")
+}
+
+/// Returns the count of sent messages of a kind.
+fn count_of(kind: MessageKind) -> &'static str {
+    match kind {
+        MessageKind::Code => SENT,
+        MessageKind::Notice => NOTICES,
+    }
 }
 
 /// Returns the clause that removes the counts of these slots.
 fn remove(slots: impl IntoIterator<Item = u64>) -> String {
-    let names: Vec<_> = slots.into_iter().map(|slot| format!("{SENT}{slot}, {VERIFIED}{slot}")).collect();
+    let names_of = |slot| format!("{SENT}{slot}, {VERIFIED}{slot}, {NOTICES}{slot}");
+    let names: Vec<_> = slots.into_iter().map(names_of).collect();
     format!("REMOVE {}", names.join(", "))
 }
 
@@ -119,7 +141,23 @@ fn slots(item: &Item) -> Vec<Slot> {
             slots.entry(number).or_default().sent = count;
         } else if let Some(number) = slot_of(VERIFIED) {
             slots.entry(number).or_default().verified = count;
+        } else if let Some(number) = slot_of(NOTICES) {
+            slots.entry(number).or_default().notices = count;
         }
     }
     slots.into_iter().map(|(number, slot)| Slot { number, ..slot }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn longest_sweep_fits_into_an_expression() {
+        // A DynamoDB expression has at most 4 KB (Amazon DynamoDB Developer Guide, "Constraints in Amazon DynamoDB").
+        let current = slot(Timestamp(9_999_999_999));
+        let swept = remove(current - SWEPT_SLOTS..current);
+        // The rest of the expression is shorter than 100 bytes.
+        assert!(swept.len() < 3_996, "{}", swept.len());
+    }
 }
