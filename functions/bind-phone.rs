@@ -14,7 +14,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
 
     let reauthenticated = app.reauthentication(&session, member, &request).await?;
     member.require_bindable(&phone, reauthenticated.is_some())?;
-    let verified = app.verify_code(&phone, Purpose::BindPhone, holder, &code).await?;
+    let verified = app.verify_code(&phone, Purpose::BindPhone, holder, &code, &request).await?;
 
     let change = Change::phone_bound(member, verified, reauthenticated);
     app.commit(change, &request, Reply::created().with_session(app.renew(&session)?)).await

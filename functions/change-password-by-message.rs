@@ -27,7 +27,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<UserApi>, E
         app.confirm_password(&session, member, old_password).await?;
     }
     let holder = CodeHolder::Member(member.id);
-    let verified = app.verify_code(&phone, Purpose::ChangePassword, holder, &code).await?;
+    let verified = app.verify_code(&phone, Purpose::ChangePassword, holder, &code, &request).await?;
 
     let hash = app.hash_unlike_current(&new_password, member)?;
     let change = Change::password_changed_by_message(member, hash, verified);

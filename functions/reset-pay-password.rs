@@ -47,7 +47,7 @@ async fn possession(
         let code = app.code(code, phone)?;
         let verification = request.optional(Parameter::Verification);
         let holder = app.code_holder(member, phone, ResetPayPassword, verification)?;
-        return app.verify_code(phone, ResetPayPassword, holder, &code).await.map(ByCode);
+        return app.verify_code(phone, ResetPayPassword, holder, &code, request).await.map(ByCode);
     }
     let grant = request.verification().and_then(Grant::parse).ok_or(Error::Missing(Field::Message))?;
     let grant = app.verify_grant(&grant, ResetPayPassword, phone).await?;

@@ -25,7 +25,8 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<PageApi>, E
     let requested = Token::open_verification(&app.keys, verification, &[BindMail, RecoverByMail])?;
     let code = app.code(code, &requested.destination)?;
     let holder = CodeHolder::Flow(requested.flow);
-    let verified = app.verify_code(&requested.destination, requested.purpose, holder, &code).await?;
+    let verified =
+        app.verify_code(&requested.destination, requested.purpose, holder, &code, &request).await?;
 
     if requested.purpose == RecoverByMail {
         return app.exchange(verified, &request, reply.with_page(page::granted(request.language)?)).await;

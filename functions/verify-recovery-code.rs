@@ -19,7 +19,8 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let requested = Token::open_verification(&app.keys, verification, &[RecoverPassword, ResetPayPassword])?;
     let code = app.code(code, &requested.destination)?;
     let holder = CodeHolder::Flow(requested.flow);
-    let verified = app.verify_code(&requested.destination, requested.purpose, holder, &code).await?;
+    let verified =
+        app.verify_code(&requested.destination, requested.purpose, holder, &code, &request).await?;
 
     let reply = Reply::created().with_session(app.renew_if_sent(session.as_ref())?);
     app.exchange(verified, &request, reply).await

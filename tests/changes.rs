@@ -12,8 +12,9 @@ use std::{
 };
 
 /// Settings under which many members can make changes in quick succession.
-pub const MANY: [(&str, &str); 4] = [
+pub const MANY: [(&str, &str); 5] = [
     ("SOURCE_SENDS_PER_HOUR", "100000"),
+    ("SOURCE_WRONG_CODES_PER_HOUR", "100000"),
     ("REGION_SENDS_PER_HOUR", "1000000"),
     // The lowest cost that is allowed, because these tests do not test the hash.
     ("ARGON2_MEMORY_KIB", "7168"),

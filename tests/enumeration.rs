@@ -195,7 +195,7 @@ async fn store_requests_are_identical_for_both() {
             channel.guess(&bundle, &sent, NEVER_SENT).await;
             guesses.push(proxy.requests());
         }
-        assert_eq!(guesses[0], ["UpdateItem"; 2]);
+        assert_eq!(guesses[0], ["UpdateItem"; 3]);
         assert_eq!(guesses[0], guesses[1], "{channel:?}");
     }
 }

@@ -432,6 +432,62 @@ async fn guessed_email_codes_open_the_breaker() {
     send_code(&bundle, OTHER_PHONE).session(&member.token).send().await.ok();
 }
 
+/// Sends a code to this address and guesses it once, each from this source address.
+async fn guess_from(bundle: &Bundle, source: &str, email: &str, code: Option<&str>) -> Value {
+    let verification = send_mail(bundle, email).send().await.ok().verification().to_owned();
+    let code = match code {
+        Some(code) => code.to_owned(),
+        None => bundle.code_to(email).await,
+    };
+    let event = json!({
+        "resource": VERIFY_MAIL, "path": VERIFY_MAIL, "httpMethod": "POST",
+        "headers": { "Host": "api.example.com", "Content-Type": "application/json" },
+        "requestContext": {
+            "resourcePath": VERIFY_MAIL, "httpMethod": "POST", "path": VERIFY_MAIL,
+            "identity": { "sourceIp": source },
+        },
+        "body": json!({ "verification": verification, "code": code }).to_string(), "isBase64Encoded": false,
+    });
+    let response = bundle.invoke("verify-mail", &event).await;
+    serde_json::from_str(response.body["body"].as_str().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn guesses_over_many_addresses_from_a_source_stop() {
+    let bundle = Bundle::with(&[("SOURCE_WRONG_CODES_PER_HOUR", "3")]).await;
+    bundle.member().await;
+    let guess = async |source: &str, number: usize, code: &'static str| {
+        guess_from(&bundle, source, &format!("member-{number}@example.com"), Some(code)).await
+    };
+    for (number, left) in [(0, 2), (1, 1), (2, 0)] {
+        let wrong = guess("198.51.100.7", number, "12345678").await;
+        assert_eq!((&wrong["error"], &wrong["attemptsLeft"]), (&json!("{CODE}_NOT_VALID"), &json!(left)));
+    }
+    let refused = guess("198.51.100.7", 3, "12345678").await;
+    assert_eq!(refused["error"], "TOO_MANY_ATTEMPTS", "{refused}");
+    assert!((3_500..=3_600).contains(&refused["retryAfter"].as_u64().unwrap()), "{refused}");
+    // Not even a right code is looked at.
+    assert_eq!(guess_from(&bundle, "198.51.100.7", EMAIL, None).await["error"], "TOO_MANY_ATTEMPTS");
+    assert_eq!(guess("198.51.100.8", 4, "12345678").await["error"], "{CODE}_NOT_VALID");
+    bundle.age("failures#source#", 3_600).await;
+    assert_eq!(guess("198.51.100.7", 5, "12345678").await["error"], "{CODE}_NOT_VALID");
+}
+
+#[tokio::test]
+async fn right_codes_are_no_guesses_of_their_source() {
+    let bundle = Bundle::with(&[("SOURCE_WRONG_CODES_PER_HOUR", "1")]).await;
+    for number in 0..3 {
+        let email = format!("member-{number}@example.com");
+        bundle.member_with(json!({ "email": email })).await;
+        let right = guess_from(&bundle, "198.51.100.7", &email, None).await;
+        assert_eq!(right["data"], "success", "{right}");
+    }
+    let wrong = guess_from(&bundle, "198.51.100.7", OTHER_EMAIL, Some("12345678")).await;
+    assert_eq!(wrong["error"], "{CODE}_NOT_VALID");
+    let refused = guess_from(&bundle, "198.51.100.7", "lei@example.com", Some("12345678")).await;
+    assert_eq!(refused["error"], "TOO_MANY_ATTEMPTS");
+}
+
 #[tokio::test]
 async fn breaker_in_record_mode_does_not_refuse() {
     let settings =

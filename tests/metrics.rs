@@ -203,9 +203,12 @@ fn metrics_of_alarm(alarm: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn alarm_watches_codes_and_notices_by_sms() {
+fn alarms_watch_every_sms_and_wrong_code() {
     let owned = |(metric, channel): (&str, &str)| (metric.to_owned(), channel.to_owned());
     assert_eq!(metrics_of_alarm("SmsRate"), [("CodesSent", "sms"), ("NoticesSent", "sms")].map(owned));
+    let both = |metric: &'static str| [(metric, "mail"), (metric, "sms")].map(owned);
+    let compared = [both("CodesVerified"), both("WrongCodes")].concat();
+    assert_eq!(metrics_of_alarm("WrongCodesRising"), compared);
 }
 
 #[tokio::test]

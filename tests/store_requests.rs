@@ -13,12 +13,13 @@ use serde_json::{Value, json};
 
 /// A member's send: reads the member, stores the code, and counts the traffic of the route.
 const SENT: [&str; 3] = ["GetItem", "TransactWriteItems", "UpdateItem"];
-/// A change with a code: reads the member, counts the attempt and the failure of the day, commits the change, and
-/// counts the code as verified.
-const CHANGED_BY_CODE: [&str; 5] =
-    ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems", "UpdateItem"];
+/// A change with a code: reads the member, counts the attempt for the code and for the source address, and then the
+/// failure of the day, commits the change, counts the code as verified and gives the source its attempt back.
+const CHANGED_BY_CODE: [&str; 7] =
+    ["GetItem", "UpdateItem", "UpdateItem", "UpdateItem", "TransactWriteItems", "UpdateItem", "UpdateItem"];
 /// The exchange of a code for a grant.
-const EXCHANGED: [&str; 4] = ["UpdateItem", "UpdateItem", "TransactWriteItems", "UpdateItem"];
+const EXCHANGED: [&str; 6] =
+    ["UpdateItem", "UpdateItem", "UpdateItem", "TransactWriteItems", "UpdateItem", "UpdateItem"];
 /// The delivery of a notice by SMS: counts it for its phone, and for the traffic of the route.
 const NOTICE_BY_SMS: [&str; 2] = ["UpdateItem", "UpdateItem"];
 /// The delivery of the notices of a change to a phone and an email address.
@@ -150,7 +151,8 @@ async fn recovery_and_email_endpoints_make_documented_store_requests() {
     assert_eq!(take_requests(&proxy, &bundle).await, [""; 0], "the page must not use the store");
     bundle.call(Method::POST, VERIFY_MAIL).query(&query).send().await.ok();
     let bound = [
-        &["UpdateItem", "UpdateItem", "GetItem", "TransactWriteItems", "UpdateItem"][..],
+        &["UpdateItem", "UpdateItem", "UpdateItem", "GetItem", "TransactWriteItems"][..],
+        &["UpdateItem", "UpdateItem"],
         // The member has a phone, and had another email address before.
         &NOTICES,
         &["UpdateItem"],

@@ -29,7 +29,8 @@ const WRONG_CODES: &str = "WrongCodes";
 const BREAKER_OPEN: &str = "BreakerOpen";
 /// Counts committed changes by `Action`.
 const CHANGES: &str = "Changes";
-/// Counts failure counters that reached their limit: of passwords, of pay passwords, of or of a day's codes.
+/// Counts failure counters that reached their limit: of passwords, of pay passwords, of a day's codes, or of the codes
+/// from a source address in an hour.
 const LOCKOUTS: &str = "Lockouts";
 /// Milliseconds until a `Provider` responded or the call was abandoned.
 const PROVIDER_TIME: &str = "ProviderTime";

@@ -37,6 +37,8 @@ pub struct Settings {
     pub code_max_attempts: u32,
     /// `FAILURES_PER_DAY`: wrong codes per destination and purpose in 24 h. NIST SP 800-63B-4, 3.2.2: at most 100.
     pub failures_per_day: u32,
+    /// `SOURCE_WRONG_CODES_PER_HOUR`: wrong codes from a source address in an hour, across all destinations.
+    pub source_wrong_codes_per_hour: u32,
     /// `GRANT_TTL_SECONDS`: lifetime of a grant.
     pub grant_ttl_seconds: u64,
     /// `SENDS_PER_HOUR`: codes per destination in an hour.
@@ -211,6 +213,7 @@ impl Settings {
             resend_after_seconds: reader.number("RESEND_AFTER_SECONDS", 120, 1..=3_600),
             code_max_attempts: reader.number("CODE_MAX_ATTEMPTS", 5, 1..=10),
             failures_per_day: reader.number("FAILURES_PER_DAY", 20, 1..=100),
+            source_wrong_codes_per_hour: reader.number("SOURCE_WRONG_CODES_PER_HOUR", 100, 1..=1_000_000),
             grant_ttl_seconds: reader.number("GRANT_TTL_SECONDS", 600, 1..=600),
             sends_per_hour: reader.number("SENDS_PER_HOUR", 5, 1..=MAX_LOGGED_SENDS),
             sends_per_day: reader.number("SENDS_PER_DAY", 10, 1..=MAX_LOGGED_SENDS),

@@ -40,6 +40,7 @@ pub(crate) enum Window {
     Lockout,
 }
 
+const SECONDS_PER_HOUR: u64 = 3_600;
 const SECONDS_PER_DAY: u64 = 86_400;
 
 impl Counter {
@@ -47,6 +48,13 @@ impl Counter {
     #[must_use]
     pub fn of_codes(destination: &Destination, purpose: Purpose, limit: u32) -> Self {
         Self::new(codes(destination, purpose), limit, SECONDS_PER_DAY, Window::Fixed)
+    }
+
+    /// Returns the counter of wrong codes from a source address in an hour, across all destinations. `source` is
+    /// [`Origin::source`](crate::domain::audit::Origin::source).
+    #[must_use]
+    pub fn of_guesses(source: &str, limit: u32) -> Self {
+        Self::new(format!("source#{source}"), limit, SECONDS_PER_HOUR, Window::Fixed)
     }
 
     /// Returns the counter of notices by SMS to a phone in 24 hours.

@@ -25,6 +25,8 @@ pub struct VerifiedCode {
     pub(crate) mac: CodeMac,
     /// The counter of the day's wrong codes. Consuming this code gives its attempt back.
     pub(crate) failures: Counter,
+    /// The counter of wrong codes from the source address, to which this attempt is given back as well.
+    pub(crate) guesses: Counter,
 }
 
 /// A grant that is valid for a member. It authorizes nothing until a change consumes it.

@@ -210,32 +210,39 @@ impl App {
         }
     }
 
-    /// Verifies a code. The attempt is counted before the code is compared.
+    /// Verifies a code. The attempt is counted before the code is compared: for the code, for its destination, and for
+    /// the source address.
     ///
     /// # Errors
-    /// [`Error::CodeNotValid`] if it is wrong, consumed or expired, [`Error::TooManyAttempts`] if the code's or the
-    /// day's attempts are used up, [`Error::NotValid`] if another flow requested it.
+    /// [`Error::CodeNotValid`] if it is wrong, consumed or expired, [`Error::TooManyAttempts`] if the attempts of the
+    /// code, of the destination's day, or of the source address's hour are used up, [`Error::NotValid`] if another
+    /// flow requested it.
     pub async fn verify_code(
         &self,
         destination: &Destination,
         purpose: Purpose,
         holder: CodeHolder,
         guess: &Code,
+        request: &Request,
     ) -> Result<VerifiedCode, Error> {
         let max_attempts = self.settings.code_max_attempts;
         let attempt = Attempt { destination, purpose, holder: &holder };
-        let item = self.store.record_attempt(&attempt, max_attempts).await?;
+        let source = request.origin.source();
+        let guesses = Counter::of_guesses(&source, self.settings.source_wrong_codes_per_hour);
+        let (left_for_source, item) =
+            tokio::join!(self.store.count(&guesses), self.store.record_attempt(&attempt, max_attempts));
+        let (left_for_source, item) = (left_for_source?, item?);
         let basis = item.basis();
         let CodeItem { reauthenticated, flow, mac, tries, sent_at, .. } = item;
         let failures = Counter::of_codes(destination, purpose, self.settings.failures_per_day);
-        let left = self.store.count(&failures).await?;
+        let left = self.store.count(&failures).await?.min(left_for_source);
         let binding = Binding { destination: destination.clone(), purpose, flow };
         // A destination without a member has no MAC. Comparing with an absent one takes the same time.
         let absent = CodeMac::absent(&self.keys);
         let matches = binding.matches(&self.keys, mac.as_ref().unwrap_or(&absent), guess);
         match (basis, mac) {
             (Some(basis), Some(mac)) if matches => {
-                Ok(VerifiedCode { binding, basis, reauthenticated, sent_at, mac, failures })
+                Ok(VerifiedCode { binding, basis, reauthenticated, sent_at, mac, failures, guesses })
             }
             _ => {
                 metrics::wrong_code(&Route::to(destination).map_err(Error::internal)?, left);
@@ -285,7 +292,8 @@ impl App {
         Ok(reply.with_verification(Token::from(code.binding).sign(&self.keys)?))
     }
 
-    /// Counts a consumed code as verified traffic of its route.
+    /// Counts a consumed code as verified traffic of its route, and takes its attempt out of the wrong codes of the
+    /// source address. Not in the transaction, which would conflict with every other request on these items.
     pub(super) async fn record_verified(&self, code: &VerifiedCode) {
         let route = Route::to(&code.binding.destination).map_err(Error::internal);
         let verified = async {
@@ -293,7 +301,8 @@ impl App {
             metrics::code_verified(&route);
             self.store.count_verified(&route, code.sent_at).await
         };
-        if let Err(error) = verified.await {
+        let counted = tokio::join!(verified, self.store.take_back(&code.guesses));
+        for error in [counted.0, counted.1].into_iter().filter_map(Result::err) {
             // The code is already consumed, so this does not fail the request.
             tracing::warn!(cause = %error, "a verified code was not counted");
         }

@@ -71,6 +71,7 @@ fn code_for(member: &Member, purpose: Purpose, destination: Destination) -> Veri
         sent_at: Timestamp(0),
         mac: CodeMac::absent(&two_keys()),
         failures: failures(),
+        guesses: failures(),
     }
 }
 
