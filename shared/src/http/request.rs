@@ -100,7 +100,8 @@ impl Request {
     }
 }
 
-/// Parameters by name. The body takes precedence over the query. Blank values count as absent.
+/// Parameters by name. The body takes precedence over the query, and the last of several values over the others. Blank
+/// values count as absent.
 #[derive(Clone, Default)]
 pub struct Parameters {
     body: BTreeMap<String, Secret>,
@@ -112,7 +113,8 @@ impl Parameters {
     /// the text that it was written as.
     ///
     /// # Errors
-    /// [`Error::BodyTooLarge`], or [`Error::BodyNotValid`] for a body that is neither a JSON object nor a form.
+    /// [`Error::BodyTooLarge`], or [`Error::BodyNotValid`] for a body that is neither a JSON object nor a form, and for
+    /// a name or a text that is not Unicode, also in a field that no handler reads.
     pub fn read<'a>(
         query: impl IntoIterator<Item = (&'a str, &'a str)>,
         content_type: Option<&str>,
@@ -132,17 +134,15 @@ impl Parameters {
         } else if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
             || (media_type.is_empty() && body.contains('='))
         {
-            without_blanks(
+            unicode(
                 form_urlencoded::parse(body.as_bytes())
                     .map(|(name, value)| (name.into_owned(), value.into_owned())),
-            )
+            )?
         } else {
             return Err(Error::BodyNotValid);
         };
-        Ok(Self {
-            body,
-            query: without_blanks(query.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))),
-        })
+        let query = unicode(query.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())))?;
+        Ok(Self { body, query })
     }
 
     /// Returns the value of a parameter, unless it is blank.
@@ -175,23 +175,41 @@ fn is_json(media_type: &str) -> bool {
     media_type == "application/json" || media_type.ends_with("+json")
 }
 
-fn without_blanks(pairs: impl Iterator<Item = (String, String)>) -> BTreeMap<String, Secret> {
-    pairs.filter(|(_, value)| !value.trim().is_empty()).map(|(name, value)| (name, value.into())).collect()
+/// Collects the pairs whose value is not blank. Refuses all of them if one has U+FFFD: a decoder, here or in a gateway,
+/// writes it for bytes that are not UTF-8, so that different secrets would be the same text.
+fn unicode(pairs: impl Iterator<Item = (String, String)>) -> Result<BTreeMap<String, Secret>, Error> {
+    let mut parameters = BTreeMap::new();
+    for (name, value) in pairs {
+        if [&name, &value].iter().any(|text| text.contains(char::REPLACEMENT_CHARACTER)) {
+            return Err(Error::BodyNotValid);
+        }
+        if !value.trim().is_empty() {
+            parameters.insert(name, value.into());
+        }
+    }
+    Ok(parameters)
 }
 
 fn json(body: &str) -> Result<BTreeMap<String, Secret>, Error> {
     let fields: BTreeMap<String, &RawValue> = serde_json::from_str(body).map_err(|_| Error::BodyNotValid)?;
-    Ok(without_blanks(
-        fields.into_iter().filter_map(|(name, value)| Some((name, text_or_digits(value.get())?))),
-    ))
+    let mut pairs = Vec::new();
+    for (name, value) in fields {
+        if let Some(value) = text_or_digits(value.get())? {
+            pairs.push((name, value));
+        }
+    }
+    unicode(pairs.into_iter())
 }
 
 /// Returns a JSON string's content, or a JSON number as it was written. Returns `None` for other types.
-fn text_or_digits(json: &str) -> Option<String> {
-    match json.as_bytes().first()? {
-        b'"' => serde_json::from_str(json).ok(),
-        b'-' | b'0'..=b'9' => Some(json.to_owned()),
-        _ => None,
+///
+/// # Errors
+/// [`Error::BodyNotValid`] for a string with half a surrogate pair, which is not Unicode.
+fn text_or_digits(json: &str) -> Result<Option<String>, Error> {
+    match json.as_bytes().first() {
+        Some(b'"') => serde_json::from_str(json).map(Some).map_err(|_| Error::BodyNotValid),
+        Some(b'-' | b'0'..=b'9') => Ok(Some(json.to_owned())),
+        _ => Ok(None),
     }
 }
 
@@ -253,6 +271,85 @@ mod tests {
     }
 
     #[test]
+    fn text_that_is_not_unicode_is_refused() {
+        let form = "application/x-www-form-urlencoded";
+        for body in [
+            // GBK, Latin-1, an unfinished sequence, an overlong one, half a surrogate pair, and U+FFFD itself.
+            "code=%C3%DC%C2%EB",
+            "code=caf%E9",
+            "code=%E5%AF",
+            "code=%C0%80",
+            "code=%ED%A0%80",
+            "code=%EF%BF%BD",
+            "code=\u{fffd}",
+            // In a name, or in a field that no handler reads.
+            "%C3%DC=1&code=1",
+            "code=1&remark=%C3%DC",
+        ] {
+            assert!(matches!(read(form, body), Err(Error::BodyNotValid)), "{body}");
+            let query: Vec<_> = form_urlencoded::parse(body.as_bytes()).collect();
+            let query = query.iter().map(|(name, value)| (&**name, &**value));
+            assert!(matches!(Parameters::read(query, None, b""), Err(Error::BodyNotValid)), "{body}");
+        }
+        for body in [
+            r#"{"code":"\ud800"}"#,
+            r#"{"code":"\udc00"}"#,
+            r#"{"code":"a\ud83d"}"#,
+            r#"{"code":"\ud83d\ud83d"}"#,
+            r#"{"code":"\ude00\ud83d"}"#,
+            r#"{"code":"\ud83dx"}"#,
+            r#"{"code":"\ud83d\u0041"}"#,
+            r#"{"code":"1","remark":"\ud83d"}"#,
+            r#"{"code":"1","\ud83d":"1"}"#,
+            r#"{"code":"\ufffd"}"#,
+            "{\"code\":\"\u{fffd}\"}",
+            r#"{"\ufffd":"1"}"#,
+        ] {
+            assert!(matches!(read("application/json", body), Err(Error::BodyNotValid)), "{body}");
+        }
+        for body in [b"{\"code\":\"\xc3\xdc\"}".as_slice(), b"code=\xc3\xdc", b"{\"code\":\"\xed\xa0\x80\"}"]
+        {
+            assert!(matches!(Parameters::read([], Some(form), body), Err(Error::BodyNotValid)), "{body:?}");
+        }
+        let utf_16: Vec<u8> = "\u{feff}{\"code\":\"1\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(matches!(Parameters::read([], None, &utf_16), Err(Error::BodyNotValid)));
+    }
+
+    #[test]
+    fn any_unicode_text_is_read_as_written() {
+        for (body, text) in [
+            (r#"{"code":"\u5bc6\u7801"}"#, "密码"),
+            (r#"{"code":"\ud83d\ude00"}"#, "😀"),
+            (r#"{"code":"\ud842\udfb7"}"#, "𠮷"),
+            (r#"{"code":"密码😀"}"#, "密码😀"),
+            ("code=%E5%AF%86%e7%a0%81", "密码"),
+            ("code=密码", "密码"),
+            ("code=a+b%20c%2Bd%26e%3Df", "a b c+d&e=f"),
+            ("code=100%", "100%"),
+            ("code=%zz%4", "%zz%4"),
+            ("code=1=2", "1=2"),
+            ("code=%F0%9F%98%80", "😀"),
+        ] {
+            let content_type = if body.starts_with('{') { "application/json" } else { "" };
+            assert_eq!(read(content_type, body).unwrap().get("code"), Some(text), "{body}");
+        }
+    }
+
+    #[test]
+    fn last_value_that_is_not_blank_counts() {
+        for (content_type, body) in [
+            ("", "code=1&code=2"),
+            ("", "code=2&code="),
+            ("", "code=1&code=2&code=+"),
+            ("application/json", r#"{"code":"1","code":2}"#),
+        ] {
+            assert_eq!(read(content_type, body).unwrap().get("code"), Some("2"), "{body}");
+        }
+        let repeated = Parameters::read([("code", "1"), ("code", "2")], None, b"").unwrap();
+        assert_eq!(repeated.get("code"), Some("2"));
+    }
+
+    #[test]
     fn body_size_is_limited() {
         let body = |length: usize| format!("a={}", "x".repeat(length - 2));
         assert!(read("", &body(MAX_BODY_BYTES)).is_ok());
@@ -266,7 +363,22 @@ mod tests {
         }
 
         #[test]
-        fn json_and_form_yield_the_same_text(value in any::<String>().prop_filter("blank", |v| !v.trim().is_empty())) {
+        fn different_bytes_are_never_the_same_secret(first in any::<Vec<u8>>(), second in any::<Vec<u8>>()) {
+            let form = |value: &[u8]| {
+                let body: String = form_urlencoded::byte_serialize(value).collect();
+                let form = Parameters::read([], None, format!("v={body}").as_bytes()).ok()?;
+                Some(form.get("v")?.to_owned())
+            };
+            if let (Some(one), Some(other)) = (form(&first), form(&second)) {
+                prop_assert_eq!(one == other, first == second);
+                prop_assert_eq!(one.as_bytes(), first);
+            }
+        }
+
+        #[test]
+        fn json_and_form_yield_the_same_text(
+            value in any::<String>().prop_filter("blank", |v| !v.trim().is_empty() && !v.contains('\u{fffd}')),
+        ) {
             let as_json = serde_json::json!({ "v": value }).to_string();
             let as_form = form_urlencoded::Serializer::new(String::new()).append_pair("v", &value).finish();
             let (by_json, by_form) = (read("application/json", &as_json).unwrap(), read("application/x-www-form-urlencoded", &as_form).unwrap());
