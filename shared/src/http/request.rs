@@ -110,7 +110,7 @@ pub struct Parameters {
 
 impl Parameters {
     /// Parses the parameters of the decoded query, and of the body according to `content_type`. A JSON number becomes
-    /// the text that it was written as.
+    /// the text that it was written as. The body `null` is no body, because some clients send it with every method.
     ///
     /// # Errors
     /// [`Error::BodyTooLarge`], or [`Error::BodyNotValid`] for a body that is neither a JSON object nor a form, and for
@@ -126,7 +126,7 @@ impl Parameters {
         let body =
             std::str::from_utf8(body).map_err(|_| Error::BodyNotValid)?.trim_start_matches('\u{feff}').trim();
         let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
-        let body = if body.is_empty() {
+        let body = if body.is_empty() || body == "null" {
             BTreeMap::new()
         } else if body.starts_with('{') || is_json(media_type) {
             // Clients that omit the header, such as `curl -d`, send JSON with the media type of a form.
@@ -268,6 +268,22 @@ mod tests {
             assert!(matches!(read(content_type, body), Err(Error::BodyNotValid)), "{content_type} {body}");
         }
         assert!(matches!(Parameters::read([], None, b"\xff"), Err(Error::BodyNotValid)));
+    }
+
+    #[test]
+    fn null_is_no_body() {
+        for content_type in ["application/json", "application/x-www-form-urlencoded", "text/plain", ""] {
+            for body in ["null", " null\r\n", "\u{feff}null"] {
+                assert_eq!(
+                    read(content_type, body).unwrap().get("code"),
+                    Some("from-query"),
+                    "{content_type}"
+                );
+            }
+        }
+        for body in ["nul", "NULL", "null null", "undefined", "false", "0", "\"\"", "\"null\""] {
+            assert!(matches!(read("application/json", body), Err(Error::BodyNotValid)), "{body}");
+        }
     }
 
     #[test]
