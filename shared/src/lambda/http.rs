@@ -40,6 +40,7 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     convert::Infallible,
+    mem,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -69,10 +70,14 @@ pub(super) async fn respond_to_event<A: Api>(
     let adapted = catch_unwind(async move {
         let mut request: LambdaRequest = serde_json::from_str(payload.get()).ok()?;
         keep_every_field(&mut request);
-        let respond = move |request: lambda_http::Request| async move {
-            let mut response = respond(app, handler, request, deadline).await;
-            allow_origin(app, response.headers_mut());
-            Ok::<_, Infallible>(response)
+        let query: Arc<[_]> = take_query(&mut request).into();
+        let respond = move |request: lambda_http::Request| {
+            let query = Arc::clone(&query);
+            async move {
+                let mut response = respond(app, handler, &request, &query, deadline).await;
+                allow_origin(app, response.headers_mut());
+                Ok::<_, Infallible>(response)
+            }
         };
         match Adapter::from(service_fn(respond)).call(LambdaEvent::new(request, context)).await {
             Ok(response) => serde_json::to_value(response).ok(),
@@ -83,8 +88,8 @@ pub(super) async fn respond_to_event<A: Api>(
     adapted.flatten().unwrap_or_else(|| malformed::<A>(app, &request_id))
 }
 
-/// Keeps every field of a header that was sent more than once. `lambda_http` would replace the list of them by the
-/// single value that the event contains too.
+/// Keeps every field of a header that was sent more than once. [`Adapter`] would replace the list of them by the single
+/// value that the event contains too.
 fn keep_every_field(request: &mut LambdaRequest) {
     let (single, all) = match request {
         LambdaRequest::ApiGatewayV1(event) => (&mut event.headers, &event.multi_value_headers),
@@ -94,6 +99,36 @@ fn keep_every_field(request: &mut LambdaRequest) {
     for name in all.keys().filter(|name| all.get_all(*name).iter().count() > 1) {
         single.remove(name);
     }
+}
+
+/// Takes the parameters of the query out of an event, decoded once. [`Adapter`] would decode those of a load balancer
+/// twice, and would panic if the query of an HTTP API had a character that a URL must not have.
+///
+/// REST APIs decode the query (Amazon API Gateway Developer Guide, "Important notes"), load balancers do not (Elastic
+/// Load Balancing, "Lambda functions as targets"), and HTTP APIs and function URLs pass it on as it was sent.
+fn take_query(request: &mut LambdaRequest) -> Vec<(String, String)> {
+    match request {
+        LambdaRequest::ApiGatewayV1(event) => {
+            let single = mem::take(&mut event.query_string_parameters);
+            let all = mem::take(&mut event.multi_value_query_string_parameters);
+            let pairs = if all.is_empty() { single } else { all };
+            pairs.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        }
+        LambdaRequest::ApiGatewayV2(event) => decoded(&event.raw_query_string.take().unwrap_or_default()),
+        LambdaRequest::Alb(event) => {
+            let single = mem::take(&mut event.query_string_parameters);
+            let all = mem::take(&mut event.multi_value_query_string_parameters);
+            let pairs = if all.is_empty() { single } else { all };
+            pairs.iter().flat_map(|(name, value)| decoded(&format!("{name}={value}"))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Decodes a query as the URL Standard does ("application/x-www-form-urlencoded parsing"). Bytes that are not UTF-8
+/// become U+FFFD, which [`Parameters::read`] refuses.
+fn decoded(query: &str) -> Vec<(String, String)> {
+    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
 /// Refuses an event that is not an HTTP request. Every gateway accepts this response format.
@@ -125,19 +160,21 @@ fn allow_origin(app: &App, headers: &mut HeaderMap) {
 async fn respond<A: Api>(
     app: &'static App,
     handler: impl Handler<A>,
-    event: lambda_http::Request,
+    event: &lambda_http::Request,
+    query: &[(String, String)],
     deadline: u64,
 ) -> Response<Body> {
     let requested_language = header(event.headers(), ACCEPT_LANGUAGE).and_then(Language::of_header);
     let language = requested_language.unwrap_or(app.settings.default_language);
     let format = A::format(event.method(), event.headers());
-    let origin = origin(&event, app.settings.trusted_proxies);
+    let origin = origin(event, app.settings.trusted_proxies);
     let request_id = origin.request_id.clone();
     let reply = async {
         let is_cross_site = is_cross_site(event.headers(), app.settings.cors_origin.as_ref());
-        let mut request = Request { requested_language, is_cross_site, ..request(&event, origin, language)? };
+        let mut request =
+            Request { requested_language, is_cross_site, ..request(event, query, origin, language)? };
         if format == Format::Json {
-            request.idempotent = idempotent(app, &request, &event, deadline)?.map(Arc::new);
+            request.idempotent = idempotent(app, &request, event, deadline)?.map(Arc::new);
         }
         app.run_once(request, |app, request| handler.handle(app, request)).await
     };
@@ -151,10 +188,15 @@ async fn respond<A: Api>(
 }
 
 /// Reads the request that an event contains.
-fn request(event: &lambda_http::Request, origin: Origin, language: Language) -> Result<Request, Error> {
+fn request(
+    event: &lambda_http::Request,
+    query: &[(String, String)],
+    origin: Origin,
+    language: Language,
+) -> Result<Request, Error> {
     let headers = event.headers();
-    let query = event.query_string_parameters();
-    let parameters = Parameters::read(query.iter(), header(headers, CONTENT_TYPE), event.body())?;
+    let query = query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let parameters = Parameters::read(query, header(headers, CONTENT_TYPE), event.body())?;
     let session_token = header(headers, AUTHORIZATION)
         .and_then(bearer)
         .or_else(|| header(headers, SESSION).filter(|token| !token.trim().is_empty()))
