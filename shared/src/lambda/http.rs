@@ -5,6 +5,7 @@ use super::{
     guard::{Event, catch_unwind, log, outcome},
 };
 use crate::{
+    Secret,
     app::App,
     clock::Timestamp,
     domain::{
@@ -38,6 +39,7 @@ use lambda_http::{
 };
 use serde_json::{Value, json};
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     convert::Infallible,
     mem,
@@ -197,10 +199,12 @@ fn request(
     let headers = event.headers();
     let query = query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let parameters = Parameters::read(query, header(headers, CONTENT_TYPE), event.body())?;
-    let session_token = header(headers, AUTHORIZATION)
-        .and_then(bearer)
-        .or_else(|| header(headers, SESSION).filter(|token| !token.trim().is_empty()))
-        .map(|token| token.trim().into())
+    let session_token = text(headers, AUTHORIZATION)
+        .and_then(|authorization| bearer(&authorization).map(Secret::from))
+        .or_else(|| {
+            let token = text(headers, SESSION)?;
+            Some(token.trim()).filter(|token| !token.is_empty()).map(Secret::from)
+        })
         .or_else(|| parameters.in_body(SESSION).cloned());
     let verification_cookie = headers
         .get_all(COOKIE)
@@ -259,14 +263,14 @@ fn idempotent(
 /// Returns the token of `Bearer …`. The scheme is case-insensitive (RFC 9110, 11.1).
 fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 fn origin(event: &lambda_http::Request, trusted_proxies: usize) -> Origin {
     Origin {
         request_id: event.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default(),
         source_ip: source_ip(event, trusted_proxies).map(|address| address.to_string()),
-        user_agent: header(event.headers(), USER_AGENT)
+        user_agent: text(event.headers(), USER_AGENT)
             .map(|agent| agent.chars().take(MAX_USER_AGENT_CHARACTERS).collect()),
     }
 }
@@ -297,6 +301,12 @@ fn forwarded_for(headers: &HeaderMap, position: usize) -> Option<String> {
 
 fn header(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// Returns the first value of a header as text. A byte that is not UTF-8 becomes U+FFFD, so that a session with such a
+/// byte is one that was sent and is not valid.
+fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Cow<'_, str>> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
 }
 
 fn success<A: Api>(reply: &Reply<A>, format: Format, request_id: &str) -> Result<Response<Body>, Error> {
