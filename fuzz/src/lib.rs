@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json, value::RawValue};
 use shared::{
-    App, Error, PageApi, Parameter, Reply, Request, UserApi,
+    App, Error, ExposeSecret, PageApi, Parameter, Reply, Request, UserApi,
     code::{Code, Purpose},
     contact::{Destination, Email},
+    cookie,
     keys::Keys,
     lambda, page,
     request::Parameters,
@@ -22,9 +23,10 @@ use tokio::runtime::{Builder, Runtime};
 type Target = fn(&[u8]);
 
 /// Every target with its name, which is also the folder of its corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("body", body),
     ("code", code),
+    ("cookie", cookie),
     ("email", email),
     ("event", event),
     ("phone", phone),
@@ -140,6 +142,28 @@ pub fn code(input: &[u8]) {
         for spelling in [digits.to_owned(), format!("\u{feff} {start}-{end}\r\n")] {
             assert_eq!(Code::parse(&spelling, length).unwrap().as_str(), digits);
         }
+    }
+}
+
+/// A cookie is visible ASCII text, it is the same if each pair has a field of its own, and it parses to itself after the
+/// same other cookies, with and without quotation marks. The input is the `Cookie` fields, each on its own line.
+pub fn cookie(input: &[u8]) {
+    let find = |fields: &[&[u8]]| {
+        let value = cookie::find(fields.iter().copied(), "verification")?;
+        Some(value.expose_secret().to_owned())
+    };
+    let fields: Vec<_> = input.split(|&byte| byte == b'\n').collect();
+    let pairs: Vec<_> = fields.iter().flat_map(|field| field.split(|&byte| byte == b';')).collect();
+    let Some(value) = find(&fields) else {
+        assert_eq!(find(&pairs), None);
+        assert_eq!(find(&[input, b"verification=a"]), Some("a".to_owned()));
+        return;
+    };
+    assert!(!value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic()), "{value}");
+    assert_eq!(find(&pairs), Some(value.clone()));
+    assert_eq!(find(&[b"theme=\xff", format!("verification=\"{value}\"").as_bytes()]), Some(value.clone()));
+    if !value.starts_with('"') {
+        assert_eq!(find(&[format!("theme=dark; verification={value}; a").as_bytes()]), Some(value));
     }
 }
 

@@ -44,6 +44,7 @@ pub use domain::{
 };
 pub use error::{Error, Field};
 pub use http::{
+    cookie,
     envelope::{self, Api, Format, MemberApi, PageApi, UserApi},
     page::{self, ReportPage},
     parameter::{self, Parameter},

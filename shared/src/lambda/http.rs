@@ -14,6 +14,7 @@ use crate::{
     },
     error::Error,
     http::{
+        cookie,
         envelope::{Api, Format},
         reply::{Reply, Verification},
         request::{Parameters, Request, SESSION},
@@ -21,7 +22,6 @@ use crate::{
     language::Language,
     settings::web_origin::WebOrigin,
 };
-use cookie::Cookie;
 use lambda_http::{
     Adapter, Body, LambdaEvent, RequestExt, Response,
     http::{
@@ -91,11 +91,19 @@ pub(super) async fn respond_to_event<A: Api>(
 }
 
 /// Keeps every field of a header that was sent more than once. [`Adapter`] would replace the list of them by the single
-/// value that the event contains too.
+/// value that the event contains too. It would also drop all cookies of an HTTP API if one of them were malformed.
 fn keep_every_field(request: &mut LambdaRequest) {
     let (single, all) = match request {
         LambdaRequest::ApiGatewayV1(event) => (&mut event.headers, &event.multi_value_headers),
         LambdaRequest::Alb(event) => (&mut event.headers, &event.multi_value_headers),
+        LambdaRequest::ApiGatewayV2(event) => {
+            for cookie in event.cookies.take().unwrap_or_default() {
+                if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+                    event.headers.append(COOKIE, cookie);
+                }
+            }
+            return;
+        }
         _ => return,
     };
     for name in all.keys().filter(|name| all.get_all(*name).iter().count() > 1) {
@@ -206,14 +214,8 @@ fn request(
             Some(token.trim()).filter(|token| !token.is_empty()).map(Secret::from)
         })
         .or_else(|| parameters.in_body(SESSION).cloned());
-    let verification_cookie = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|cookies| cookies.to_str().ok())
-        .flat_map(Cookie::split_parse)
-        .filter_map(Result::ok)
-        .find(|cookie| cookie.name() == VERIFICATION && !cookie.value().is_empty())
-        .map(|cookie| cookie.value().into());
+    let cookies = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    let verification_cookie = cookie::find(cookies, VERIFICATION);
     let method = event.method().clone();
     Ok(Request {
         language,
