@@ -20,6 +20,7 @@ mod events;
 mod fuzz;
 mod idempotency;
 mod imported_passwords;
+mod input;
 mod journey;
 mod keys;
 mod language;
