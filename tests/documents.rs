@@ -93,8 +93,8 @@ fn variables_in_the_reference() -> Vec<Vec<String>> {
     let text = fs::read_to_string(root().join("docs/reference.md")).unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
     let rows = rows.map(|row| row.split(" | ").map(|cell| cell.replace('`', "")).collect::<Vec<_>>());
-    rows.filter(|cells| cells[0].bytes().all(|byte| byte.is_ascii_uppercase() || b"_2".contains(&byte)))
-        .collect()
+    let is_variable = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    rows.filter(|cells| cells[0].bytes().all(is_variable)).collect()
 }
 
 #[test]

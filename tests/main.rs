@@ -25,6 +25,7 @@ mod journey;
 mod keys;
 mod language;
 mod layers;
+mod legacy_clients;
 mod limits;
 mod logs;
 mod mail;

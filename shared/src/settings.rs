@@ -116,6 +116,8 @@ pub struct Settings {
     /// `TRUSTED_PROXIES`: position, from the right, of the caller's address in `X-Forwarded-For`; 0 if the gateway
     /// itself reports the caller.
     pub trusted_proxies: usize,
+    /// `HTTP_200_FAMILIES`: families whose responses all have the HTTP status 200, and their own status in the body only.
+    pub http_200_families: Vec<Family>,
     /// The source of the keys.
     pub keys: KeysSource,
     /// Region, credentials and endpoints of AWS, which Lambda sets.
@@ -129,6 +131,28 @@ pub enum BreakerAction {
     Deny,
     /// The breaker is only logged, and no code is refused.
     Record,
+}
+
+/// A family of documented calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// The user API, under `/v1/user`.
+    User,
+    /// The member API, under `/member` and `/web`.
+    Member,
+}
+
+impl Family {
+    /// Every family.
+    pub(crate) const ALL: [Self; 2] = [Self::User, Self::Member];
+
+    /// Returns the name, as settings and metrics write it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Member => "member",
+        }
+    }
 }
 
 /// The source of the keys.
@@ -249,6 +273,7 @@ impl Settings {
             sms_sender_id: reader.sender_id("SMS_SENDER_ID"),
             cors_origin: reader.origin("CORS_ORIGIN"),
             trusted_proxies: reader.number("TRUSTED_PROXIES", 0, 0..=8),
+            http_200_families: reader.families("HTTP_200_FAMILIES"),
             keys: reader.keys(),
             aws: AwsSettings {
                 region: reader.required("AWS_REGION"),
@@ -441,6 +466,24 @@ pub(crate) mod tests {
                 assert!(error.starts_with(&format!("{name} must be ")), "{name}={value}: {error}");
                 assert_eq!(error.lines().count(), 1, "{name}={value}: {error}");
             }
+        }
+    }
+
+    #[test]
+    fn families_with_status_200_are_listed() {
+        use Family::{Member, User};
+        for (text, families) in [
+            ("", &[][..]),
+            ("user", &[User]),
+            ("member", &[Member]),
+            ("user,member", &[User, Member]),
+            (" member , user ", &[Member, User]),
+        ] {
+            assert_eq!(read(&[("HTTP_200_FAMILIES", text)]).unwrap().http_200_families, families, "{text}");
+        }
+        for text in ["web", "User", "user,", "user member", "true"] {
+            let errors = read(&[("HTTP_200_FAMILIES", text)]).unwrap_err().to_string();
+            assert_eq!(errors, "HTTP_200_FAMILIES must be user, member, or both separated by a comma");
         }
     }
 

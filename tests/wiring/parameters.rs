@@ -68,7 +68,7 @@ fn parameters_have_the_settings_defaults_and_bounds() {
 }
 
 /// Valid and invalid values of each setting whose parameter has a pattern.
-const SAMPLES: [(&str, &[&str], &[&str]); 7] = [
+const SAMPLES: [(&str, &[&str], &[&str]); 8] = [
     ("ALLOWED_REGIONS", &["CN", "CN,HK,US"], &["86", "CN,", "CHN", "china"]),
     (
         "CORS_ORIGIN",
@@ -76,6 +76,11 @@ const SAMPLES: [(&str, &[&str], &[&str]); 7] = [
         &["*", "http://app.example.com", "https://App.example.com", "https://app.example.com/"],
     ),
     ("DEFAULT_REGION", &["CN"], &["C", "China"]),
+    (
+        "HTTP_200_FAMILIES",
+        &["user", "member", "user,member", "member,user"],
+        &["web", "user,", "user;member", "USER"],
+    ),
     (
         "MAIL_FROM",
         &[

@@ -4,7 +4,7 @@ use super::{
     page::{LinkedPage, VerifyMailPage},
     reply::{Reply, Verification},
 };
-use crate::{domain::message, error::Error, language::Language};
+use crate::{domain::message, error::Error, language::Language, settings::Family};
 use lambda_http::http::{HeaderMap, Method, StatusCode, header::ACCEPT};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -15,16 +15,21 @@ pub trait Api: Sized + Send + Sync + 'static {
     /// The content of a success.
     type Success: Debug + Serialize + DeserializeOwned + Send + Sync;
 
+    /// The family, as settings and metrics name it.
+    const FAMILY: Family;
+
     /// Returns the format of the response to a request.
     #[must_use]
     fn format(_: &Method, _: &HeaderMap) -> Format {
         Format::Json
     }
 
-    /// Returns the HTTP status of a success.
+    /// Returns the status of a success in its envelope, which is the HTTP status unless `HTTP_200_FAMILIES` names the
+    /// family.
     fn status(success: &Self::Success) -> StatusCode;
 
-    /// Returns the HTTP status of an error.
+    /// Returns the status of an error in its envelope, which is the HTTP status unless `HTTP_200_FAMILIES` names the
+    /// family.
     #[must_use]
     fn error_status(error: &Error) -> StatusCode {
         error.status()
@@ -147,6 +152,8 @@ struct MemberFailureBody<'a> {
 impl Api for UserApi {
     type Success = UserSuccess;
 
+    const FAMILY: Family = Family::User;
+
     fn status(_: &UserSuccess) -> StatusCode {
         StatusCode::OK
     }
@@ -186,6 +193,8 @@ impl Api for UserApi {
 impl Api for MemberApi {
     type Success = MemberSuccess;
 
+    const FAMILY: Family = Family::Member;
+
     fn status(success: &MemberSuccess) -> StatusCode {
         success.status
     }
@@ -208,6 +217,8 @@ impl Api for MemberApi {
 
 impl<P: LinkedPage> Api for PageApi<P> {
     type Success = PageSuccess;
+
+    const FAMILY: Family = Family::Member;
 
     /// Returns [`Format::Page`] for browsers: they follow a link with GET, and accept HTML when they submit a form.
     /// Programs do neither.

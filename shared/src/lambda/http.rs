@@ -144,7 +144,7 @@ fn decoded(query: &str) -> Vec<(String, String)> {
 /// Refuses an event that is not an HTTP request. Every gateway accepts this response format.
 fn malformed<A: Api>(app: &App, request_id: &str) -> Value {
     let language = app.settings.default_language;
-    let mut response = failure::<A>(&Error::BodyNotValid, language, Format::Json, request_id);
+    let mut response = failure::<A>(app, &Error::BodyNotValid, language, Format::Json, request_id);
     allow_origin(app, response.headers_mut());
     let headers: BTreeMap<_, _> = response
         .headers()
@@ -188,11 +188,11 @@ async fn respond<A: Api>(
         }
         app.run_once(request, |app, request| handler.handle(app, request)).await
     };
-    match outcome(deadline, reply).await.and_then(|reply| success(&reply, format, &request_id)) {
+    match outcome(deadline, reply).await.and_then(|reply| success(app, &reply, format, &request_id)) {
         Ok(response) => response,
         Err(error) => {
             log(&error, &request_id);
-            failure::<A>(&error, language, format, &request_id)
+            failure::<A>(app, &error, language, format, &request_id)
         }
     }
 }
@@ -311,9 +311,15 @@ fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Cow<'_, str>> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
 }
 
-fn success<A: Api>(reply: &Reply<A>, format: Format, request_id: &str) -> Result<Response<Body>, Error> {
+fn success<A: Api>(
+    app: &App,
+    reply: &Reply<A>,
+    format: Format,
+    request_id: &str,
+) -> Result<Response<Body>, Error> {
     let body = A::success(reply, format)?;
-    let mut response = response(A::status(&reply.success), body, format, request_id);
+    let status = http_status::<A>(app, A::status(&reply.success), format);
+    let mut response = response(status, body, format, request_id);
     let headers = response.headers_mut();
     let added = &reply.added;
     if let Some(session) = added.token().and_then(|token| format!("Bearer {token}").parse().ok()) {
@@ -336,14 +342,28 @@ fn set_cookie(value: &str, seconds: u64) -> String {
     format!("{VERIFICATION}={value}; HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age={seconds}")
 }
 
-fn failure<A: Api>(error: &Error, language: Language, format: Format, request_id: &str) -> Response<Body> {
+fn failure<A: Api>(
+    app: &App,
+    error: &Error,
+    language: Language,
+    format: Format,
+    request_id: &str,
+) -> Response<Body> {
     // Writing an error does not fail. If it did, the response would still have the right status.
     let body = A::failure(error, language, format).unwrap_or_default();
-    let mut response = response(A::error_status(error), body, format, request_id);
+    let status = http_status::<A>(app, A::error_status(error), format);
+    let mut response = response(status, body, format, request_id);
     if let Some(seconds) = error.retry_after() {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// Returns the HTTP status of a response whose envelope has this status. `HTTP_200_FAMILIES` does not apply to a page,
+/// which has no envelope.
+fn http_status<A: Api>(app: &App, status: StatusCode, format: Format) -> StatusCode {
+    let is_in_body_only = format == Format::Json && app.settings.http_200_families.contains(&A::FAMILY);
+    if is_in_body_only { StatusCode::OK } else { status }
 }
 
 /// The policy of a page: no scripts, no subresources, no framing.

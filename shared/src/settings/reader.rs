@@ -1,6 +1,6 @@
 //! Reads settings from text into typed values, and collects all errors.
 
-use super::{BreakerAction, KeysSource, mailbox::Mailbox};
+use super::{BreakerAction, Family, KeysSource, mailbox::Mailbox};
 use crate::{
     contact::{self, PhoneRules},
     language::Language,
@@ -98,6 +98,17 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 BreakerAction::Deny
             }
         }
+    }
+
+    pub(super) fn families(&mut self, name: &str) -> Vec<Family> {
+        let text = self.text(name, "");
+        let names = text.split(',').map(str::trim).filter(|_| !text.is_empty());
+        let families: Option<_> =
+            names.map(|name| Family::ALL.into_iter().find(|family| family.name() == name)).collect();
+        families.unwrap_or_else(|| {
+            self.error(name, "user, member, or both separated by a comma");
+            Vec::new()
+        })
     }
 
     /// Reads a sender id for the message attribute `AWS.SNS.SMS.SenderID` of SNS.
