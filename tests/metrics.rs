@@ -3,7 +3,7 @@
 use crate::{
     bundle::{
         Bundle, CHANGE, Call, EMAIL, Member, NEW_PASSWORD, NEW_PIN, OLD_PASSWORD, PHONE, PIN, RECOVERY,
-        Response, SEND, SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, wrong_code,
+        Response, SEND, SEND_CODE, SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL, wrong_code,
     },
     journey::{Encoding, Journey},
     limits::age_traffic,
@@ -27,7 +27,7 @@ const METRICS: [(&str, &[&str], &str); 12] = [
     ("NoticesSent", &["Channel", "CallingCode"], "Count"),
     ("NoticesDropped", &["Reason"], "Count"),
     ("NoticesFailed", &[], "Count"),
-    ("Failures", &["Symbol"], "Count"),
+    ("Failures", &["Symbol", "Family"], "Count"),
 ];
 
 /// Returns every EMF document that the functions printed.
@@ -421,6 +421,38 @@ async fn only_server_errors_count_as_failures() {
     assert_eq!(send_code(PHONE).await.refusal(), (500, "INTERNAL_SERVER_ERROR"));
     let expected = [("SERVICE_BUSY", 1), ("INTERNAL_SERVER_ERROR", 1)];
     assert_counts(&bundle, "Failures", "Symbol", &expected);
+    assert_counts(&bundle, "Failures", "Family", &[("member", 2)]);
+}
+
+#[tokio::test]
+async fn failure_counts_whatever_its_http_status() {
+    for (families, statuses) in [("", (500, 500)), ("user", (200, 500)), ("user,member", (200, 200))] {
+        let (store, bundle) = Proxy::between(STORE, &[("HTTP_200_FAMILIES", families)]).await;
+        let member = bundle.member().await;
+        store.fault(On::all(ANY), InjectedFault::Refuse("AccessDeniedException"));
+        let of_user = send(&bundle, &member).await;
+        let of_member = bundle.call(Method::POST, SEND_MAIL).form(&[("email", EMAIL)]).await;
+        let page = bundle.call(Method::POST, VERIFY_MAIL).header("accept", "text/html");
+        let page = page.form(&[("verification", "a"), ("code", "1")]).await;
+        assert_eq!((of_user.status.as_u16(), of_member.status.as_u16()), statuses, "{families}");
+        assert_eq!(of_user.body["status"], 500, "{}", of_user.text);
+        assert_eq!(of_member.body["code"], "500", "{}", of_member.text);
+        assert_eq!(page.status, 400, "{}", page.text);
+        assert_counts(&bundle, "Failures", "Family", &[("user", 1), ("member", 1)]);
+    }
+}
+
+#[test]
+fn api_alarm_counts_the_failures_of_every_family() {
+    let template = std::fs::read_to_string(crate::bundle::root().join("template.yaml")).unwrap();
+    let alarm = template.split("\n  ApiFailures:\n").nth(1).unwrap();
+    let alarm: Vec<_> = alarm.lines().take_while(|line| !line.is_empty()).collect();
+    for family in ["user", "member"] {
+        let metric = format!("MetricName: Failures, Dimensions: [{{Name: Family, Value: {family}}}]");
+        assert!(alarm.iter().any(|line| line.contains(&metric)), "{family}: {alarm:#?}");
+    }
+    // The gateway does not count a failure whose HTTP status is 200.
+    assert!(alarm.iter().all(|line| !line.contains("AWS/ApiGateway")), "{alarm:#?}");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use crate::{
         traffic::{MessageKind, Route},
     },
     error::{Cause, Error, SendError},
+    settings::Family,
 };
 use ::metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use lambda_http::tracing;
@@ -42,8 +43,8 @@ const NOTICES_SENT: &str = "NoticesSent";
 const NOTICES_DROPPED: &str = "NoticesDropped";
 /// Counts failed deliveries of queued notices and codes. The stream retries them.
 const NOTICES_FAILED: &str = "NoticesFailed";
-/// Counts requests, deliveries and pings that failed through no fault of the caller: by `Symbol`. The log has the
-/// cause.
+/// Counts requests, deliveries and pings that failed through no fault of the caller: by `Symbol`, and requests also by
+/// `Family`, whatever the HTTP status of their responses. The log has the cause.
 const FAILURES: &str = "Failures";
 
 const COUNTS: [&str; 11] = [
@@ -153,6 +154,11 @@ pub(crate) fn notice_failed() {
 /// Records an error that an operator must investigate.
 pub(crate) fn failure(error: &Error) {
     counter!(FAILURES, "Symbol" => error.symbol().into_owned()).increment(1);
+}
+
+/// Records a request that failed through no fault of the caller.
+pub(crate) fn failed_request(family: Family) {
+    counter!(FAILURES, "Family" => family.name()).increment(1);
 }
 
 /// A provider of messages.

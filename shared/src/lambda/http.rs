@@ -20,6 +20,7 @@ use crate::{
         request::{Parameters, Request, SESSION},
     },
     language::Language,
+    metrics,
     settings::web_origin::WebOrigin,
 };
 use lambda_http::{
@@ -192,6 +193,9 @@ async fn respond<A: Api>(
         Ok(response) => response,
         Err(error) => {
             log(&error, &request_id);
+            if error.is_server_error() {
+                metrics::failed_request(A::FAMILY);
+            }
             failure::<A>(app, &error, language, format, &request_id)
         }
     }
