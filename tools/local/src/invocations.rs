@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::{
     aws,
-    runtime::{Runtime, UnknownFunction},
+    runtime::{PAYLOAD_LIMIT, Runtime, UnknownFunction},
 };
 
 pub(crate) fn routes(runtime: Arc<Runtime>) -> Router {
@@ -33,6 +33,11 @@ async fn invoke(
 ) -> Response {
     if !runtime.names().any(|name| name == function) {
         return unknown(&function);
+    }
+    if body.len() > PAYLOAD_LIMIT {
+        let reason =
+            format!("Request must be smaller than {PAYLOAD_LIMIT} bytes for the InvokeFunction operation");
+        return error_response(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", &reason);
     }
     let event = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
     if let Err(error) = serde_json::from_slice::<IgnoredAny>(&event) {

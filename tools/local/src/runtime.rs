@@ -24,6 +24,9 @@ use process::{Outcome, Process};
 /// The most processes of one function. Further invocations wait for one of them.
 const PROCESSES: u32 = 32;
 
+/// The longest event or response of an invocation, in bytes (AWS Lambda Developer Guide, "Lambda quotas").
+pub(crate) const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
+
 /// The result of an invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, request::Parts};
-use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
@@ -13,6 +12,9 @@ use crate::{aws, clock};
 const STAGE: &str = "local";
 
 /// Converts a request from `source` into an event. The path is also the resource, because no route has a parameter.
+///
+/// The template names no binary media types, so that API Gateway takes every body as UTF-8 text. As in the query and
+/// in the headers, U+FFFD replaces the bytes that are not.
 pub(super) fn rest(
     request: &Parts,
     body: &[u8],
@@ -25,13 +27,10 @@ pub(super) fn rest(
     let header =
         |name: &str| request.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let headers = headers(&request.headers, source, time);
-    let query = request.uri.query().unwrap_or_default().as_bytes();
-    let query = form_urlencoded::parse(query).into_owned().collect::<Pairs>();
-    let (text, is_base64_encoded) = match std::str::from_utf8(body) {
-        Ok("") => (Value::Null, false),
-        Ok(text) => (Value::from(text), false),
-        Err(_) => (Value::from(BASE64_STANDARD.encode(body)), true),
-    };
+    // A semicolon separates parameters too (Amazon API Gateway Developer Guide, "Important notes").
+    let query = request.uri.query().unwrap_or_default().replace(';', "&");
+    let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect::<Pairs>();
+    let text = Some(String::from_utf8_lossy(body)).filter(|text| !text.is_empty());
     json!({
         "resource": path,
         "path": path,
@@ -73,13 +72,16 @@ pub(super) fn rest(
             },
         },
         "body": text,
-        "isBase64Encoded": is_base64_encoded,
+        "isBase64Encoded": false,
     })
 }
 
-/// Returns the request's headers with those that API Gateway adds.
+/// Returns the request's headers with those that API Gateway adds. The server does not keep the case of their names, so
+/// each gets the one that clients of HTTP/1.1 usually send.
 fn headers(sent: &HeaderMap, source: IpAddr, time: OffsetDateTime) -> Pairs {
     let mut headers = sent.clone();
+    let host = sent.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let port = host.rsplit_once(':').map_or("80", |(_, port)| port);
     let forwarded_for = headers
         .get_all("x-forwarded-for")
         .iter()
@@ -90,6 +92,7 @@ fn headers(sent: &HeaderMap, source: IpAddr, time: OffsetDateTime) -> Pairs {
     for (name, value) in [
         ("x-amzn-trace-id", aws::trace_id(time)),
         ("x-forwarded-for", forwarded_for),
+        ("x-forwarded-port", port.to_owned()),
         ("x-forwarded-proto", "http".to_owned()),
     ] {
         if let Ok(value) = value.parse() {
@@ -98,8 +101,21 @@ fn headers(sent: &HeaderMap, source: IpAddr, time: OffsetDateTime) -> Pairs {
     }
     headers
         .iter()
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (title_case(name.as_str()), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
         .collect()
+}
+
+/// Returns a name such as `Content-Type`.
+fn title_case(name: &str) -> String {
+    let mut starts_word = true;
+    let upper = |letter: char| {
+        let letter = if starts_word { letter.to_ascii_uppercase() } else { letter };
+        starts_word = letter == '-';
+        letter
+    };
+    name.chars().map(upper).collect()
 }
 
 /// Pairs of a name and a value, in their order in the request. A name may occur more than once.
@@ -139,7 +155,7 @@ impl Pairs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::Request;
+    use axum::http::{HeaderValue, Request};
     use std::net::Ipv4Addr;
 
     fn event(request: axum::http::request::Builder, body: &[u8]) -> Value {
@@ -155,16 +171,21 @@ mod tests {
             .header("user-agent", "curl/8")
             .header("x-forwarded-for", "192.0.2.1")
             .header("cookie", "verification=a.b; theme=dark")
+            .header("idempotency-key", "k")
             .header("accept", "text/html")
             .header("accept", "application/json");
         let event = event(request, b"{}");
         assert_eq!(event["path"], "/web/security");
         assert_eq!(event["httpMethod"], "PUT");
-        assert_eq!(event["headers"]["accept"], "application/json");
-        assert_eq!(event["headers"]["cookie"], "verification=a.b; theme=dark");
-        assert_eq!(event["multiValueHeaders"]["cookie"], json!(["verification=a.b; theme=dark"]));
-        assert_eq!(event["headers"]["x-forwarded-for"], "192.0.2.1, 127.0.0.1");
-        assert_eq!(event["multiValueHeaders"]["accept"], json!(["text/html", "application/json"]));
+        assert_eq!(event["headers"]["Accept"], "application/json");
+        assert_eq!(event["headers"]["Idempotency-Key"], "k");
+        assert_eq!(event["headers"]["Cookie"], "verification=a.b; theme=dark");
+        assert_eq!(event["multiValueHeaders"]["Cookie"], json!(["verification=a.b; theme=dark"]));
+        assert_eq!(event["headers"]["X-Forwarded-For"], "192.0.2.1, 127.0.0.1");
+        assert_eq!(event["headers"]["X-Forwarded-Port"], "3000");
+        assert_eq!(event["headers"]["X-Forwarded-Proto"], "http");
+        assert!(event["headers"]["X-Amzn-Trace-Id"].as_str().unwrap().starts_with("Root=1-"));
+        assert_eq!(event["multiValueHeaders"]["Accept"], json!(["text/html", "application/json"]));
         assert_eq!(event["queryStringParameters"], json!({"phone": "+86 1", "a": "2"}));
         assert_eq!(event["multiValueQueryStringParameters"], json!({"phone": ["+86 1"], "a": ["1", "2"]}));
         assert_eq!(event["body"], "{}");
@@ -180,12 +201,50 @@ mod tests {
     }
 
     #[test]
-    fn absent_parts_are_null_and_binary_bodies_base64() {
-        let empty = event(Request::get("/x"), b"");
-        for field in ["body", "queryStringParameters", "multiValueQueryStringParameters", "pathParameters"] {
-            assert_eq!(empty[field], Value::Null, "{field}");
+    fn absent_parts_are_null() {
+        for target in ["/x", "/x?", "/x?&&", "/x?;"] {
+            let empty = event(Request::get(target), b"");
+            for field in [
+                "body",
+                "queryStringParameters",
+                "multiValueQueryStringParameters",
+                "pathParameters",
+                "stageVariables",
+            ] {
+                assert_eq!(empty[field], Value::Null, "{target} {field}");
+            }
         }
-        let binary = event(Request::post("/x"), &[0xff, 0x00]);
-        assert_eq!((&binary["body"], &binary["isBase64Encoded"]), (&json!("/wA="), &json!(true)));
+    }
+
+    #[test]
+    fn query_is_decoded_once() {
+        for (query, single, multiple) in [
+            ("a=%E5%AF%86%E7%A0%81", json!({"a": "密码"}), json!({"a": ["密码"]})),
+            ("a=1%2B1", json!({"a": "1+1"}), json!({"a": ["1+1"]})),
+            ("a=1+1", json!({"a": "1 1"}), json!({"a": ["1 1"]})),
+            ("a=%252B", json!({"a": "%2B"}), json!({"a": ["%2B"]})),
+            ("a=1%261", json!({"a": "1&1"}), json!({"a": ["1&1"]})),
+            ("a=1=1", json!({"a": "1=1"}), json!({"a": ["1=1"]})),
+            ("a%5B%5D=1", json!({"a[]": "1"}), json!({"a[]": ["1"]})),
+            ("a&b=", json!({"a": "", "b": ""}), json!({"a": [""], "b": [""]})),
+            ("a=1;b=2", json!({"a": "1", "b": "2"}), json!({"a": ["1"], "b": ["2"]})),
+            ("a=1%3Bb", json!({"a": "1;b"}), json!({"a": ["1;b"]})),
+            ("a=1&A=2&a=3", json!({"a": "3", "A": "2"}), json!({"a": ["1", "3"], "A": ["2"]})),
+            ("a=%", json!({"a": "%"}), json!({"a": ["%"]})),
+        ] {
+            let event = event(Request::get(format!("/x?{query}")), b"");
+            assert_eq!(event["queryStringParameters"], single, "{query}");
+            assert_eq!(event["multiValueQueryStringParameters"], multiple, "{query}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_replaced() {
+        let name = HeaderValue::from_bytes(b"name=\xc0\xee").unwrap();
+        let event = event(Request::post("/x?a=%C3%DC").header("cookie", name), b"a=\xc3\xdc");
+        assert_eq!(event["queryStringParameters"]["a"], "\u{fffd}\u{fffd}");
+        assert_eq!(event["headers"]["Cookie"], "name=\u{fffd}\u{fffd}");
+        assert_eq!(event["body"], "a=\u{fffd}\u{fffd}");
+        assert_eq!(event["isBase64Encoded"], false);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::*;
@@ -63,7 +63,62 @@ async fn routes_respond_like_api_gateway() {
     let body = vec![b'x'; 10 * 1024 * 1024 + 1];
     let too_large = (StatusCode::PAYLOAD_TOO_LARGE, json!({"message": "Request Too Long"}));
     assert_eq!(respond(client.put(url("/security")).body(body)).await, too_large);
+    // An event of more than 6 MB is too long for Lambda.
+    let body = vec![b'x'; 6 * 1024 * 1024];
+    assert_eq!(respond(client.put(url("/security")).body(body)).await, too_large);
+    assert_eq!(client.head(url("/security")).send().await.unwrap().status(), StatusCode::FORBIDDEN);
     stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn request_beyond_the_gateway_is_refused() {
+    let stack = start(TEMPLATE, 0).await.unwrap();
+    let client = reqwest::Client::new();
+    let put = |target: &str| client.put(format!("{}{target}", stack.url()));
+    for (length, status) in [(9_900, 502), (10_240, 431)] {
+        let value = "x".repeat(length);
+        assert_eq!(respond(put("/security").header("cookie", &value)).await.0, status, "{length}");
+        assert_eq!(respond(put(&format!("/security?a={value}"))).await.0, status, "{length}");
+    }
+    let (status, body) = respond(put("/no/route").header("cookie", "x".repeat(10_240))).await;
+    assert_eq!((status.as_u16(), body), (431, json!({"message": "Request Header Fields Too Large"})));
+    // A client library would encode these characters.
+    for (target, status) in
+        [("/security?a=1|2", "400"), ("/security?a={1}", "400"), ("/security?a=%7B1%7D%7C", "502")]
+    {
+        let line =
+            raw(&stack, &format!("PUT {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).await;
+        assert_eq!(line.split(' ').nth(1), Some(status), "{line}");
+    }
+    stack.shutdown().await;
+}
+
+/// Sends a request as it is, and returns the status line of the response.
+async fn raw(stack: &Stack, request: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let address = stack.url().strip_prefix("http://").unwrap();
+    let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    connection.read_to_string(&mut response).await.unwrap();
+    response.lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn options_responds_like_the_template() {
+    let stack = start(TEMPLATE, 0).await.unwrap();
+    let client = reqwest::Client::new();
+    let options = |path: &str| client.request(Method::OPTIONS, format!("{}{path}", stack.url()));
+    let response = options("/security").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["access-control-allow-methods"], "OPTIONS,PUT");
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://none.invalid");
+    assert_eq!(response.text().await.unwrap(), "{}\n");
+    let unknown = options("/no/route").send().await.unwrap();
+    assert_eq!(unknown.status(), StatusCode::FORBIDDEN);
+    assert_eq!(unknown.headers()["cache-control"], "no-store");
+    assert_eq!(unknown.headers()["access-control-allow-origin"], "https://none.invalid");
 }
 
 #[tokio::test]
@@ -79,6 +134,9 @@ async fn invocation_responds_like_lambda() {
 
     let queued = invoke("false").header("X-Amz-Invocation-Type", "Event").send().await.unwrap();
     assert_eq!(queued.status(), StatusCode::ACCEPTED);
+    let too_large = invoke("false").body(vec![b' '; 6 * 1024 * 1024 + 1]).send().await.unwrap();
+    assert_eq!(too_large.headers()["x-amzn-errortype"], "RequestTooLargeException");
+    assert_eq!(too_large.status(), StatusCode::PAYLOAD_TOO_LARGE);
     let malformed = invoke("false").body("{").send().await.unwrap();
     assert_eq!(malformed.status(), StatusCode::BAD_REQUEST);
     let unknown = invoke("another").send().await.unwrap();
