@@ -212,6 +212,7 @@ impl ProcessPool {
         Invocation::failed(error_type, request_id, reason)
     }
 
+    /// Returns an idle process. One that died in the meantime is dropped, so that it does not take the event.
     fn take_idle(&self) -> Option<Process> {
         let mut idle = self.idle();
         std::iter::from_fn(|| idle.pop()).find_map(|mut process| process.is_alive().then_some(process))

@@ -70,8 +70,16 @@ impl Process {
         Ok(Self { child, mailbox })
     }
 
+    #[cfg(test)]
+    pub(super) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Returns whether the process runs, and no signal is about to end it. A killed process exists for a moment longer.
+    /// An event that it took then would be lost, because it executes nothing more.
     pub(super) fn is_alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        let is_ending = self.child.id().is_none_or(has_pending_signal);
+        matches!(self.child.try_wait(), Ok(None)) && !is_ending
     }
 
     /// Passes an event to the process and waits until it responds, exits or times out.
@@ -110,6 +118,25 @@ impl Process {
         // Fails only for a process that has already exited.
         let _ = self.child.kill().await;
     }
+}
+
+/// Returns whether the process has received a signal that it has not handled (`proc_pid_status(5)`).
+#[cfg(target_os = "linux")]
+fn has_pending_signal(id: u32) -> bool {
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{id}/status")) else {
+        return true;
+    };
+    let mut pending = status.lines().filter_map(|line| {
+        let (name, mask) = line.split_once(':')?;
+        ["SigPnd", "ShdPnd"].contains(&name).then(|| mask.trim())
+    });
+    pending.any(|mask| mask.bytes().any(|digit| digit != b'0'))
+}
+
+/// Other systems do not show the signals of a process.
+#[cfg(not(target_os = "linux"))]
+fn has_pending_signal(_: u32) -> bool {
+    false
 }
 
 async fn read_lines(output: impl AsyncRead + Unpin, function: String, logs: Arc<Logs>) {

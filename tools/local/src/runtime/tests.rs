@@ -113,14 +113,21 @@ async fn exit_is_a_logged_function_error() {
     assert_eq!(logs.lines().len(), 1);
 }
 
+/// Returns the path of a program that never takes an event.
+#[cfg(unix)]
+fn sleeping_program() -> PathBuf {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    let program = std::env::temp_dir().join(aws::random_id());
+    fs::write(&program, "#!/bin/sh\nexec sleep 60\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    program
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn killed_process_fails_its_event() {
-    use std::{fs, os::unix::fs::PermissionsExt};
-
-    let program = std::env::temp_dir().join(crate::aws::random_id());
-    fs::write(&program, "#!/bin/sh\nexec sleep 60\n").unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let program = sleeping_program();
     let (runtime, logs) = runtime(program.to_str().unwrap());
     let kill = async {
         loop {
@@ -132,13 +139,30 @@ async fn killed_process_fails_its_event() {
         invocation = runtime.invoke("send-code", Bytes::from_static(b"{}")) => invocation.unwrap(),
         () = kill => unreachable!(),
     };
-    fs::remove_file(program).unwrap();
+    std::fs::remove_file(program).unwrap();
     let error: Value = serde_json::from_slice(&invocation.payload).unwrap();
     assert!(invocation.function_error);
     assert_eq!(error["errorType"], json!("Runtime.ExitError"));
     assert!(error["errorMessage"].as_str().unwrap().ends_with("signal: killed"), "{error}");
     assert_eq!(logs.lines().len(), 1);
     assert!(runtime.kill("another").is_err());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn killed_process_takes_no_event() {
+    let program = sleeping_program();
+    let (runtime, _) = runtime(program.to_str().unwrap());
+    let pool = &runtime.functions["send-code"];
+    for signal in ["KILL", "TERM"].into_iter().cycle().take(20) {
+        let mut process = Process::start(pool).unwrap();
+        assert!(process.is_alive());
+        let kill = format!("kill -{signal} {}", process.id().unwrap());
+        assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        pool.add_idle(process);
+        assert!(pool.take_idle().is_none(), "{signal}");
+    }
+    std::fs::remove_file(program).unwrap();
 }
 
 #[tokio::test]
