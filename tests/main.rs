@@ -27,6 +27,7 @@ mod language;
 mod layers;
 mod legacy_clients;
 mod limits;
+mod local_stack;
 mod logs;
 mod mail;
 mod mail_page;

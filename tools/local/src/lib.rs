@@ -29,5 +29,5 @@ pub use environment::{KEYS_SECRET_ARN, UnquotableValue};
 pub use events::{Channel, Event, LogLine, Message, Observer};
 pub use runtime::{Invocation, UnknownFunction};
 pub use shutdown::shutdown_signal;
-pub use stack::{Error, Options, Stack};
+pub use stack::{Error, OpenStack, Options, Stack};
 pub use stream::Error as StreamError;

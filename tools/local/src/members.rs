@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use shared::{
     Api, Error, Field, Format, MemberApi,
     clock::Timestamp,
-    contact::{Destination, Email, Phone},
+    contact::{Email, Phone},
     language::Language,
     member::{Member, MemberId},
     password::{Password, PasswordHash},
@@ -88,14 +88,17 @@ impl IntoResponse for ErrorResponse {
     }
 }
 
-async fn create_member(app: &shared::App, new: NewMember) -> Result<Member, Error> {
+/// The id of the demo member, so that a kept database has only one.
+const DEMO_MEMBER: MemberId = MemberId(Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_0001));
+
+async fn create_member(app: &shared::App, id: MemberId, new: NewMember) -> Result<Member, Error> {
     let hash = |password: Option<String>| -> Result<Option<PasswordHash>, Error> {
         password.map(|typed| app.passwords.hash(&app.keys, &Password::existing(&typed))).transpose()
     };
     let phone = new.phone.map(|typed| app.settings.phones.parse(&typed)).transpose();
     let email = new.email.map(|typed| typed.parse::<Email>()).transpose();
     let member = Member {
-        id: MemberId(random::uuid()?),
+        id,
         credential_version: 1,
         revision: 1,
         phone: phone.map_err(|_| Error::NotValid(Field::Phone))?,
@@ -121,20 +124,26 @@ async fn create_member(app: &shared::App, new: NewMember) -> Result<Member, Erro
 /// # Errors
 /// Fails if the store is unavailable, or if the phone or email address is invalid.
 pub async fn create(app: &shared::App, new: NewMember) -> Result<Created, Error> {
-    let member = create_member(app, new).await?;
+    let member = create_member(app, MemberId(random::uuid()?), new).await?;
     Ok(Created { id: member.id, token: session(app, &member)? })
 }
 
-/// Returns the member who owns `phone`, with a session. Creates them with `password` if they do not exist.
+/// Returns the demo member with a session. Creates them with `phone` and `password` if they do not exist.
+///
+/// # Errors
+/// Fails if `phone` is invalid or belongs to another member, or if the store is unavailable.
 pub(crate) async fn demo_member(app: &shared::App, phone: &str, password: &str) -> Result<DemoMember, Error> {
-    let parsed = app.settings.phones.parse(phone).map_err(|_| Error::NotValid(Field::Phone))?;
-    let member = if let Some(id) = app.store.owner(&Destination::Phone(parsed)).await? {
-        app.store.member(id).await?.ok_or(Error::UserNotFound)?
+    let member = if let Some(member) = app.store.member(DEMO_MEMBER).await? {
+        member
     } else {
         let (phone, password) = (Some(phone.to_owned()), Some(password.to_owned()));
-        create_member(app, NewMember { phone, password, ..NewMember::default() }).await?
+        create_member(app, DEMO_MEMBER, NewMember { phone, password, ..NewMember::default() }).await?
     };
-    Ok(DemoMember { id: member.id.to_string(), token: session(app, &member)?, phone: phone.to_owned() })
+    Ok(DemoMember {
+        id: member.id.to_string(),
+        token: session(app, &member)?,
+        phone: member.phone.map(|phone| phone.as_str().to_owned()),
+    })
 }
 
 fn session(app: &shared::App, member: &Member) -> Result<String, Error> {

@@ -106,12 +106,54 @@ pub struct Stack {
     servers: JoinSet<()>,
 }
 
+/// A stack that serves its own database and runs functions, but no route yet. Its port accepts connections, which wait
+/// until [`Self::serve`].
+pub struct OpenStack {
+    stack: Stack,
+    listener: TcpListener,
+    routes: Router,
+}
+
+impl OpenStack {
+    /// Returns the base URL of the routes, such as `http://127.0.0.1:3000`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.stack.url()
+    }
+
+    /// Returns the demo member with a session. Creates them with `phone` and `password` if they do not exist. Before the
+    /// routes are served, no client can create another member with `phone`.
+    ///
+    /// # Errors
+    /// Fails if `phone` is invalid or belongs to another member of a kept database, or if the store is unavailable.
+    pub async fn demo_member(&self, phone: &str, password: &str) -> Result<DemoMember, shared::Error> {
+        members::demo_member(&self.stack.app, phone, password).await
+    }
+
+    /// Serves the routes.
+    #[must_use]
+    pub fn serve(self) -> Stack {
+        let Self { mut stack, listener, routes } = self;
+        let closing = stack.closing.subscribe();
+        stack.servers.spawn(serve(listener, routes, closing));
+        stack
+    }
+}
+
 impl Stack {
     /// Starts all servers. The process of a function starts when it is first invoked.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn start(options: Options) -> Result<Self, Error> {
+        Ok(Self::open(options).await?.serve())
+    }
+
+    /// Starts all servers except that of the routes.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn open(options: Options) -> Result<OpenStack, Error> {
         let template = Template::load(&options.template)
             .map_err(|reason| Error::Template { path: options.template.clone(), reason })?;
         let (gateway_listener, url) = listen(options.port).await?;
@@ -149,14 +191,13 @@ impl Stack {
             .merge(invocations::routes(Arc::clone(&runtime)))
             .merge(debug_routes::routes(Arc::clone(&runtime), Arc::clone(&inbox)))
             .merge(members::routes(Arc::clone(&app)));
-        servers.spawn(serve(gateway_listener, routes, closing.subscribe()));
         servers.spawn(serve(runtime_listener, runtime.routes(), closing.subscribe()));
         servers.spawn(serve(messages_listener, messages::routes(Arc::clone(&inbox)), closing.subscribe()));
         for reader in readers {
             servers.spawn(reader.run(Arc::clone(&runtime), Arc::clone(&logs), closed(closing.subscribe())));
         }
         servers.spawn(database::sweep(database, closed(closing.subscribe())));
-        Ok(Self {
+        let stack = Self {
             url,
             dynamodb_url,
             messages_url,
@@ -170,7 +211,8 @@ impl Stack {
             stream,
             closing,
             servers,
-        })
+        };
+        Ok(OpenStack { stack, listener: gateway_listener, routes })
     }
 
     /// Returns the base URL of the routes, such as `http://127.0.0.1:3000`.
@@ -234,14 +276,6 @@ impl Stack {
     /// exhausted.
     pub async fn settled(&self) {
         self.stream.settled().await;
-    }
-
-    /// Returns the member who owns `phone`, with a session. Creates them with `password` if they do not exist.
-    ///
-    /// # Errors
-    /// Fails if the store is unavailable, or if `phone` is not a valid phone number.
-    pub async fn demo_member(&self, phone: &str, password: &str) -> Result<DemoMember, shared::Error> {
-        members::demo_member(&self.app, phone, password).await
     }
 
     /// Invokes the function whose binary is `function` with `event`, which is JSON text.

@@ -7,22 +7,35 @@ pub struct DemoMember {
     pub id: String,
     /// A session token of the member.
     pub token: String,
-    /// The member's phone.
-    pub phone: String,
+    /// The member's phone, unless the member has none any more.
+    pub phone: Option<String>,
 }
 
-/// Returns the stack's URL and three calls, ready to paste into a shell, that change the password of the member.
+/// Returns the stack's URL, and three calls, ready to paste into a shell, that change the password of the demo member,
+/// or the reason why that member could not be created.
 #[must_use]
-pub fn welcome(url: &str, DemoMember { id, token, phone }: &DemoMember) -> String {
-    let calls = calls(url);
+pub fn welcome(url: &str, demo: &Result<DemoMember, shared::Error>) -> String {
+    let demo = match demo {
+        Ok(DemoMember { id, token, phone }) => {
+            let phone = phone.as_deref().unwrap_or("none");
+            let calls = calls(url);
+            format!(
+                "  A member to try it with: {id}, phone {phone}. These lines request a code and change the password:
+
+TOKEN='{token}'
+{calls}"
+            )
+        }
+        Err(error) => format!(
+            "  There is no demo member: {error}. Create a member with POST {url}/_local/members.
+"
+        ),
+    };
     format!(
         "
   Listening on {url}
 
-  A member to try it with: {id}, phone {phone}. These lines request a code and change the password:
-
-TOKEN='{token}'
-{calls}
+{demo}
   SMS and email are not sent. They appear here and at {url}/_local/messages
 "
     )
@@ -48,10 +61,18 @@ mod tests {
         let demo = DemoMember {
             id: "the-id".to_owned(),
             token: "the-token".to_owned(),
-            phone: "13627140483".to_owned(),
+            phone: Some("+8613627140483".to_owned()),
         };
-        let text = welcome("http://127.0.0.1:3000", &demo);
+        let text = welcome("http://127.0.0.1:3000", &Ok(demo));
         assert_eq!(text.matches("curl -sw").count(), 3);
-        assert!(text.contains("TOKEN='the-token'"), "{text}");
+        assert!(text.contains("TOKEN='the-token'") && text.contains("phone +8613627140483."), "{text}");
+    }
+
+    #[test]
+    fn welcome_explains_a_missing_demo_member() {
+        let text = welcome("http://127.0.0.1:3000", &Err(shared::Error::PhoneInUse));
+        assert!(text.contains("Listening on http://127.0.0.1:3000"), "{text}");
+        assert!(text.contains("There is no demo member: the phone belongs to another member."), "{text}");
+        assert!(!text.contains("TOKEN"), "{text}");
     }
 }

@@ -48,8 +48,6 @@ enum Error {
     File { path: PathBuf, reason: io::Error },
     #[error(transparent)]
     UnquotableValue(#[from] UnquotableValue),
-    #[error("cannot create the demo member: {0}")]
-    DemoMember(#[source] shared::Error),
     #[error("cannot listen for signals: {0}")]
     Signals(#[source] io::Error),
 }
@@ -87,12 +85,13 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
         keys,
         on_event: terminal::show,
     };
-    let stack = Stack::start(options).await?;
+    let stack = Stack::open(options).await?;
+    let demo = stack.demo_member(DEMO_PHONE, DEMO_PASSWORD).await;
+    let stack = stack.serve();
     if let Some(path) = arguments.env {
         let file = stack.environment_file()?;
         private_file::replace(&path, file.as_bytes()).map_err(|reason| Error::File { path, reason })?;
     }
-    let demo = stack.demo_member(DEMO_PHONE, DEMO_PASSWORD).await.map_err(Error::DemoMember)?;
     terminal::print(&welcome::welcome(stack.url(), &demo));
     local::shutdown_signal().await.map_err(Error::Signals)?;
     stack.shutdown().await;
