@@ -11,9 +11,6 @@ use reqwest::{Method, header::HeaderName};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// A code that is compared like any other, and is correct once in a million.
-const NEVER_SENT: &str = "000000";
-
 /// A way to recover the password: the call that requests a code and the call that verifies it.
 #[derive(Clone, Copy, Debug)]
 enum RecoveryChannel {
@@ -22,6 +19,14 @@ enum RecoveryChannel {
 }
 
 impl RecoveryChannel {
+    /// Returns a code that is compared like any other, and is correct once in a million or less.
+    fn never_sent(self) -> &'static str {
+        match self {
+            Self::Sms => "000000",
+            Self::Mail => "00000000",
+        }
+    }
+
     /// Returns the member's destination, and one of the same length that no member has.
     fn destinations(self) -> (&'static str, &'static str) {
         match self {
@@ -148,7 +153,7 @@ async fn guess_before_the_code_exists_is_a_failure() {
         let (known, unknown) = channel.destinations();
         for destination in [known, unknown] {
             let sent = channel.request(&bundle, destination).send().await.ok();
-            let guessed = channel.guess(&bundle, &sent, NEVER_SENT).await;
+            let guessed = channel.guess(&bundle, &sent, channel.never_sent()).await;
             assert_eq!(
                 (guessed.refusal(), &guessed.body["attemptsLeft"]),
                 ((400, "{CODE}_NOT_VALID"), &json!(4))
@@ -192,7 +197,7 @@ async fn store_requests_are_identical_for_both() {
             let sent = channel.request(&bundle, destination).send().await.ok();
             bundle.settled().await;
             assert_eq!(proxy.requests(), [call.clone(), queue].concat(), "{destination}");
-            channel.guess(&bundle, &sent, NEVER_SENT).await;
+            channel.guess(&bundle, &sent, channel.never_sent()).await;
             guesses.push(proxy.requests());
         }
         assert_eq!(guesses[0], ["UpdateItem"; 3]);

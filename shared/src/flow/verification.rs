@@ -69,7 +69,8 @@ impl App {
     /// Returns the number of digits of the codes that are sent to a destination.
     fn code_length(&self, destination: &Destination) -> usize {
         match destination {
-            Destination::Phone(_) | Destination::Email(_) => self.settings.code_length,
+            Destination::Phone(_) => self.settings.code_length,
+            Destination::Email(_) => self.settings.mail_code_length,
         }
     }
 
@@ -315,13 +316,6 @@ impl App {
         };
         let binding = Binding { destination: destination.clone(), purpose, flow: FlowId::draw()? };
         Ok(NewCode { binding, expires_in, resend_in: self.settings.resend_after_seconds })
-    }
-
-    fn code_length(&self, destination: &Destination) -> usize {
-        match destination {
-            Destination::Phone(_) => self.settings.code_length,
-            Destination::Email(_) => self.settings.mail_code_length,
-        }
     }
 
     /// Sends a stored code by SMS or email, if the limits admit it.

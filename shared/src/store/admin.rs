@@ -186,7 +186,7 @@ impl Store {
             }
             let set: Vec<_> = contacts.iter().map(member::contact).collect();
             let changed = |_| Error::Busy(Conflict.into());
-            transaction.update(member::update(member, &set, None), Some(Box::new(changed)))?;
+            transaction.update(member::update(member, &set, &[]), Some(Box::new(changed)))?;
         }
         for owner in obsolete {
             transaction.delete_obsolete(owner)?;
