@@ -138,11 +138,10 @@ async fn transient_throttling_and_conflicts_are_retried() {
 #[tokio::test]
 async fn permanently_refusing_store_is_busy_without_a_change() {
     let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
-    let faults = OPERATIONS.map(|operation| (operation, THROTTLED));
-    for (operation, fault) in faults.into_iter().chain([("TransactWriteItems", InjectedFault::Conflict)]) {
+    for operation in OPERATIONS {
         let change = PreparedChange::new(ChangeKind::PasswordByMessage, &bundle).await;
         let before = TableSnapshot::take(&bundle).await;
-        proxy.fault(On::all(operation), fault);
+        proxy.fault(On::all(operation), THROTTLED);
         assert_busy(&change.commit(&bundle).await);
         assert!(before.diff(&bundle).await.is_empty(), "{operation}");
         proxy.heal();
@@ -158,6 +157,32 @@ async fn permanently_refusing_store_is_busy_without_a_change() {
         proxy.heal();
         bundle.call(method, path).json(&body).await.ok();
     }
+}
+
+#[tokio::test]
+async fn lasting_contention_is_the_callers_refusal() {
+    let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
+    let change = PreparedChange::new(ChangeKind::PasswordByMessage, &bundle).await;
+    let (verification, code) = bundle.request_sms_code(None, PHONE).await;
+    bundle.age("sent#", 120).await;
+    let before = TableSnapshot::take(&bundle).await;
+    proxy.fault(On::all("TransactWriteItems"), InjectedFault::Conflict);
+    let refused = change.commit(&bundle).await;
+    assert_eq!(refused.refusal(), (429, "TOO_MANY_CHANGES"));
+    assert_eq!(refused.body["retryAfter"], 1);
+    for (method, path, body) in [
+        (Method::GET, SEND_CODE, json!({ "phone": PHONE })),
+        (Method::POST, SEND_MAIL, json!({ "email": EMAIL })),
+    ] {
+        let refused = bundle.call(method, path).json(&body).await;
+        assert_eq!(refused.refusal(), (429, "SEND_MESSAGE_FREQUENTLY"), "{path}");
+    }
+    assert!(before.diff(&bundle).await.is_empty());
+    let body = json!({ "message": code, "verification": verification });
+    let exchange = bundle.call(Method::POST, RECOVERY).json(&body).await;
+    assert_eq!(exchange.refusal(), (429, "TOO_MANY_ATTEMPTS"));
+    proxy.heal();
+    change.commit(&bundle).await.ok();
 }
 
 #[tokio::test]
@@ -207,7 +232,7 @@ async fn slow_store_is_awaited_within_the_function_timeout() {
     if !changed.status.is_success() {
         assert_busy(&changed);
     }
-    assert_busy(&busy);
+    assert_eq!(busy.refusal(), (429, "TOO_MANY_CHANGES"));
     proxy.heal();
     assert_eq!(bundle.inspect(&slow_and_busy.member).await["audit"], json!([]));
     slow_and_busy.commit(&bundle).await.ok();

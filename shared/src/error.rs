@@ -187,6 +187,8 @@ pub enum SendLimit {
     Member,
     /// The codes that a source address requests in an hour.
     Source,
+    /// Concurrent sends, of which the store completes one at a time.
+    Concurrent,
     /// The SMS to a calling code, or the emails, in an hour.
     Budget,
     /// The circuit breaker, which requires a minimum share of verified codes.

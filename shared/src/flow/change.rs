@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     http::{envelope::Api, reply::Reply, request::Request},
     metrics,
-    store::change::Conflict,
+    store::{Contention, change::Conflict},
 };
 
 /// How many times a commit is attempted if other requests modify the member first. Two covers a double tap.
@@ -42,6 +42,7 @@ impl App {
     /// # Errors
     /// - [`Error::InvalidToken`] if the credentials changed since the proof was verified.
     /// - An error of the change, if the member no longer meets its conditions or another request consumed its proof.
+    /// - [`Error::TooManyChanges`] if other requests of the member are changing it during every attempt.
     /// - [`Error::Busy`], [`Error::Internal`].
     pub async fn commit<A: Api>(
         &self,
@@ -73,6 +74,10 @@ impl App {
                     return Ok(reply);
                 }
                 Err(Error::Busy(cause)) if cause.is::<Conflict>() && commits < MAX_COMMITS => commits += 1,
+                // The member's other requests caused this, not the store.
+                Err(Error::Busy(cause)) if cause.is::<Conflict>() || cause.is::<Contention>() => {
+                    return Err(Error::TooManyChanges { retry_after: 1 });
+                }
                 Err(error) => return Err(error),
             }
             let member = self.store.member(change.member().id).await?.ok_or(Error::UserNotFound)?;

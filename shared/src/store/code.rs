@@ -4,7 +4,7 @@ use super::{
     ItemKey, Store, failed_condition, number, read,
     sends::{CodeSend, SendLog},
     text,
-    transaction::Transaction,
+    transaction::{Contention, Transaction},
     write,
     write_id::{IS_LAST, NOT_YET, WriteId},
 };
@@ -19,7 +19,7 @@ use crate::{
         proof::VerifiedCode,
         sends::SendLimits,
     },
-    error::{Error, Field},
+    error::{Error, Field, SendLimit},
 };
 use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder,
@@ -166,7 +166,13 @@ impl Store {
         };
         let key = binding_key(binding, item.member);
         transaction.put(Put::builder().set_item(Some(write(item, key)?)), None)?;
-        self.commit(transaction).await
+        self.commit(transaction).await.map_err(|error| match error {
+            // Only sends to one destination, by one member or from one source write the same items.
+            Error::Busy(cause) if cause.is::<Contention>() => {
+                Error::SendFrequently { retry_after: 1, limit: SendLimit::Concurrent }
+            }
+            error => error,
+        })
     }
 
     /// Removes a code that was certainly not sent, and its send from the rate limits of the destination, so that

@@ -2,7 +2,7 @@
 
 use super::{
     ItemKey, Store, failed_condition, member, number, read, text,
-    transaction::Transaction,
+    transaction::{Contention, Transaction},
     write,
     write_id::{IS_LAST, NOT_YET, WriteId},
 };
@@ -69,7 +69,11 @@ impl Store {
         transaction.consume_code(code)?;
         transaction.require_basis(&code.basis)?;
         transaction.put(Put::builder().set_item(Some(write(item, key(&grant.hash()))?)), None)?;
-        self.commit(transaction).await?;
+        self.commit(transaction).await.map_err(|error| match error {
+            // Only requests with the same code write the same items.
+            Error::Busy(cause) if cause.is::<Contention>() => Error::TooManyAttempts { retry_after: 1 },
+            error => error,
+        })?;
         sealed.inspect(|sealed| sealed.mark_completed());
         Ok(())
     }

@@ -29,6 +29,7 @@ pub use admin::MemberUpdate;
 pub use counter::{FailureCounter, FailureKind};
 pub use import::{Creation, ExistingMembers};
 pub use scan::{ContactItem, Page, SEGMENTS, StoredOwner};
+pub(crate) use transaction::Contention;
 pub use transaction::{Backoff, is_conflict};
 
 use crate::{aws::Lazy, error::Error};

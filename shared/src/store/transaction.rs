@@ -118,12 +118,17 @@ impl Backoff {
     }
 }
 
+/// Other requests wrote the same items during every attempt. The store is well: callers cause this by concurrent requests.
+#[derive(Debug, thiserror::Error)]
+#[error("other requests were writing the same items")]
+pub(crate) struct Contention;
+
 /// Whether a write failed because others were writing the same items, so that another attempt can succeed.
 #[must_use]
 pub fn is_conflict(error: &Error) -> bool {
     let Error::Busy(cause) = error else { return false };
     let canceled = cause.downcast_ref::<DynamoDbError>().is_some_and(|error| error.code == CANCELED);
-    canceled || cause.is::<Conflict>()
+    canceled || cause.is::<Conflict>() || cause.is::<Contention>()
 }
 
 /// The code of the error of a canceled transaction.
@@ -149,8 +154,8 @@ impl Store {
     /// Commits a transaction of a function.
     ///
     /// # Errors
-    /// The refusal of the first write whose condition failed, [`Error::Busy`] if a conflict or a throttle outlasts
-    /// every attempt, [`Error::Internal`] otherwise.
+    /// The refusal of the first write whose condition failed, [`Error::Busy`] if a throttle outlasts every attempt, or a
+    /// conflict does, with [`Contention`]; [`Error::Internal`] otherwise.
     pub(super) async fn commit(&self, transaction: Transaction) -> Result<(), Error> {
         self.commit_with(Backoff::of_request(), transaction).await
     }
@@ -169,7 +174,8 @@ impl Store {
             }
             require_retryable(&reasons)?;
             if !backoff.wait().await {
-                return Err(Error::Busy(cause(&reasons).into()));
+                let busy = if is_contention(&reasons) { Contention.into() } else { cause(&reasons).into() };
+                return Err(Error::Busy(busy));
             }
         }
     }
@@ -219,6 +225,11 @@ fn code(reason: &CancellationReason) -> &str {
 
 fn condition_failed(reason: &CancellationReason) -> bool {
     code(reason) == "ConditionalCheckFailed"
+}
+
+/// Whether a transaction was canceled only because others were writing its items.
+fn is_contention(reasons: &[CancellationReason]) -> bool {
+    reasons.iter().all(|reason| matches!(code(reason), "None" | "TransactionConflict"))
 }
 
 /// Fails with [`Error::Internal`] if another attempt cannot succeed.
