@@ -29,7 +29,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<UserApi>, E
     let holder = CodeHolder::Member(member.id);
     let verified = app.verify_code(&phone, Purpose::ChangePassword, holder, &code, &request).await?;
 
-    let hash = app.hash_unlike_current(&new_password, member)?;
+    let hash = app.hash_unlike_current(&new_password, member, &verified)?;
     let change = Change::password_changed_by_message(member, hash, verified);
     let reply = Reply::result(true).with_session(app.renew_after(&session, &change)?);
     app.commit(change, &request, reply).await

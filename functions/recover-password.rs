@@ -31,7 +31,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     }
     let password = app.accept_password(password, Some(&member))?;
 
-    let hash = app.hash_unlike_current(&password, &member)?;
+    let hash = app.hash_unlike_current(&password, &member, &grant)?;
     let change = Change::password_recovered(&member, hash, grant);
     app.commit(change, &request, Reply::created().without_verification()).await
 }

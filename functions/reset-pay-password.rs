@@ -29,7 +29,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     if let ByGrant(_) = possession {
         reply = reply.without_verification();
     }
-    let hash = |password| app.hash_pay_password_unlike_current(password, member);
+    let hash = |password| app.hash_pay_password_unlike_current(password, member, &possession);
     let pay_password = pay_password.as_ref().map(hash).transpose()?;
     let failures = app.pay_password_failures(member);
     let change = Change::pay_password_reset(member, pay_password, possession, failures);

@@ -145,6 +145,25 @@ async fn recovery_grant_ends_with_the_sessions() {
 }
 
 #[tokio::test]
+async fn ended_authority_compares_no_password() {
+    for ending in [Ending::Change, Ending::Recovery] {
+        let bundle = Bundle::start().await;
+        let member = bundle.member().await;
+        let (phone_info, code) = bundle.request_change_code(&member).await;
+        let grant = granted(&bundle, PHONE).await;
+        ending.end_sessions(&bundle, &member).await;
+        let member = logged_in_again(&bundle, &member).await;
+        // The current password is refused like any other, so that it cannot be guessed.
+        let body = json!({ "phone": PHONE, "verification": grant, "passwordFirst": NEW_PASSWORD });
+        let refused = recover(&bundle, &body).await;
+        assert_eq!(refused.refusal(), (400, "{VERIFICATION}_NOT_VALID"), "{ending:?}");
+        let body = json!({ "phoneInfo": phone_info, "code": code, "newPassword": NEW_PASSWORD });
+        let refused = bundle.call(Method::POST, CHANGE_BY_MESSAGE).session(&member.token).json(&body).await;
+        assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"), "{ending:?}");
+    }
+}
+
+#[tokio::test]
 async fn code_for_first_email_replaces_no_other() {
     let bundle = Bundle::start().await;
     let member = bundle.member_with(json!({ "phone": PHONE, "password": OLD_PASSWORD })).await;

@@ -16,7 +16,7 @@ use super::{
     member::{Frozen, Member},
     password::PasswordHash,
     proof::{
-        Possession, Reauthenticated, ValidGrant, ValidReport, VerifiedCode, VerifiedPassword,
+        IssuedProof, Possession, Reauthenticated, ValidGrant, ValidReport, VerifiedCode, VerifiedPassword,
         VerifiedPayPassword,
     },
     report::ReportableChange,
@@ -173,13 +173,13 @@ impl Change {
             Kind::PasswordChangedByMessage { hash, proof } => {
                 require_purpose(Purpose::ChangePassword, proof.binding.purpose)?;
                 member.require_own(&proof.binding.destination)?;
-                self.require_code_basis(proof)?;
+                proof.require_basis(member)?;
                 rules.require_mature(member, &proof.binding.destination)?;
                 let plan = self.password_plan(Action::PasswordChangedByMessage, hash);
                 Ok(Plan { consumes: Some(Consumed::Code(proof)), ..plan })
             }
             Kind::PasswordRecovered { hash, proof } => {
-                self.require_grant_basis(proof)?;
+                proof.require_basis(member)?;
                 // The refusal does not disclose that the contact is a member's: no code was sent to it.
                 rules
                     .require_mature(member, &proof.destination)
@@ -224,15 +224,10 @@ impl Change {
                 rules.require_pay_reset_allowed(member, proof.destination())?;
                 let plan =
                     self.pay_password_plan(Action::PayPasswordReset, hash.as_ref()).resetting(failures);
+                proof.require_basis(member)?;
                 let consumed = match proof {
-                    Possession::ByCode(code) => {
-                        self.require_code_basis(code)?;
-                        Consumed::Code(code)
-                    }
-                    Possession::ByGrant(grant) => {
-                        self.require_grant_basis(grant)?;
-                        Consumed::Grant(grant)
-                    }
+                    Possession::ByCode(code) => Consumed::Code(code),
+                    Possession::ByGrant(grant) => Consumed::Grant(grant),
                 };
                 Ok(Plan { consumes: Some(consumed), ..plan })
             }
@@ -275,18 +270,6 @@ impl Change {
         })
     }
 
-    /// Fails if the member is no longer in the state that the code was issued on.
-    fn require_code_basis(&self, code: &VerifiedCode) -> Result<(), Error> {
-        let holds = code.basis.holds(&self.member, &code.binding.destination);
-        if holds { Ok(()) } else { Err(Error::CodeNotValid { attempts_left: 0 }) }
-    }
-
-    /// Fails if the member is no longer in the state that the grant's code was issued on.
-    fn require_grant_basis(&self, grant: &ValidGrant) -> Result<(), Error> {
-        let holds = grant.basis.holds(&self.member, &grant.destination);
-        if holds { Ok(()) } else { Err(Error::NotValid(Field::Verification)) }
-    }
-
     fn base_plan(&self, action: Action) -> Plan<'_> {
         Plan {
             member: &self.member,
@@ -321,7 +304,7 @@ impl Change {
         is_reauthenticated: bool,
     ) -> Result<Plan<'a>, Error> {
         let (member, destination) = (&self.member, &proof.binding.destination);
-        self.require_code_basis(proof)?;
+        proof.require_basis(member)?;
         member.require_bindable(destination, is_reauthenticated)?;
         let mut plan = self.base_plan(if member.would_replace(destination) { replaced } else { bound });
         plan.writes.maturity = if is_reauthenticated {

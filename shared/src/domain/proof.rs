@@ -5,11 +5,15 @@ use super::{
     basis::Basis,
     code::{Binding, CodeMac, Purpose},
     counter::Counter,
-    member::MemberId,
+    member::{Member, MemberId},
     password::PasswordHash,
     report::{ReportId, ReportableChange},
 };
-use crate::{clock::Timestamp, contact::Destination};
+use crate::{
+    clock::Timestamp,
+    contact::Destination,
+    error::{Error, Field},
+};
 
 /// A code that matched. It authorizes nothing until a change or a grant consumes it.
 #[derive(Debug)]
@@ -113,6 +117,38 @@ impl Possession {
         match self {
             Self::ByCode(code) => code.binding.purpose,
             Self::ByGrant(grant) => grant.purpose,
+        }
+    }
+}
+
+/// A proof that was issued for a member, and that ends when the member is no longer in the state that it was issued on.
+pub trait IssuedProof {
+    /// Fails if the proof has ended for the member as read.
+    ///
+    /// # Errors
+    /// [`Error::CodeNotValid`] or [`Error::NotValid`], as if it had been consumed.
+    fn require_basis(&self, member: &Member) -> Result<(), Error>;
+}
+
+impl IssuedProof for VerifiedCode {
+    fn require_basis(&self, member: &Member) -> Result<(), Error> {
+        let holds = self.basis.holds(member, &self.binding.destination);
+        if holds { Ok(()) } else { Err(Error::CodeNotValid { attempts_left: 0 }) }
+    }
+}
+
+impl IssuedProof for ValidGrant {
+    fn require_basis(&self, member: &Member) -> Result<(), Error> {
+        let holds = self.basis.holds(member, &self.destination);
+        if holds { Ok(()) } else { Err(Error::NotValid(Field::Verification)) }
+    }
+}
+
+impl IssuedProof for Possession {
+    fn require_basis(&self, member: &Member) -> Result<(), Error> {
+        match self {
+            Self::ByCode(code) => code.require_basis(member),
+            Self::ByGrant(grant) => grant.require_basis(member),
         }
     }
 }

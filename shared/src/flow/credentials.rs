@@ -8,7 +8,7 @@ use crate::{
         member::Member,
         password::{self, Password, PasswordHash},
         pay_password,
-        proof::{Reauthenticated, VerifiedPassword, VerifiedPayPassword},
+        proof::{IssuedProof, Reauthenticated, VerifiedPassword, VerifiedPayPassword},
         session::Session,
     },
     error::{Error, Field},
@@ -45,11 +45,19 @@ impl App {
     }
 
     /// Hashes a new login password that the request does not prove to differ from the current one. Handlers call this
-    /// last: the comparison is a guess at the current password, which must cost an attempt at a code or a grant.
+    /// last: the comparison is a guess at the current password, which must cost an attempt at a code or a grant. One
+    /// that has ended allows no guess.
     ///
     /// # Errors
-    /// [`Error::NotValid`] if it equals the current one, [`Error::Internal`] if hashing fails.
-    pub fn hash_unlike_current(&self, password: &Password, member: &Member) -> Result<PasswordHash, Error> {
+    /// The errors of [`IssuedProof::require_basis`], [`Error::NotValid`] if it equals the current one,
+    /// [`Error::Internal`] if hashing fails.
+    pub fn hash_unlike_current(
+        &self,
+        password: &Password,
+        member: &Member,
+        proof: &impl IssuedProof,
+    ) -> Result<PasswordHash, Error> {
+        proof.require_basis(member)?;
         self.hash_unlike(password, member.password.as_ref(), Field::NewPassword)
     }
 
@@ -61,7 +69,9 @@ impl App {
         &self,
         password: &Password,
         member: &Member,
+        proof: &impl IssuedProof,
     ) -> Result<PasswordHash, Error> {
+        proof.require_basis(member)?;
         self.hash_unlike(password, member.pay_password.as_ref(), Field::PayPassword)
     }
 
