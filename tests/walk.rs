@@ -5,7 +5,7 @@ use bench::walk::{self, Coverage, Plan, Walker};
 use std::collections::BTreeSet;
 
 /// The seed is fixed, so that a failure is reproducible.
-const PLAN: Plan = Plan { seed: 6, walks: 28, steps: 50 };
+const PLAN: Plan = Plan { seed: 6, walks: 16, steps: 50 };
 
 /// How many endpoints must succeed at least once, so that the walks do not agree only about refusals. A change of the
 /// steps changes every walk, and then some endpoint may only refuse.

@@ -9,9 +9,9 @@ mod calls;
 use super::{
     call::{Call, Claims, Request},
     rules::{
-        CODE_ATTEMPTS, COOLING_OFF_SECONDS, DAY, FAILURES_PER_DAY, GRANT_SECONDS, HOUR, MAIL_CODE_SECONDS,
-        MISMATCHES, PASSWORD_FAILURES, PASSWORD_LOCK_SECONDS, Rules, SENDS_BY_MEMBER, SENDS_TO_DESTINATION,
-        SMS_CODE_SECONDS,
+        CHANGES_PER_HOUR, CODE_ATTEMPTS, COOLING_OFF_SECONDS, DAY, FAILURES_PER_DAY, GRANT_SECONDS, HOUR,
+        MAIL_CODE_SECONDS, MISMATCHES, PASSWORD_FAILURES, PASSWORD_LOCK_SECONDS, Rules, SENDS_BY_MEMBER,
+        SENDS_TO_DESTINATION, SMS_CODE_SECONDS,
     },
 };
 use std::collections::BTreeMap;
@@ -126,6 +126,7 @@ struct Grant {
     purpose: Purpose,
     basis: Basis,
     valid_until: u64,
+    tries: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -313,6 +314,7 @@ impl Reference {
     /// Gives a member another phone or email address.
     pub(super) fn put_contact(&mut self, member: usize, address: Address) -> Result<(), Refusal> {
         self.require_free(member, &address)?;
+        self.members[member].immature_until.remove(&address.key());
         self.members[member].bind(address);
         self.members[member].audit.push("updated");
         Ok(())
@@ -406,10 +408,14 @@ impl Reference {
         Ok(Some(text.to_owned()))
     }
 
-    fn grant(&self, text: &str, purpose: Purpose, address: &Address) -> Result<Grant, Refusal> {
-        let grant = self.grants.get(text).filter(|grant| grant.valid_until > self.now);
-        let grant = grant.filter(|grant| grant.purpose == purpose && grant.address.key() == address.key());
-        grant.cloned().ok_or(refusal("{VERIFICATION}_NOT_VALID"))
+    /// Counts an attempt at a change with a grant of this purpose, and returns the grant.
+    fn grant(&mut self, text: &str, purpose: Purpose, address: &Address) -> Result<Grant, Refusal> {
+        let grant = self.grants.get_mut(text).filter(|grant| grant.valid_until > self.now);
+        let grant = grant.filter(|grant| grant.purpose == purpose && grant.tries < CODE_ATTEMPTS);
+        let grant = grant.ok_or(refusal("{VERIFICATION}_NOT_VALID"))?;
+        grant.tries += 1;
+        require(grant.address.key() == address.key(), "{VERIFICATION}_NOT_VALID")?;
+        Ok(grant.clone())
     }
 
     /// Sends a code for a member, or for the member who owns the address.
@@ -519,7 +525,7 @@ impl Reference {
         self.consume(&verified.key);
         let Token { address, purpose } = token;
         let (basis, valid_until) = (verified.basis, self.now + GRANT_SECONDS);
-        self.issued = Some(Issued::Grant(Grant { address, purpose, basis, valid_until }));
+        self.issued = Some(Issued::Grant(Grant { address, purpose, basis, valid_until, tries: 0 }));
         Ok(())
     }
 
@@ -565,12 +571,9 @@ impl Reference {
         }
     }
 
-    /// Requires reauthentication to replace a contact, and returns whether there was one.
+    /// Requires a reauthentication to replace a contact, and returns whether there was one.
     fn prove(&mut self, claims: Claims, to: &Address, password: Option<&str>) -> Result<bool, Refusal> {
         let replaces = self.members[claims.member].replaced_by(to).is_some();
-        if !replaces && !self.rules.contacts_mature {
-            return Ok(true);
-        }
         let proven = self.is_proven(claims, password)?;
         require(proven || !replaces, "REAUTHENTICATION_REQUIRED")?;
         Ok(proven)
@@ -584,14 +587,14 @@ impl Reference {
         require(self.is_mature(member, address), "COOLING_OFF")
     }
 
-    /// Requires a password of 6 code points that is neither common nor a contact of the member.
+    /// Requires an acceptable password that is not a contact of the member.
     fn require_acceptable(&self, new: &str, member: usize) -> Result<(), Refusal> {
         let is_contact = |contact: &Address| {
             let text = contact.0.to_lowercase();
             [&*text, text.trim_start_matches('+'), text.trim_start_matches("+86")].contains(&new)
         };
-        let is_guessable = new == "password" || self.members[member].contacts().any(is_contact);
-        require(new.chars().count() >= 6 && !is_guessable, "{NEW_PASSWORD}_NOT_VALID")
+        require(!self.members[member].contacts().any(is_contact), "{NEW_PASSWORD}_NOT_VALID")?;
+        require_strong(new)
     }
 
     fn require_acceptable_pin(&self, new: &str, member: usize) -> Result<(), Refusal> {
@@ -606,8 +609,9 @@ impl Reference {
     }
 
     fn bind(&mut self, code: &VerifiedCode, address: Address, proven: bool) -> Result<Vec<Sent>, Refusal> {
-        self.require_basis(code, &address)?;
         let member = code.basis.member;
+        self.require_changeable(member)?;
+        self.require_basis(code, &address)?;
         self.require_free(member, &address)?;
         let replaces = code.basis.replaces.is_some();
         let action = match (address.is_phone(), replaces) {
@@ -617,21 +621,20 @@ impl Reference {
             (false, true) => "email-replaced",
         };
         let until = self.now + COOLING_OFF_SECONDS;
-        let is_immature = !proven && {
-            let Member { password, pay_password, .. } = &self.members[member];
-            password.is_some() || pay_password.is_some()
-        };
+        let Member { password, pay_password, .. } = &self.members[member];
+        let has_password = password.is_some() || pay_password.is_some();
+        let is_own = self.members[member].owns(&address);
         let messages = self.change(member, action, |member| {
             if replaces && address.is_phone() {
                 member.cooling_until = until;
             }
-            if is_immature {
-                member.immature_until.insert(address.key(), until);
-            } else {
+            if proven || !has_password {
                 member.immature_until.remove(&address.key());
+            } else if !is_own {
+                member.immature_until.insert(address.key(), until);
             }
             member.bind(address);
-        })?;
+        });
         self.consume(&code.key);
         Ok(messages)
     }
@@ -643,26 +646,26 @@ impl Reference {
         new: &str,
     ) -> Result<Vec<Sent>, Refusal> {
         let is_same = self.members[member].password.as_deref() == Some(new);
-        require(!(self.rules.new_differs_from_old && is_same), "{NEW_PASSWORD}_NOT_VALID")?;
-        self.change(member, action, |member| {
+        require(!is_same, "{NEW_PASSWORD}_NOT_VALID")?;
+        Ok(self.change(member, action, |member| {
             member.password = Some(new.to_owned());
             member.version += 1;
-        })
+        }))
+    }
+
+    /// Requires that the member made fewer changes in the last hour than are allowed. A recovery counts, but is not
+    /// limited.
+    fn require_changeable(&self, member: usize) -> Result<(), Refusal> {
+        let changed_at = self.members[member].changed_at.iter();
+        let recent: u32 = changed_at.map(|at| u32::from(at + HOUR > self.now)).sum();
+        require(recent < CHANGES_PER_HOUR, "TOO_MANY_CHANGES")
     }
 
     /// Makes a change with its audit record, and returns the notices: one to each contact that the member had before
     /// or has after it.
-    fn change(
-        &mut self,
-        member: usize,
-        action: &'static str,
-        write: impl FnOnce(&mut Member),
-    ) -> Result<Vec<Sent>, Refusal> {
-        let (now, limit) = (self.now, self.rules.changes_per_hour);
+    fn change(&mut self, member: usize, action: &'static str, write: impl FnOnce(&mut Member)) -> Vec<Sent> {
         let member = &mut self.members[member];
-        member.changed_at.retain(|at| at + HOUR > now);
-        require(limit.is_none_or(|limit| member.changed_at.len() < limit), "TOO_MANY_CHANGES")?;
-        member.changed_at.push(now);
+        member.changed_at.push(self.now);
         let mut notified: Vec<_> = member.contacts().cloned().collect();
         write(member);
         member.audit.push(action);
@@ -671,8 +674,13 @@ impl Reference {
                 notified.push(contact.clone());
             }
         }
-        Ok(notified.into_iter().map(|contact| Sent { to: contact.0, is_code: false }).collect())
+        notified.into_iter().map(|contact| Sent { to: contact.0, is_code: false }).collect()
     }
+}
+
+/// Requires a password of 6 code points that is not common.
+fn require_strong(new: &str) -> Result<(), Refusal> {
+    require(new.chars().count() >= 6 && new != "password", "{NEW_PASSWORD}_NOT_VALID")
 }
 
 /// Whether a `verification` has the form of a grant, which is shorter than any token.

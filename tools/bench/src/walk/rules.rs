@@ -24,6 +24,8 @@ pub(super) const PAY_PASSWORD_LOCK_SECONDS: u64 = 10_800;
 pub(super) const COOLING_OFF_SECONDS: u64 = 86_400;
 /// Different requests under an idempotency key before it locks.
 pub(super) const MISMATCHES: u32 = 5;
+/// Changes of one member in an hour.
+pub(super) const CHANGES_PER_HOUR: u32 = 5;
 pub(super) const HOUR: u64 = 3_600;
 pub(super) const DAY: u64 = 86_400;
 /// The sends to one destination, as (count, seconds): at most `count` in any `seconds`.
@@ -40,6 +42,7 @@ pub fn settings() -> BTreeMap<String, String> {
         ("FAILURES_PER_DAY", FAILURES_PER_DAY),
         ("PASSWORD_MAX_FAILURES", PASSWORD_FAILURES),
         ("PAY_PASSWORD_MAX_FAILURES", PAY_PASSWORD_FAILURES),
+        ("CHANGES_PER_HOUR", CHANGES_PER_HOUR),
         ("ARGON2_MEMORY_KIB", 7_168),
         ("ARGON2_PASSES", 1),
         ("SOURCE_SENDS_PER_HOUR", 100_000),
@@ -50,33 +53,17 @@ pub fn settings() -> BTreeMap<String, String> {
     .into()
 }
 
-/// The rules that can be switched off, because the functions do not have them yet.
+/// The rules of the contract that can be switched off, because the functions do not have them yet.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is the switch of one rule")]
 pub(super) struct Rules {
-    /// A new password equals the old one: `…_NOT_VALID` in every endpoint that sets one.
-    pub(super) new_differs_from_old: bool,
     /// A wrong password has `attemptsLeft`.
     pub(super) passwords_have_attempts_left: bool,
     /// The characters of a code that are not digits are dropped, and a code of another length than these, by SMS and by
     /// email, costs no attempt.
     pub(super) code_lengths: Option<(usize, usize)>,
-    /// A contact that an old session bound without the password resets nothing during a cooling-off period.
-    pub(super) contacts_mature: bool,
-    /// The first pay password, set by an old session without the password, begins a cooling-off period.
-    pub(super) first_pin_cools_off: bool,
-    /// A member makes at most this many changes in an hour.
-    pub(super) changes_per_hour: Option<usize>,
 }
 
 impl Rules {
-    /// The rules that the functions have. A rule that lands is one line here, and goes once it cannot be reverted.
-    pub(super) const NOW: Self = Self {
-        new_differs_from_old: false,
-        passwords_have_attempts_left: false,
-        code_lengths: None,
-        contacts_mature: false,
-        first_pin_cools_off: false,
-        changes_per_hour: None,
-    };
+    /// The rules that the functions have. A rule that lands is one line here, and then its switch goes.
+    pub(super) const NOW: Self = Self { passwords_have_attempts_left: false, code_lengths: None };
 }

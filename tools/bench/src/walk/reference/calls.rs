@@ -2,7 +2,7 @@
 
 use super::{
     Address, Member, Purpose, Reference, Refusal, Sent, Success, Window, email, is_grant, password_counter,
-    pay_password_counter, phone, refusal, refuse, require,
+    pay_password_counter, phone, refusal, refuse, require, require_strong,
 };
 use crate::walk::{
     call::{Call, Claims, Request},
@@ -29,6 +29,7 @@ impl Reference {
             Call::SendCode { phone, purpose } => self.send_code(sent, phone, *purpose),
             Call::BindPhone { phone: typed, code, verification, password } => {
                 let (claims, address) = (session?, phone(typed)?);
+                self.require_changeable(claims.member)?;
                 let flow = self.flow(verification.as_deref(), Purpose::BindPhone, &address)?;
                 let proven = self.prove(claims, &address, password.as_deref())?;
                 let member = Some(claims.member);
@@ -78,6 +79,7 @@ impl Reference {
 
     fn send_change_message(&mut self, claims: Claims) -> Outcome {
         let own = self.members[claims.member].phone.clone().ok_or(refusal("{PHONE}_REQUIRED"))?;
+        self.require_mature(claims.member, &own)?;
         let messages = self.send(own, Purpose::Change, Some(claims.member), true)?;
         Ok(success(200, Some(claims), messages))
     }
@@ -92,6 +94,7 @@ impl Reference {
     ) -> Outcome {
         let token = self.token(phone_info, &[Purpose::Change]).ok_or(refusal("{PHONE_INFO}_NOT_VALID"))?;
         self.require_acceptable(new, claims.member)?;
+        self.require_changeable(claims.member)?;
         require(self.members[claims.member].owns(&token.address), "USER_PHONE_NOT_MATCH")?;
         self.require_mature(claims.member, &token.address)?;
         if let Some(old) = old {
@@ -105,6 +108,7 @@ impl Reference {
     }
 
     fn change_password(&mut self, claims: Claims, old: &str, new: &str) -> Outcome {
+        self.require_changeable(claims.member)?;
         self.require_acceptable(new, claims.member)?;
         require(old != new, "{NEW_PASSWORD}_NOT_VALID")?;
         self.verify_password(claims, old)?;
@@ -125,23 +129,26 @@ impl Reference {
             (_, Some(_)) => Purpose::BindPhone,
         };
         let member = sent.map(|claims| claims.member).filter(|_| purpose != Purpose::Recover);
+        if let (Some(member), Purpose::ResetPay) = (member, purpose) {
+            self.require_reset_allowed(member, &address)?;
+        }
         let messages = self.send(address, purpose, member, true)?;
         Ok(success(200, sent, messages))
     }
 
     fn set_pay_password(&mut self, claims: Claims, new: &str, password: Option<&str>) -> Outcome {
+        self.require_changeable(claims.member)?;
         self.require_acceptable_pin(new, claims.member)?;
         require(self.members[claims.member].pay_password.is_none(), "PAY_PASSWORD_ALREADY_SET")?;
-        let cools_off = self.rules.first_pin_cools_off
-            && self.members[claims.member].password.is_some()
-            && !self.is_proven(claims, password)?;
+        let has_password = self.members[claims.member].password.is_some();
+        let cools_off = !self.is_proven(claims, password)? && has_password;
         let until = self.now + COOLING_OFF_SECONDS;
         let messages = self.change(claims.member, "pay-password-set", |member| {
             member.pay_password = Some(new.to_owned());
             if cools_off {
                 member.cooling_until = until;
             }
-        })?;
+        });
         Ok(success(201, Some(claims), messages))
     }
 
@@ -151,13 +158,18 @@ impl Reference {
         address: &Address,
         new: Option<&str>,
     ) -> Result<(), Refusal> {
+        self.require_changeable(claims.member)?;
         if let Some(new) = new {
             self.require_acceptable_pin(new, claims.member)?;
         }
-        let member = &self.members[claims.member];
-        require(member.owns(address), "USER_PHONE_NOT_MATCH")?;
-        require(member.cooling_until <= self.now, "COOLING_OFF")?;
-        self.require_mature(claims.member, address)
+        require(self.members[claims.member].owns(address), "USER_PHONE_NOT_MATCH")?;
+        self.require_reset_allowed(claims.member, address)
+    }
+
+    /// Requires that no cooling-off period runs, and that the phone is mature.
+    fn require_reset_allowed(&self, member: usize, address: &Address) -> Result<(), Refusal> {
+        require(self.members[member].cooling_until <= self.now, "COOLING_OFF")?;
+        self.require_mature(member, address)
     }
 
     fn reset_by_code(
@@ -193,14 +205,15 @@ impl Reference {
 
     fn reset_pay_password(&mut self, member: usize, new: Option<&str>) -> Result<Vec<Sent>, Refusal> {
         let is_same = new.is_some() && new == self.members[member].pay_password.as_deref();
-        require(!(self.rules.new_differs_from_old && is_same), "{PAY_PASSWORD}_NOT_VALID")?;
+        require(!is_same, "{PAY_PASSWORD}_NOT_VALID")?;
         let write = |member: &mut Member| member.pay_password = new.map(str::to_owned);
-        let messages = self.change(member, "pay-password-reset", write)?;
+        let messages = self.change(member, "pay-password-reset", write);
         self.counters.remove(&pay_password_counter(member));
         Ok(messages)
     }
 
     fn update_pay_password(&mut self, claims: Claims, old: &str, new: &str) -> Outcome {
+        self.require_changeable(claims.member)?;
         self.require_acceptable_pin(new, claims.member)?;
         require(old != new, "{PAY_PASSWORD}_NOT_VALID")?;
         let stored = self.members[claims.member].pay_password.clone();
@@ -212,7 +225,7 @@ impl Reference {
             return Err(self.wrong_password(left));
         }
         let write = |member: &mut Member| member.pay_password = Some(new.to_owned());
-        let messages = self.change(claims.member, "pay-password-changed", write)?;
+        let messages = self.change(claims.member, "pay-password-changed", write);
         self.counters.remove(&counter);
         Ok(success(201, Some(claims), messages))
     }
@@ -230,6 +243,9 @@ impl Reference {
             (email(typed)?, Purpose::RecoverByMail)
         };
         let text = verification.ok_or(refusal("{VERIFICATION}_REQUIRED"))?;
+        require(is_grant(&text), "{VERIFICATION}_NOT_VALID")?;
+        // Before the grant is used, because that counts an attempt.
+        require_strong(new)?;
         let grant = self.grant(&text, purpose, &address)?;
         let member = grant.basis.member;
         require(self.members[member].owns(&address), "{VERIFICATION}_NOT_VALID")?;
