@@ -77,6 +77,10 @@ async fn ten_wrong_passwords_lock_the_session_15_minutes() {
         responses.iter().filter(|response| response.refusal() == (400, "{OLD_PASSWORD}_NOT_VALID")).count(),
         10
     );
+    let mut left: Vec<_> =
+        responses.iter().filter_map(|response| response.body["attemptsLeft"].as_u64()).collect();
+    left.sort_unstable();
+    assert_eq!(left, (0..10).collect::<Vec<_>>());
     let refused = change(&bundle, &member, &good).await;
     assert_eq!(refused.refusal(), (429, "TOO_MANY_ATTEMPTS"));
     assert!((880..=900).contains(&refused.body["retryAfter"].as_u64().unwrap()), "{}", refused.text);

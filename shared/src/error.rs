@@ -24,6 +24,12 @@ pub enum Error {
         /// The attempts that are left for the code; at 0 the client must request a new one.
         attempts_left: u32,
     },
+    /// The login password or pay password is wrong.
+    #[error("the password is not valid")]
+    OldPasswordNotValid {
+        /// The attempts that are left before a lockout.
+        attempts_left: u32,
+    },
     /// The session is missing, malformed, expired, or older than the last change of the login password.
     #[error("the session is not valid")]
     InvalidToken,
@@ -299,6 +305,7 @@ impl Error {
             Self::Missing(field) => format!("{{{}}}_REQUIRED", field.symbol()).into(),
             Self::NotValid(field) => format!("{{{}}}_NOT_VALID", field.symbol()).into(),
             Self::CodeNotValid { .. } => "{CODE}_NOT_VALID".into(),
+            Self::OldPasswordNotValid { .. } => "{OLD_PASSWORD}_NOT_VALID".into(),
             Self::InvalidToken => "INVALID_TOKEN".into(),
             Self::SendFrequently { .. } => "SEND_MESSAGE_FREQUENTLY".into(),
             Self::TooManyAttempts { .. } => "TOO_MANY_ATTEMPTS".into(),
@@ -330,6 +337,7 @@ impl Error {
             Self::Missing(_)
             | Self::NotValid(_)
             | Self::CodeNotValid { .. }
+            | Self::OldPasswordNotValid { .. }
             | Self::UserNotFound
             | Self::UserPhoneNotMatch
             | Self::PayPasswordNotSet
@@ -365,11 +373,13 @@ impl Error {
         }
     }
 
-    /// Returns the attempts that are left after a wrong code.
+    /// Returns the attempts that are left after a wrong code or password.
     #[must_use]
     pub fn attempts_left(&self) -> Option<u32> {
         match self {
-            Self::CodeNotValid { attempts_left } => Some(*attempts_left),
+            Self::CodeNotValid { attempts_left } | Self::OldPasswordNotValid { attempts_left } => {
+                Some(*attempts_left)
+            }
             _ => None,
         }
     }

@@ -85,6 +85,9 @@ pub fn of_error(error: &Error, language: Language) -> String {
         (Error::Missing(field), _) => return missing(*field, language),
         (Error::NotValid(field), _) => return not_valid(*field, language).to_owned(),
         (Error::CodeNotValid { attempts_left }, _) => return code_not_valid(*attempts_left, language),
+        (Error::OldPasswordNotValid { attempts_left }, _) => {
+            return password_not_valid(*attempts_left, language);
+        }
         (Error::SendFrequently { retry_after, .. }, Chinese) => {
             return format!("发送短信太频繁，请{}后再试", wait_zh(*retry_after));
         }
@@ -338,6 +341,16 @@ fn code_not_valid(attempts_left: u32, language: Language) -> String {
         (left, Chinese) => format!("验证码错误，还可以尝试{left}次"),
         (1, English) => "The code is wrong. One try is left.".to_owned(),
         (left, English) => format!("The code is wrong. {left} tries are left."),
+    }
+}
+
+fn password_not_valid(attempts_left: u32, language: Language) -> String {
+    match (attempts_left, language) {
+        (0, Chinese) => "密码错误".to_owned(),
+        (0, English) => "The password is wrong.".to_owned(),
+        (left, Chinese) => format!("密码错误，还可以尝试{left}次"),
+        (1, English) => "The password is wrong. One try is left.".to_owned(),
+        (left, English) => format!("The password is wrong. {left} tries are left."),
     }
 }
 

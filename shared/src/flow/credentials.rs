@@ -78,7 +78,7 @@ impl App {
     /// Verifies the member's login password.
     ///
     /// # Errors
-    /// [`Error::NotValid`] if it is wrong or the member has none, [`Error::TooManyAttempts`] during a lockout of the
+    /// [`Error::OldPasswordNotValid`] if it is wrong or the member has none, [`Error::TooManyAttempts`] during a lockout of the
     /// session's login.
     pub async fn verify_password(
         &self,
@@ -100,7 +100,7 @@ impl App {
     /// Verifies the member's pay password.
     ///
     /// # Errors
-    /// [`Error::PayPasswordNotSet`], [`Error::NotValid`] if it is wrong, [`Error::TooManyAttempts`] during a lockout.
+    /// [`Error::PayPasswordNotSet`], [`Error::OldPasswordNotValid`] if it is wrong, [`Error::TooManyAttempts`] during a lockout.
     pub async fn verify_pay_password(
         &self,
         member: &Member,
@@ -188,7 +188,7 @@ impl App {
             Some(stored) if password::verify(&self.keys, typed, stored)? => Ok(stored),
             Some(_) | None => {
                 metrics::wrong_attempt(left);
-                Err(Error::NotValid(Field::OldPassword))
+                Err(Error::OldPasswordNotValid { attempts_left: left })
             }
         }
     }

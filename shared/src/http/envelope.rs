@@ -297,6 +297,8 @@ mod tests {
             Error::CodeNotValid { attempts_left: 4 },
             Error::CodeNotValid { attempts_left: 1 },
             Error::CodeNotValid { attempts_left: 0 },
+            Error::OldPasswordNotValid { attempts_left: 9 },
+            Error::OldPasswordNotValid { attempts_left: 0 },
             Error::InvalidToken,
             Error::SendFrequently { retry_after: 117, limit: SendLimit::Resend },
             Error::TooManyAttempts { retry_after: 10_800 },

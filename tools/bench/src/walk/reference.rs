@@ -10,8 +10,8 @@ use super::{
     call::{Call, Claims, Request},
     rules::{
         CHANGES_PER_HOUR, CODE_ATTEMPTS, COOLING_OFF_SECONDS, DAY, FAILURES_PER_DAY, GRANT_SECONDS, HOUR,
-        MAIL_CODE_SECONDS, MISMATCHES, PASSWORD_FAILURES, PASSWORD_LOCK_SECONDS, Rules, SENDS_BY_MEMBER,
-        SENDS_TO_DESTINATION, SMS_CODE_SECONDS,
+        MAIL_CODE_DIGITS, MAIL_CODE_SECONDS, MISMATCHES, PASSWORD_FAILURES, PASSWORD_LOCK_SECONDS,
+        SENDS_BY_MEMBER, SENDS_TO_DESTINATION, SMS_CODE_DIGITS, SMS_CODE_SECONDS,
     },
 };
 use std::collections::BTreeMap;
@@ -245,7 +245,6 @@ fn email(typed: &str) -> Result<Address, Refusal> {
 }
 
 pub(super) struct Reference {
-    rules: Rules,
     now: u64,
     pub(super) members: Vec<Member>,
     tokens: BTreeMap<String, Token>,
@@ -259,9 +258,8 @@ pub(super) struct Reference {
 }
 
 impl Reference {
-    pub(super) fn new(rules: Rules, members: Vec<Member>) -> Self {
+    pub(super) fn new(members: Vec<Member>) -> Self {
         Self {
-            rules,
             // Any moment later than every limit.
             now: 400 * DAY,
             members,
@@ -467,11 +465,9 @@ impl Reference {
         typed: &str,
     ) -> Result<VerifiedCode, Refusal> {
         let mut typed = typed.to_owned();
-        if let Some((by_sms, by_mail)) = self.rules.code_lengths {
-            typed.retain(|c| c.is_ascii_digit());
-            let length = if to.is_phone() { by_sms } else { by_mail };
-            require(typed.len() == length, "{CODE}_NOT_VALID")?;
-        }
+        typed.retain(|c| c.is_ascii_digit());
+        let digits = if to.is_phone() { SMS_CODE_DIGITS } else { MAIL_CODE_DIGITS };
+        require(typed.len() == digits, "{CODE}_NOT_VALID")?;
         let holder = match (purpose, member, &flow) {
             (Purpose::BindPhone, Some(member), _) => Holder::Member(member),
             (Purpose::Recover | Purpose::BindMail | Purpose::RecoverByMail, _, Some(flow)) => {
@@ -545,8 +541,7 @@ impl Reference {
     }
 
     fn wrong_password(&self, left: u32) -> Refusal {
-        let attempts_left = self.rules.passwords_have_attempts_left.then_some(left);
-        Refusal { symbol: "{OLD_PASSWORD}_NOT_VALID", attempts_left }
+        Refusal { symbol: "{OLD_PASSWORD}_NOT_VALID", attempts_left: Some(left) }
     }
 
     fn verify_password(&mut self, claims: Claims, typed: &str) -> Result<(), Refusal> {

@@ -8,6 +8,10 @@ pub(super) const SMS_CODE_SECONDS: u64 = 300;
 pub(super) const MAIL_CODE_SECONDS: u64 = 600;
 /// Seconds for which a grant is valid.
 pub(super) const GRANT_SECONDS: u64 = 600;
+/// Digits of a code sent by SMS.
+pub(super) const SMS_CODE_DIGITS: usize = 6;
+/// Digits of a code sent by email.
+pub(super) const MAIL_CODE_DIGITS: usize = 8;
 /// Attempts at one code.
 pub(super) const CODE_ATTEMPTS: u32 = 3;
 /// Wrong codes per destination and purpose in a day.
@@ -47,23 +51,11 @@ pub fn settings() -> BTreeMap<String, String> {
         ("ARGON2_PASSES", 1),
         ("SOURCE_SENDS_PER_HOUR", 100_000),
         ("REGION_SENDS_PER_HOUR", 1_000_000),
+        ("MAIL_SENDS_PER_HOUR", 1_000_000),
+        ("SOURCE_WRONG_CODES_PER_HOUR", 100_000),
+        ("NOTICES_PER_DAY", 1_000),
         ("BREAKER_MIN_VERIFIED_PERCENT", 0),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_string()))
     .into()
-}
-
-/// The rules of the contract that can be switched off, because the functions do not have them yet.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rules {
-    /// A wrong password has `attemptsLeft`.
-    pub(super) passwords_have_attempts_left: bool,
-    /// The characters of a code that are not digits are dropped, and a code of another length than these, by SMS and by
-    /// email, costs no attempt.
-    pub(super) code_lengths: Option<(usize, usize)>,
-}
-
-impl Rules {
-    /// The rules that the functions have. A rule that lands is one line here, and then its switch goes.
-    pub(super) const NOW: Self = Self { passwords_have_attempts_left: false, code_lengths: None };
 }

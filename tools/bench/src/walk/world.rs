@@ -10,7 +10,6 @@ use super::{
     Coverage,
     call::{Call, Claims, Request},
     reference::{Address, Expected, Member, Purpose, Reference, Sent},
-    rules::Rules,
     step::{CLIENTS, CONTACTS, Command, Held, MEMBERS, Start, Step, Walk},
 };
 use local::{
@@ -148,7 +147,7 @@ impl<'a> Run<'a> {
         }
         let mut run = Self {
             world,
-            reference: Reference::new(Rules::NOW, members),
+            reference: Reference::new(members),
             ids,
             clients: (0..CLIENTS).map(|_| Client::default()).collect(),
             sent: Vec::new(),
