@@ -13,7 +13,7 @@ async fn every_command_is_recorded_with_its_actor() {
     let id = operator.member(json!({ "phone": PHONE, "password": "the-old-password" })).await;
     let token = operator.session(&id).await;
     operator.change(&token, "the-old-password", "a-new-password").await;
-    for command in ["show", "unlock", "revoke"] {
+    for command in ["show", "unlock", "unfreeze", "revoke"] {
         operator.run(&[command, &id]).await.ok();
     }
     let trail = operator.trail(&id).await;
@@ -23,6 +23,7 @@ async fn every_command_is_recorded_with_its_actor() {
         ("password-changed", None),
         ("shown", BY_WU),
         ("unlocked", BY_WU),
+        ("unfrozen", BY_WU),
         ("revoked", BY_WU),
         ("audit-read", BY_WU),
     ];
