@@ -174,6 +174,10 @@ async fn recovery_and_email_endpoints_make_documented_store_requests() {
     bundle.call(Method::GET, NOT_ME).query(&link).send().await.ok();
     assert_eq!(take_requests(&proxy, &bundle).await, [""; 0], "the page must not use the store");
     bundle.call(Method::POST, NOT_ME).query(&link).send().await.ok();
-    // The owner of the replaced address is read as well.
-    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem", "GetItem", "GetItem", "TransactWriteItems"]);
+    // The owner of the replaced address is read as well, and both addresses are notified.
+    let reported = ["GetItem", "GetItem", "GetItem", "TransactWriteItems"];
+    assert_eq!(
+        take_requests(&proxy, &bundle).await,
+        with(&reported, &[&NOTICES[..], &["UpdateItem"]].concat())
+    );
 }

@@ -142,6 +142,7 @@ fn read_settings(
         "TABLE_NAME" => Some(table.to_owned()),
         "KEYS" => None,
         "KEYS_SECRET_ARN" => Some(secret.unwrap_or(UNUSED).to_owned()),
+        name if name.starts_with("AWS_ENDPOINT_URL") => None,
         name if name.starts_with("AWS_") => Some(UNUSED.to_owned()),
         name => lookup(name),
     });
