@@ -96,6 +96,18 @@ async fn purposes_of_a_member_share_the_hour() {
 }
 
 #[tokio::test]
+async fn other_members_use_up_no_sends_of_the_owner() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let (first, second) = (bundle.other_member().await, bundle.member_with(json!({})).await);
+    send_code(&bundle, PHONE).session(&first.token).send().await.ok();
+    // They share a cooldown, and neither the owner nor an anonymous client observes it.
+    retry_after(&send_code(&bundle, PHONE).session(&second.token).send().await, 429);
+    send_code(&bundle, PHONE).session(&member.token).send().await.ok();
+    send_code(&bundle, PHONE).send().await.ok();
+}
+
+#[tokio::test]
 async fn member_requests_at_most_ten_codes_daily() {
     let bundle = Bundle::start().await;
     let member = bundle.member_with(json!({})).await;

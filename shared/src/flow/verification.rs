@@ -116,6 +116,7 @@ impl App {
         let code = code::generate(self.code_length(destination))?;
         let limits = SendLimits::from(&self.settings);
         let send = CodeSend {
+            is_own: member.owns(destination),
             reauthenticated: reauthenticated.is_some(),
             ..code_send(&new, Some(Basis::new(member, destination)), request)
         };
@@ -364,5 +365,5 @@ impl App {
 
 fn code_send<'a>(code: &'a NewCode, basis: Option<Basis>, request: &Request) -> CodeSend<'a> {
     let (source, at) = (request.origin.source(), Timestamp::now());
-    CodeSend { code, basis, reauthenticated: false, source, at }
+    CodeSend { code, basis, is_own: false, reauthenticated: false, source, at }
 }

@@ -21,6 +21,8 @@ pub(crate) struct CodeSend<'a> {
     pub(crate) code: &'a NewCode,
     /// The member who requested it, if it was one, in the state that it is issued on.
     pub(crate) basis: Option<Basis>,
+    /// Whether the destination is the member's own.
+    pub(crate) is_own: bool,
     /// Whether the member reauthenticated in the request.
     pub(crate) reauthenticated: bool,
     /// The source address of the request, by [`Origin::source`](crate::domain::audit::Origin::source).
@@ -53,13 +55,15 @@ impl Limit {
     }
 }
 
-/// The sort key of a log of sends that members requested.
-const MEMBER: &str = "sent";
+/// The sort key of a log of sends that the owner of the destination requested, or of a member's sends.
+const OWNER: &str = "sent";
+/// The sort key of a log of sends that other members requested.
+const OTHERS: &str = "others";
 /// The sort key of a log of sends that anonymous clients requested.
 const ANONYMOUS: &str = "anonymous";
 
-/// The last sends to a destination, items `sent#<destination>` / `sent` and `anonymous`, or requested by a member, item
-/// `sent#member#<id>` / `sent`. It has a partition of its own, because a function that sends may not write members or
+/// The last sends to a destination, items `sent#<destination>` / `sent`, `others` and `anonymous`, or requested by a member,
+/// item `sent#member#<id>` / `sent`. It has a partition of its own, because a function that sends may not write members or
 /// owners.
 pub(super) struct SendLog {
     key: ItemKey,
@@ -71,21 +75,25 @@ impl SendLog {
         Self { key: ItemKey::new(format!("sent#{subject}"), requester), limits: limits.into() }
     }
 
-    /// Returns the log of a send to its destination. Requests with and without a session have a log each, so that
-    /// strangers neither use up nor observe what a member sends.
+    /// Returns the log of a send to its destination. The owner, other members and anonymous clients have a log each, so
+    /// that strangers, registered or not, neither use up nor observe what the owner sends.
     pub(super) fn of_destination(send: &CodeSend<'_>, limits: &SendLimits) -> Self {
         let windows = [
             Limit { name: SendLimit::Resend, count: 1, seconds: limits.resend_after_seconds },
             Limit { name: SendLimit::Hour, count: limits.per_hour, seconds: HOUR },
             Limit { name: SendLimit::Day, count: limits.per_day, seconds: DAY },
         ];
-        let requester = if send.basis.is_some() { MEMBER } else { ANONYMOUS };
+        let requester = match send.basis {
+            Some(_) if send.is_own => OWNER,
+            Some(_) => OTHERS,
+            None => ANONYMOUS,
+        };
         Self::new(&send.code.binding.destination.key(), requester, windows)
     }
 
     pub(super) fn of_member(member: MemberId, limits: &SendLimits) -> Self {
         let limit = Limit { name: SendLimit::Member, count: limits.member_per_day, seconds: DAY };
-        Self::new(&format!("member#{member}"), MEMBER, [limit])
+        Self::new(&format!("member#{member}"), OWNER, [limit])
     }
 
     /// Returns the number of times that the item stores: one more than any limit needs, so that taking a send back
@@ -211,7 +219,7 @@ mod tests {
     #[test]
     fn longest_log_fits_into_an_expression() {
         let log =
-            SendLog::new("", MEMBER, [Limit { name: SendLimit::Day, count: MAX_LOGGED_SENDS, seconds: DAY }]);
+            SendLog::new("", OWNER, [Limit { name: SendLimit::Day, count: MAX_LOGGED_SENDS, seconds: DAY }]);
         let update = log.update((1..log.length()).map(|to| shift(to - 1, to)));
         let expression = update.get_update_expression().as_deref().unwrap();
         // The remaining assignments are shorter than the rest of 4 KB.

@@ -424,7 +424,12 @@ impl Reference {
         requested_by: Option<usize>,
         proven: bool,
     ) -> Result<Vec<Sent>, Refusal> {
-        let requester = if requested_by.is_some() { "session" } else { "anonymous" };
+        let owner = self.owners().get(&address.key()).copied();
+        let requester = match requested_by {
+            Some(member) if owner == Some(member) => "owner",
+            Some(_) => "others",
+            None => "anonymous",
+        };
         let mut logs = vec![(format!("{}#{requester}", address.key()), SENDS_TO_DESTINATION.to_vec())];
         logs.extend(requested_by.map(|member| (format!("member#{member}"), SENDS_BY_MEMBER.to_vec())));
         for (name, limits) in &logs {

@@ -113,22 +113,15 @@ async fn exit_is_a_logged_function_error() {
     assert_eq!(logs.lines().len(), 1);
 }
 
-/// Returns the path of a program that never takes an event.
+/// A program that never takes an event. A program that a test writes itself can be "busy": a process that another test
+/// starts meanwhile inherits the open file.
 #[cfg(unix)]
-fn sleeping_program() -> PathBuf {
-    use std::{fs, os::unix::fs::PermissionsExt};
-
-    let program = std::env::temp_dir().join(aws::random_id());
-    fs::write(&program, "#!/bin/sh\nexec sleep 60\n").unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
-    program
-}
+const SLEEPING_PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/runtime/sleep.sh");
 
 #[cfg(unix)]
 #[tokio::test]
 async fn killed_process_fails_its_event() {
-    let program = sleeping_program();
-    let (runtime, logs) = runtime(program.to_str().unwrap());
+    let (runtime, logs) = runtime(SLEEPING_PROGRAM);
     let kill = async {
         loop {
             runtime.kill("send-code").unwrap();
@@ -139,7 +132,6 @@ async fn killed_process_fails_its_event() {
         invocation = runtime.invoke("send-code", Bytes::from_static(b"{}")) => invocation.unwrap(),
         () = kill => unreachable!(),
     };
-    std::fs::remove_file(program).unwrap();
     let error: Value = serde_json::from_slice(&invocation.payload).unwrap();
     assert!(invocation.function_error);
     assert_eq!(error["errorType"], json!("Runtime.ExitError"));
@@ -151,8 +143,7 @@ async fn killed_process_fails_its_event() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn killed_process_takes_no_event() {
-    let program = sleeping_program();
-    let (runtime, _) = runtime(program.to_str().unwrap());
+    let (runtime, _) = runtime(SLEEPING_PROGRAM);
     let pool = &runtime.functions["send-code"];
     for signal in ["KILL", "TERM"].into_iter().cycle().take(20) {
         let mut process = Process::start(pool).unwrap();
@@ -162,7 +153,6 @@ async fn killed_process_takes_no_event() {
         pool.add_idle(process);
         assert!(pool.take_idle().is_none(), "{signal}");
     }
-    std::fs::remove_file(program).unwrap();
 }
 
 #[tokio::test]
