@@ -545,7 +545,7 @@ impl Reference {
         Ok(limit - counter.count)
     }
 
-    fn wrong_password(&self, left: u32) -> Refusal {
+    fn wrong_password(left: u32) -> Refusal {
         Refusal { symbol: "{OLD_PASSWORD}_NOT_VALID", attempts_left: Some(left) }
     }
 
@@ -553,7 +553,7 @@ impl Reference {
         let (limit, seconds) = (PASSWORD_FAILURES, PASSWORD_LOCK_SECONDS);
         let left = self.count(&password_counter(claims), limit, seconds, Window::FromLast)?;
         let is_right = self.members[claims.member].password.as_deref() == Some(typed);
-        if is_right { Ok(()) } else { Err(self.wrong_password(left)) }
+        if is_right { Ok(()) } else { Err(Self::wrong_password(left)) }
     }
 
     /// Verifies the password, and ends its row of failures even if the rest of the request is refused.

@@ -222,7 +222,7 @@ impl Reference {
         let (limit, seconds) = (PAY_PASSWORD_FAILURES, PAY_PASSWORD_LOCK_SECONDS);
         let left = self.count(&counter, limit, seconds, Window::FromLast)?;
         if stored != old {
-            return Err(self.wrong_password(left));
+            return Err(Self::wrong_password(left));
         }
         let write = |member: &mut Member| member.pay_password = Some(new.to_owned());
         let messages = self.change(claims.member, "pay-password-changed", write);
