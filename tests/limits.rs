@@ -96,7 +96,7 @@ async fn purposes_of_a_member_share_the_hour() {
 }
 
 #[tokio::test]
-async fn other_members_use_up_no_sends_of_the_owner() {
+async fn other_members_use_up_no_owners_sends() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;
     let (first, second) = (bundle.other_member().await, bundle.member_with(json!({})).await);
