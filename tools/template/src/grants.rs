@@ -30,6 +30,8 @@ pub struct Grant {
     pub excludes_resources: bool,
     /// The patterns of partition keys, in which `*` matches any text. Empty if the statement does not restrict keys.
     pub leading_keys: Vec<String>,
+    /// The attributes that may be read, those of the key included. Empty if the statement does not restrict them.
+    pub attributes: Vec<String>,
 }
 
 impl Grant {
@@ -40,6 +42,16 @@ impl Grant {
         self.actions.iter().any(|allowed| allowed == action)
             && (keys.is_empty()
                 || partition.is_some_and(|pk| keys.iter().any(|pattern| is_like(pk, pattern))))
+    }
+}
+
+impl Grant {
+    /// Whether the statement allows a request that reads `attributes`, which are empty if it reads all.
+    #[must_use]
+    pub fn allows_reading<'a>(&self, attributes: impl IntoIterator<Item = &'a String>) -> bool {
+        let mut attributes = attributes.into_iter().peekable();
+        self.attributes.is_empty()
+            || (attributes.peek().is_some() && attributes.all(|name| self.attributes.contains(name)))
     }
 }
 
@@ -151,12 +163,37 @@ enum Effect {
     Allow,
 }
 
-/// The only supported condition of a statement on items.
+/// The only supported conditions of a statement on items.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Condition {
     #[serde(rename = "ForAllValues:StringLike")]
     like: Partitions,
+    #[serde(default, rename = "ForAllValues:StringEquals")]
+    equal: Option<Attributes>,
+    #[serde(default, rename = "StringEqualsIfExists")]
+    select: Option<Selected>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Attributes {
+    #[serde(rename = "dynamodb:Attributes")]
+    attributes: Vec<String>,
+}
+
+/// Without this condition, a request that names no attributes would read all of them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Selected {
+    #[serde(rename = "dynamodb:Select")]
+    _select: SpecificAttributes,
+}
+
+#[derive(Deserialize)]
+enum SpecificAttributes {
+    #[serde(rename = "SPECIFIC_ATTRIBUTES")]
+    Specific,
 }
 
 #[derive(Deserialize)]
@@ -170,11 +207,16 @@ impl Statement {
     fn grant(self, logical_id: &str) -> Result<Grant, Error> {
         let actions: Vec<String> = deserialize(logical_id, Value::Array(list(self.action)))?;
         let is_for_table = actions.iter().any(|action| action.starts_with("dynamodb:"));
-        let leading_keys = if is_for_table && !self.condition.is_empty() {
-            deserialize::<Condition>(logical_id, Value::Object(self.condition))?.like.leading_keys
-        } else {
-            Vec::new()
-        };
+        let (mut leading_keys, mut attributes) = (Vec::new(), Vec::new());
+        if is_for_table && !self.condition.is_empty() {
+            let condition: Condition = deserialize(logical_id, Value::Object(self.condition))?;
+            leading_keys = condition.like.leading_keys;
+            attributes = match (condition.equal, condition.select) {
+                (None, None) => Vec::new(),
+                (Some(equal), Some(_)) => equal.attributes,
+                _ => return Err(Error::Attributes { location: logical_id.to_owned() }),
+            };
+        }
         // Wildcards in actions, and wildcards other than `*` or policy variables in keys.
         let actions_with_wildcard = actions.iter().filter(|action| action.contains(['*', '?']));
         let unsupported_keys = leading_keys.iter().filter(|key| key.contains(['?', '$']));
@@ -183,7 +225,7 @@ impl Statement {
         }
         let excludes_resources = self.not_resource.is_some();
         let resources = list(self.not_resource.unwrap_or(self.resource)).iter().map(text_of).collect();
-        Ok(Grant { actions, resources, excludes_resources, leading_keys })
+        Ok(Grant { actions, resources, excludes_resources, leading_keys, attributes })
     }
 }
 
@@ -256,18 +298,21 @@ Resources:
                 resources: vec![Some("arn:aws:dynamodb:us-east-1:000000000000:table/accounts".to_owned())],
                 excludes_resources: false,
                 leading_keys: texts(&["code#phone#*", "connection"]),
+                attributes: Vec::new(),
             },
             Grant {
                 actions: texts(&["sns:Publish"]),
                 resources: vec![topics],
                 excludes_resources: true,
                 leading_keys: Vec::new(),
+                attributes: Vec::new(),
             },
             Grant {
                 actions: texts(&["secretsmanager:GetSecretValue"]),
                 resources: vec![None],
                 excludes_resources: false,
                 leading_keys: Vec::new(),
+                attributes: Vec::new(),
             },
         ];
         assert_eq!(functions, BTreeMap::from([("send-code".to_owned(), expected.to_vec())]));
@@ -289,6 +334,29 @@ Resources:
         ] {
             assert!(!allowed(action, pk), "{action} {pk:?}");
         }
+    }
+
+    #[test]
+    fn attributes_restrict_what_may_be_read() {
+        let keys = "{dynamodb:LeadingKeys: [code#phone#*, connection]}}";
+        let with =
+            |more: &str| parse(&TEMPLATE.replace(keys, &format!("{}, {more}}}", &keys[..keys.len() - 1])));
+        let (equal, select) = (
+            "ForAllValues:StringEquals: {dynamodb:Attributes: [pk, sk, credential_version]}",
+            "StringEqualsIfExists: {dynamodb:Select: SPECIFIC_ATTRIBUTES}",
+        );
+        let functions = with(&format!("{equal}, {select}")).unwrap();
+        let grant = &functions["send-code"][0];
+        assert!(grant.allows_reading(&texts(&["credential_version", "pk", "sk"])));
+        assert!(!grant.allows_reading(&texts(&["password", "pk", "sk"])));
+        assert!(!grant.allows_reading(&[]), "all attributes");
+        for one in [equal, select] {
+            let error = with(one).unwrap_err().to_string();
+            assert!(error.starts_with("SendCodeRole: dynamodb:Attributes and dynamodb:Select"), "{error}");
+        }
+        let error = with(&format!("{equal}, {}", select.replace("SPECIFIC", "ALL"))).unwrap_err().to_string();
+        assert!(error.starts_with("SendCodeRole: unknown variant `ALL_ATTRIBUTES`"), "{error}");
+        assert!(parse(TEMPLATE).unwrap()["send-code"][0].allows_reading(&[]));
     }
 
     #[test]

@@ -127,6 +127,12 @@ pub enum Error {
         /// The role's logical id.
         location: String,
     },
+    /// A statement restricts the attributes of some requests only, so the others may read all.
+    #[error("{location}: dynamodb:Attributes and dynamodb:Select restrict reads only together")]
+    Attributes {
+        /// The logical id of the role or policy.
+        location: String,
+    },
     /// A statement of a role contains a wildcard or variable that cannot be evaluated.
     #[error("{location}: unsupported wildcard or variable in `{pattern}`")]
     Pattern {
