@@ -93,6 +93,8 @@ pub struct Settings {
     pub session_issuer: String,
     /// `SESSION_AUDIENCE`: the `aud` of a session.
     pub session_audience: String,
+    /// `SESSION_DEFAULT_AMR`: the `amr` of a session without one (RFC 8176).
+    pub session_default_amr: String,
     /// `ARGON2_MEMORY_KIB`: memory of one password hash. OWASP Password Storage Cheat Sheet: 19 MiB with 2 passes,
     /// at least 7 MiB.
     pub argon2_memory_kib: u32,
@@ -263,6 +265,7 @@ impl Settings {
             session_max_seconds: reader.number("SESSION_MAX_SECONDS", 2_592_000, 1..=2_592_000),
             session_issuer: reader.text("SESSION_ISSUER", "account-security"),
             session_audience: reader.text("SESSION_AUDIENCE", "account-security"),
+            session_default_amr: reader.amr("SESSION_DEFAULT_AMR"),
             argon2_memory_kib: reader.number("ARGON2_MEMORY_KIB", 19_456, ARGON2_MEMORY_KIB),
             argon2_passes: reader.number("ARGON2_PASSES", 2, ARGON2_PASSES),
             table_name: reader.required("TABLE_NAME"),
@@ -375,6 +378,12 @@ pub(crate) mod tests {
         assert_eq!(settings("CN", "DE").unwrap_err().to_string(), expected);
         assert_eq!(read(&[("DEFAULT_REGION", "DE")]).unwrap_err().to_string(), expected);
         assert_eq!(read(&[("ALLOWED_REGIONS", "DE")]).unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn unknown_default_amr_is_refused() {
+        let errors = read(&[("SESSION_DEFAULT_AMR", "otp")]).unwrap_err().to_string();
+        assert_eq!(errors, "SESSION_DEFAULT_AMR must be pwd, sms or mail");
     }
 
     #[test]

@@ -56,8 +56,8 @@ impl Caller {
     /// Returns a text that differs for different callers.
     fn id(&self) -> String {
         match self {
-            Self::Session(Claims { member, credential_version, auth_time }) => {
-                format!("session#{member}#{credential_version}#{}", auth_time.0)
+            Self::Session(Claims { member, credential_version, auth_time, amr }) => {
+                format!("session#{member}#{credential_version}#{}#{}", auth_time.0, amr.join(","))
             }
             Self::Verification(verification) => format!("verification#{}", verification.expose_secret()),
         }
@@ -106,10 +106,16 @@ impl IdempotentRequest {
         })
     }
 
-    /// Returns the claims of the session that sent this request, if a session did.
-    pub(crate) fn claims(&self) -> Option<&Claims> {
+    /// Returns the claims of the session that a replay issues, given those of the session in the stored response.
+    ///
+    /// The member and the login are those of the repeating session, so a replay neither changes the
+    /// member nor makes a login recent. The credential version is the stored one, because the client that lost the
+    /// response to a change of the login password needs a session that is valid after it.
+    pub(crate) fn replayed(&self, stored: Claims) -> Option<Claims> {
         match &self.caller {
-            Caller::Session(claims) => Some(claims),
+            Caller::Session(claims) => {
+                Some(Claims { credential_version: stored.credential_version, ..claims.clone() })
+            }
             Caller::Verification(_) => None,
         }
     }
@@ -198,7 +204,8 @@ mod tests {
 
     fn claims() -> Claims {
         let member = MemberId(uuid::uuid!("6f1a6e4c-5a0e-4a7a-9a39-1d3a5f0f6c11"));
-        Claims { member, credential_version: 3, auth_time: Timestamp(1_700_000_000) }
+        let amr = vec!["pwd".to_owned()];
+        Claims { member, credential_version: 3, auth_time: Timestamp(1_700_000_000), amr }
     }
 
     fn request(caller: Caller, content: &str) -> IdempotentRequest {
@@ -213,6 +220,7 @@ mod tests {
             Caller::Session(Claims { member: other_member, ..claims() }),
             Caller::Session(Claims { credential_version: 4, ..claims() }),
             Caller::Session(Claims { auth_time: Timestamp(1_700_000_001), ..claims() }),
+            Caller::Session(Claims { amr: vec!["sms".to_owned()], ..claims() }),
             Caller::Verification("a".into()),
             Caller::Verification("b".into()),
         ];
@@ -221,6 +229,15 @@ mod tests {
             assert!(!ids[..n].contains(id), "{n}");
         }
         assert_eq!(request(Caller::Session(claims()), "other").id, ids[0]);
+    }
+
+    #[test]
+    fn replay_keeps_the_login_of_its_caller() {
+        let stored = Claims { credential_version: 4, auth_time: Timestamp(1_800_000_000), ..claims() };
+        let replayed = |caller: Caller| request(caller, "content").replayed(stored.clone());
+        let of_session = Claims { credential_version: 4, ..claims() };
+        assert_eq!(replayed(Caller::Session(claims())), Some(of_session));
+        assert_eq!(replayed(Caller::Verification("a".into())), None);
     }
 
     #[test]

@@ -13,8 +13,11 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::time::Duration;
 
-/// The verified claims of a session.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// The `amr` of a login with the password (RFC 8176, 2).
+const PASSWORD: &str = "pwd";
+
+/// The claims of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// The member.
     #[serde(rename = "sub")]
@@ -23,17 +26,36 @@ pub struct Claims {
     #[serde(rename = "ver")]
     pub credential_version: u64,
     /// The time of the member's last login.
-    #[serde(deserialize_with = "numeric_date")]
     pub auth_time: Timestamp,
+    /// How the member logged in: `pwd`, `sms`, `mail`, or what another login service states (RFC 8176).
+    pub amr: Vec<String>,
+}
+
+impl Claims {
+    /// Returns whether the member logged in with the password less than `seconds` before `now`. A login by code does
+    /// not count: the code proves only the phone or the address, which another person can hold after a SIM swap, or
+    /// after the number was assigned again.
+    #[must_use]
+    pub fn is_recent_login(&self, now: Timestamp, seconds: u64) -> bool {
+        self.amr.iter().any(|method| method == PASSWORD) && self.auth_time.plus(seconds) > now
+    }
+}
+
+/// A session whose signature and claims are valid. The member may have ended it since it was issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedSession {
+    /// The claims.
+    pub claims: Claims,
+    /// When the session expires.
+    pub expires_at: Timestamp,
 }
 
 #[derive(Serialize)]
 struct IssuedClaims<'a> {
-    sub: MemberId,
-    ver: u64,
+    #[serde(flatten)]
+    claims: &'a Claims,
     iat: Timestamp,
     exp: Timestamp,
-    auth_time: Timestamp,
     iss: &'a str,
     aud: &'a str,
 }
@@ -56,8 +78,7 @@ impl Session {
     }
 }
 
-/// Signs a session with HS256 under the current key. It expires after `SESSION_TTL_SECONDS`, and at the latest
-/// `SESSION_MAX_SECONDS` after `auth_time`.
+/// Signs a session of a login with the password. [`sign`] has the details.
 ///
 /// # Errors
 /// Fails with [`Error::Internal`] if signing fails.
@@ -68,15 +89,22 @@ pub fn issue(
     credential_version: u64,
     auth_time: Timestamp,
 ) -> Result<String, Error> {
+    sign(keys, settings, &Claims { member, credential_version, auth_time, amr: vec![PASSWORD.to_owned()] })
+}
+
+/// Signs a session with HS256 under the current key. It expires after `SESSION_TTL_SECONDS`, and at the latest
+/// `SESSION_MAX_SECONDS` after `auth_time`.
+///
+/// # Errors
+/// Fails with [`Error::Internal`] if signing fails.
+pub fn sign(keys: &Keys, settings: &Settings, claims: &Claims) -> Result<String, Error> {
     let now = Timestamp::now();
     let key = keys.current();
     let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::HS256) };
     let claims = IssuedClaims {
-        sub: member,
-        ver: credential_version,
+        claims,
         iat: now,
-        exp: now.plus(settings.session_ttl_seconds).min(auth_time.plus(settings.session_max_seconds)),
-        auth_time,
+        exp: expiry(settings, now, claims.auth_time),
         iss: &settings.session_issuer,
         aud: &settings.session_audience,
     };
@@ -84,20 +112,25 @@ pub fn issue(
         .map_err(Error::internal)
 }
 
+/// Returns when a session that is issued now expires.
+pub(super) fn expiry(settings: &Settings, now: Timestamp, auth_time: Timestamp) -> Timestamp {
+    now.plus(settings.session_ttl_seconds).min(auth_time.plus(settings.session_max_seconds))
+}
+
 /// How far in the future `auth_time` and `nbf` may be, because the clock of a login service may be ahead of ours. RFC 7519,
 /// 4.1.4 allows "no more than a few minutes" of clock skew.
 const LEEWAY_SECONDS: u64 = 300;
 
-/// The verified claims, and those that are only checked.
+/// The claims of a session that this or another login service issued.
 #[derive(Deserialize)]
 struct CheckedClaims {
-    #[serde(flatten)]
-    claims: Claims,
-    #[serde(rename = "nbf")]
-    not_before: Option<NumericDate>,
-    /// Checked by `jsonwebtoken`, which accepts any number of seconds.
-    #[serde(rename = "exp")]
-    _expiry: NumericDate,
+    sub: MemberId,
+    ver: u64,
+    #[serde(deserialize_with = "numeric_date")]
+    auth_time: Timestamp,
+    amr: Option<Vec<String>>,
+    nbf: Option<NumericDate>,
+    exp: NumericDate,
 }
 
 /// A moment in a JWT: a number of seconds since 1970, whose fraction is dropped (RFC 7519, 2).
@@ -130,10 +163,18 @@ fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp,
 /// # Errors
 /// Fails with [`Error::InvalidToken`] in every case.
 pub fn verify(keys: &Keys, settings: &Settings, token: &str) -> Result<Claims, Error> {
-    verified_claims(keys, settings, token).ok_or(Error::InvalidToken)
+    verify_signed(keys, settings, token).map(|session| session.claims)
 }
 
-fn verified_claims(keys: &Keys, settings: &Settings, token: &str) -> Option<Claims> {
+/// Verifies a session as [`verify`] does, and returns also when it expires.
+///
+/// # Errors
+/// Fails with [`Error::InvalidToken`] in every case.
+pub fn verify_signed(keys: &Keys, settings: &Settings, token: &str) -> Result<SignedSession, Error> {
+    signed_session(keys, settings, token).ok_or(Error::InvalidToken)
+}
+
+fn signed_session(keys: &Keys, settings: &Settings, token: &str) -> Option<SignedSession> {
     let header = jsonwebtoken::decode_header(token).ok()?;
     // An extension that must be understood is not understood here (RFC 7515, 4.1.11).
     let id = header.kid.filter(|_| header.crit.is_none())?;
@@ -148,14 +189,18 @@ fn verified_claims(keys: &Keys, settings: &Settings, token: &str) -> Option<Clai
     validation.set_required_spec_claims(&["sub", "exp", "iss", "aud"]);
     validation.set_issuer(&[&settings.session_issuer]);
     validation.set_audience(&[&settings.session_audience]);
-    let CheckedClaims { claims, not_before, .. } =
+    let CheckedClaims { sub, ver, auth_time, amr, nbf, exp: NumericDate(exp) } =
         jsonwebtoken::decode::<CheckedClaims>(token, key, &validation).ok()?.claims;
     let now = Timestamp::now();
-    let not_before = not_before.map(|NumericDate(moment)| moment);
-    let begun =
-        [Some(claims.auth_time), not_before].into_iter().flatten().all(|at| at <= now.plus(LEEWAY_SECONDS));
-    let ended = claims.auth_time.plus(settings.session_max_seconds) < now;
-    (begun && !ended).then_some(claims)
+    let not_before = nbf.map(|NumericDate(moment)| moment);
+    let begun = [Some(auth_time), not_before].into_iter().flatten().all(|at| at <= now.plus(LEEWAY_SECONDS));
+    let latest = auth_time.plus(settings.session_max_seconds);
+    if !begun || latest < now {
+        return None;
+    }
+    let amr = amr.unwrap_or_else(|| vec![settings.session_default_amr.clone()]);
+    let claims = Claims { member: sub, credential_version: ver, auth_time, amr };
+    Some(SignedSession { claims, expires_at: exp.min(latest) })
 }
 
 #[cfg(test)]
@@ -197,7 +242,67 @@ mod tests {
         let (keys, settings, then) = (two_keys(), defaults(), Timestamp(Timestamp::now().0 - 100));
         let token = issue(&keys, &settings, member(), 3, then).unwrap();
         let claims = verify(&keys, &settings, &token).unwrap();
-        assert_eq!(claims, Claims { member: member(), credential_version: 3, auth_time: then });
+        let amr = vec!["pwd".to_owned()];
+        assert_eq!(claims, Claims { member: member(), credential_version: 3, auth_time: then, amr });
+    }
+
+    /// Verifies these claims, signed under the current key.
+    fn verified(settings: &Settings, claims: &Value) -> Result<SignedSession, Error> {
+        let keys = two_keys();
+        let token = signed("new", Algorithm::HS256, claims, keys.current().bytes(KeyPurpose::Session));
+        verify_signed(&keys, settings, &token)
+    }
+
+    #[test]
+    fn session_without_amr_has_the_default() {
+        let mut claims = valid_claims();
+        let mut settings = defaults();
+        assert_eq!(verified(&settings, &claims).unwrap().claims.amr, ["pwd"]);
+        settings.session_default_amr = "sms".to_owned();
+        assert_eq!(verified(&settings, &claims).unwrap().claims.amr, ["sms"]);
+        claims["amr"] = json!(["otp", "mail"]);
+        assert_eq!(verified(&settings, &claims).unwrap().claims.amr, ["otp", "mail"]);
+        claims["amr"] = json!("pwd");
+        assert!(verified(&settings, &claims).is_err());
+    }
+
+    #[test]
+    fn renewed_session_keeps_its_amr() {
+        let (keys, settings) = (two_keys(), defaults());
+        let amr = vec!["mail".to_owned(), "otp".to_owned()];
+        let claims = Claims { member: member(), credential_version: 3, auth_time: Timestamp::now(), amr };
+        let token = sign(&keys, &settings, &claims).unwrap();
+        assert_eq!(verify(&keys, &settings, &token).unwrap(), claims);
+    }
+
+    #[test]
+    fn only_a_password_login_is_recent() {
+        let now = Timestamp::now();
+        let logged_in = |amr: &[&str], seconds_ago: u64| {
+            let amr = amr.iter().map(|&method| method.to_owned()).collect();
+            let auth_time = Timestamp(now.0 - seconds_ago);
+            Claims { member: member(), credential_version: 3, auth_time, amr }.is_recent_login(now, 900)
+        };
+        assert!(logged_in(&["pwd"], 899) && logged_in(&["otp", "pwd"], 0));
+        assert!(!logged_in(&["pwd"], 900));
+        for amr in [&["sms"][..], &["mail"], &["sms", "otp"], &[]] {
+            assert!(!logged_in(amr, 0), "{amr:?}");
+        }
+    }
+
+    #[test]
+    fn expiry_is_the_earlier_of_exp_and_maximum() {
+        let (settings, now) = (defaults(), Timestamp::now());
+        let mut claims = valid_claims();
+        assert_eq!(
+            verified(&settings, &claims).unwrap().expires_at,
+            Timestamp(claims["exp"].as_u64().unwrap())
+        );
+        claims["exp"] = json!(1e10 + 0.5);
+        let latest = claims["auth_time"].as_u64().unwrap() + settings.session_max_seconds;
+        assert_eq!(verified(&settings, &claims).unwrap().expires_at, Timestamp(latest));
+        claims["exp"] = json!(f64::from(u32::try_from(now.0).unwrap()) + 60.5);
+        assert_eq!(verified(&settings, &claims).unwrap().expires_at, now.plus(60));
     }
 
     #[test]

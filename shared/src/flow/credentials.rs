@@ -129,7 +129,7 @@ impl App {
             let rehashed = self.confirm_password(session, member, password).await?;
             return Ok(Some(Reauthenticated::ByPassword { rehashed }));
         }
-        let recent = session.claims.auth_time.plus(self.settings.reauthentication_seconds) > Timestamp::now();
+        let recent = session.claims.is_recent_login(Timestamp::now(), self.settings.reauthentication_seconds);
         Ok(recent.then_some(Reauthenticated::ByLogin))
     }
 

@@ -122,17 +122,18 @@ impl App {
     }
 
     /// Decrypts a stored response. Returns `None` if its key was removed.
-    fn open<A: Api>(&self, idempotent: &IdempotentRequest, sealed: &str) -> Option<Result<Reply<A>, Error>> {
+    fn open<A: Api>(
+        &self,
+        idempotent: &IdempotentRequest,
+        sealed: &str,
+    ) -> Option<Result<Reply<A>, Error>> {
         let stored: Result<Reply<A>, Error> =
             serde_json::from_slice(&idempotent.open(&self.keys, sealed)?).ok()?;
         Some(stored.and_then(|reply| self.with_session_of(idempotent, reply)))
     }
 
-    /// Issues the session of a stored reply again, for the session that repeats the request.
-    ///
-    /// The member and the time of the login are those of the repeating session, so a replay neither changes the member
-    /// nor makes a login recent. The credential version is the stored one, because the client that lost the response to
-    /// a change of the login password needs a session that is valid after it. That does not revive a revoked session:
+    /// Issues the session of a stored reply again, for the caller that repeats the request, with the stored credential
+    /// version. That does not revive a revoked session.
     ///
     /// - The repeating session has the claims of the first one, version included, or it would be another caller.
     /// - If the request did not raise the version, the stored one is that of the repeating session. If that session was
@@ -144,9 +145,8 @@ impl App {
         idempotent: &IdempotentRequest,
         mut reply: Reply<A>,
     ) -> Result<Reply<A>, Error> {
-        let stored = reply.added.session.take();
-        let session = idempotent.claims().zip(stored);
-        let session = session.map(|(claims, stored)| self.reissue(claims, stored.credential_version));
+        let claims = reply.added.session.take().and_then(|stored| idempotent.replayed(stored.claims));
+        let session = claims.map(|claims| self.issue_session(claims));
         Ok(reply.with_session(session.transpose()?))
     }
 

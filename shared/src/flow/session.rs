@@ -71,11 +71,19 @@ impl App {
     /// # Errors
     /// [`Error::Internal`] if signing fails.
     pub(super) fn reissue(&self, claims: &Claims, credential_version: u64) -> Result<RenewedSession, Error> {
-        let token = self.issue(claims.member, credential_version, claims.auth_time)?.into();
-        Ok(RenewedSession { credential_version, token })
+        self.issue_session(Claims { credential_version, ..claims.clone() })
     }
 
-    /// Issues a session for a member who logged in at `auth_time`.
+    /// Issues a session with these claims.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if signing fails.
+    pub fn issue_session(&self, claims: Claims) -> Result<RenewedSession, Error> {
+        let token = session::sign(&self.keys, &self.settings, &claims)?.into();
+        Ok(RenewedSession { claims, token })
+    }
+
+    /// Issues a session for a member who logged in with the password at `auth_time`.
     ///
     /// # Errors
     /// [`Error::Internal`] if signing fails.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     ExposeSecret, Secret,
-    domain::{code::NewCode, grant::Grant},
+    domain::{code::NewCode, grant::Grant, session::Claims},
 };
 use lambda_http::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -36,12 +36,12 @@ impl AddedFields {
     }
 }
 
-/// The session that a success renews.
+/// The session that a success issues or renews.
 ///
-/// Only its credential version is serialized, so a stored reply contains no session. A replay issues the session again.
+/// Only its claims are serialized, so a stored reply contains no session. A replay issues the session again.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RenewedSession {
-    pub(crate) credential_version: u64,
+    pub(crate) claims: Claims,
     #[serde(skip)]
     pub(crate) token: Secret,
 }
@@ -130,16 +130,26 @@ impl<A: Api> Reply<A> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{clock::Timestamp, domain::member::MemberId};
 
     #[test]
     fn serialized_reply_contains_no_session() {
-        let session = RenewedSession { credential_version: 4, token: "header.claims.signature".into() };
+        let claims = Claims {
+            member: MemberId(uuid::uuid!("6f1a6e4c-5a0e-4a7a-9a39-1d3a5f0f6c11")),
+            credential_version: 4,
+            auth_time: Timestamp(1_700_000_000),
+            amr: vec!["sms".to_owned()],
+        };
+        let session = RenewedSession {
+            claims: claims.clone(),
+            token: "header.claims.signature".into(),
+        };
         let reply = Reply::created().with_session(session);
         assert_eq!(reply.added.token(), Some("header.claims.signature"));
         let stored = serde_json::to_string(&reply).unwrap();
         assert!(!stored.contains("signature"), "{stored}");
         let replayed: Reply<MemberApi> = serde_json::from_str(&stored).unwrap();
         let session = replayed.added.session.unwrap();
-        assert_eq!((session.credential_version, session.token.expose_secret()), (4, ""));
+        assert_eq!((session.claims, session.token.expose_secret()), (claims, ""));
     }
 }

@@ -111,6 +111,15 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         })
     }
 
+    /// Reads a method of authentication.
+    pub(super) fn amr(&mut self, name: &str) -> String {
+        let amr = self.text(name, "pwd");
+        if !["pwd", "sms", "mail"].contains(&amr.as_str()) {
+            self.error(name, "pwd, sms or mail");
+        }
+        amr
+    }
+
     /// Reads a sender id for the message attribute `AWS.SNS.SMS.SenderID` of SNS.
     pub(super) fn sender_id(&mut self, name: &str) -> Option<String> {
         let id = self.optional(name)?;

@@ -320,7 +320,8 @@ fn immature_contact_resets_nothing() {
 
 #[test]
 fn first_pin_cools_off_without_reauthentication() {
-    let claims = serde_json::json!({ "sub": LI, "ver": 3, "iat": 0, "exp": 0, "auth_time": 0 });
+    let claims =
+        serde_json::json!({ "sub": LI, "ver": 3, "iat": 0, "exp": 0, "auth_time": 0, "amr": ["pwd"] });
     let session = Session { claims: serde_json::from_value(claims).unwrap(), member: None };
     let cooling = |password: bool, reauthenticated| {
         let password = password.then(|| hash("password"));
