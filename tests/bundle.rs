@@ -151,7 +151,8 @@ impl Bundle {
         Keys::parse(self.stack.keys()).unwrap()
     }
 
-    fn settings(&self) -> Settings {
+    /// Returns the default settings.
+    pub fn settings(&self) -> Settings {
         let environment = BTreeMap::from([
             ("TABLE_NAME", self.stack.table()),
             ("KEYS", self.stack.keys()),

@@ -47,6 +47,7 @@ mod report_change;
 mod requests;
 mod reset_pay_password;
 mod restart;
+mod service_tokens;
 mod spellings;
 mod store_faults;
 mod store_requests;

@@ -40,7 +40,7 @@ pub mod lambda;
 pub use app::App;
 pub use domain::{
     audit, basis, change, code, counter, grant, keys, member, message, notice, password, pay_password, proof,
-    report, sends, session, token, traffic,
+    report, sends, service_token, session, token, traffic,
 };
 pub use error::{Error, Field};
 pub use http::{

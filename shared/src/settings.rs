@@ -95,6 +95,8 @@ pub struct Settings {
     pub session_audience: String,
     /// `SESSION_DEFAULT_AMR`: the `amr` of a session without one (RFC 8176).
     pub session_default_amr: String,
+    /// `SERVICE_AUDIENCE`: the `aud` of a service token.
+    pub service_audience: String,
     /// `ARGON2_MEMORY_KIB`: memory of one password hash. OWASP Password Storage Cheat Sheet: 19 MiB with 2 passes,
     /// at least 7 MiB.
     pub argon2_memory_kib: u32,
@@ -266,6 +268,7 @@ impl Settings {
             session_issuer: reader.text("SESSION_ISSUER", "account-security"),
             session_audience: reader.text("SESSION_AUDIENCE", "account-security"),
             session_default_amr: reader.amr("SESSION_DEFAULT_AMR"),
+            service_audience: reader.text("SERVICE_AUDIENCE", "account-security-services"),
             argon2_memory_kib: reader.number("ARGON2_MEMORY_KIB", 19_456, ARGON2_MEMORY_KIB),
             argon2_passes: reader.number("ARGON2_PASSES", 2, ARGON2_PASSES),
             table_name: reader.required("TABLE_NAME"),
@@ -289,6 +292,10 @@ impl Settings {
                 secrets_manager_endpoint: endpoint(&mut reader, "SECRETS_MANAGER"),
             },
         };
+        if settings.service_audience == settings.session_audience {
+            // Otherwise a service token would be a session.
+            reader.errors.push("SERVICE_AUDIENCE must differ from SESSION_AUDIENCE".to_owned());
+        }
         if reader.errors.is_empty() { Ok(settings) } else { Err(SettingsError(reader.errors)) }
     }
 }
@@ -381,7 +388,9 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn unknown_default_amr_is_refused() {
+    fn service_tokens_have_an_audience_of_their_own() {
+        let errors = read(&[("SESSION_AUDIENCE", "shop"), ("SERVICE_AUDIENCE", "shop")]).unwrap_err();
+        assert_eq!(errors.to_string(), "SERVICE_AUDIENCE must differ from SESSION_AUDIENCE");
         let errors = read(&[("SESSION_DEFAULT_AMR", "otp")]).unwrap_err().to_string();
         assert_eq!(errors, "SESSION_DEFAULT_AMR must be pwd, sms or mail");
     }

@@ -6,11 +6,20 @@
 //!
 //! `publicKeys` contains the public keys of login services that sign sessions elsewhere:
 //! `"publicKeys":{"login":{"alg":"EdDSA","pem":"-----BEGIN PUBLIC KEY-----…"}}`.
+//!
+//! `serviceKeys` contains the private keys of service tokens. The first one signs, and the public halves of all are
+//! published: `"serviceKeys":[{"kid":"s1","alg":"ES256","pem":"-----BEGIN PRIVATE KEY-----…"}]`.
 
 use aws_lc_rs::{hkdf, hmac};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey,
+    jwk::{Jwk, PublicKeyUse},
+};
 use serde::Deserialize;
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// The longest id of a key, in bytes: the `keyid` of a PHC string (Argon2 reference encoding) has at most 8.
 pub const MAX_ID_BYTES: usize = 8;
@@ -120,11 +129,44 @@ pub struct PublicKey {
     pub key: DecodingKey,
 }
 
-/// The current key, the other keys that still verify, and the public keys of login services.
+/// A private key that signs service tokens.
+pub struct ServiceKey {
+    /// The algorithm, `ES256` or `EdDSA`.
+    pub algorithm: Algorithm,
+    pub(crate) signer: EncodingKey,
+    /// The public half (RFC 7517), with the id as `kid`.
+    pub jwk: Jwk,
+}
+
+/// The longest id of a service key, in bytes.
+const MAX_SERVICE_KEY_ID_BYTES: usize = 64;
+
+impl ServiceKey {
+    fn parse(ServiceKeyText { kid, alg, pem }: ServiceKeyText) -> Result<Self, KeysError> {
+        let is_well_formed = (1..=MAX_SERVICE_KEY_ID_BYTES).contains(&kid.len())
+            && kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        if !is_well_formed {
+            return Err(KeysError::ServiceKeyId);
+        }
+        let signer = match alg {
+            Algorithm::EdDSA => EncodingKey::from_ed_pem(pem.as_bytes()),
+            Algorithm::ES256 => EncodingKey::from_ec_pem(pem.as_bytes()),
+            _ => return Err(KeysError::ServiceKey(kid)),
+        };
+        let read = signer.and_then(|signer| Ok((Jwk::from_encoding_key(&signer, alg)?, signer)));
+        let Ok((mut jwk, signer)) = read else { return Err(KeysError::ServiceKey(kid)) };
+        jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+        jwk.common.key_id = Some(kid);
+        Ok(Self { algorithm: alg, signer, jwk })
+    }
+}
+
+/// The current key, the other keys that still verify, the public keys of login services, and the keys of service tokens.
 pub struct Keys {
     current: Key,
     others: BTreeMap<String, Key>,
     public: BTreeMap<String, PublicKey>,
+    service: Vec<ServiceKey>,
 }
 
 /// The reason why the secret is invalid. It contains nothing of the secret except well-formed ids: a malformed id may
@@ -149,6 +191,14 @@ pub enum KeysError {
     /// A public key is not a PEM, or its algorithm is neither `EdDSA` nor ES256.
     #[error("the public key {0:?} is not a PEM of alg EdDSA or ES256")]
     PublicKey(String),
+    /// The `kid` of a service key is malformed, or two have the same.
+    #[error(
+        "the kid of a service key must be unique, with 1 to {MAX_SERVICE_KEY_ID_BYTES} characters of a-z, A-Z, 0-9, - _ and ."
+    )]
+    ServiceKeyId,
+    /// A service key is not a PEM of PKCS#8, or its algorithm is neither `EdDSA` nor ES256.
+    #[error("the service key {0:?} is not a PKCS#8 PEM of alg EdDSA or ES256")]
+    ServiceKey(String),
 }
 
 #[derive(Deserialize)]
@@ -157,12 +207,21 @@ struct Secret {
     current: String,
     #[serde(default)]
     public_keys: BTreeMap<String, PublicKeyText>,
+    #[serde(default)]
+    service_keys: Vec<ServiceKeyText>,
     #[serde(flatten)]
     keys: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
 struct PublicKeyText {
+    alg: Algorithm,
+    pem: String,
+}
+
+#[derive(Deserialize)]
+struct ServiceKeyText {
+    kid: String,
     alg: Algorithm,
     pem: String,
 }
@@ -205,7 +264,13 @@ impl Keys {
                 }
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { current, others, public: public_keys })
+        let service: Vec<_> =
+            secret.service_keys.into_iter().map(ServiceKey::parse).collect::<Result<_, _>>()?;
+        let ids: BTreeSet<_> = service.iter().map(|key| &key.jwk.common.key_id).collect();
+        if ids.len() < service.len() {
+            return Err(KeysError::ServiceKeyId);
+        }
+        Ok(Self { current, others, public: public_keys, service })
     }
 
     /// Returns the key that signs.
@@ -229,6 +294,12 @@ impl Keys {
     #[must_use]
     pub fn public(&self, id: &str) -> Option<&PublicKey> {
         self.public.get(id)
+    }
+
+    /// Returns the keys of service tokens. The first one signs.
+    #[must_use]
+    pub fn service(&self) -> &[ServiceKey] {
+        &self.service
     }
 }
 
@@ -312,6 +383,18 @@ pub(crate) mod tests {
             (
                 format!(r#"{{"current":"a","a":"{key}","publicKeys":{{"p":{{"alg":"HS256","pem":"x"}}}}}}"#),
                 "the public key \"p\" is not a PEM of alg EdDSA or ES256",
+            ),
+            (
+                format!(
+                    r#"{{"current":"a","a":"{key}","serviceKeys":[{{"kid":"s","alg":"ES256","pem":"hunter2"}}]}}"#
+                ),
+                "the service key \"s\" is not a PKCS#8 PEM of alg EdDSA or ES256",
+            ),
+            (
+                format!(
+                    r#"{{"current":"a","a":"{key}","serviceKeys":[{{"kid":"","alg":"ES256","pem":"hunter2"}}]}}"#
+                ),
+                "the kid of a service key must be unique, with 1 to 64 characters of a-z, A-Z, 0-9, - _ and .",
             ),
         ] {
             let error = Keys::parse(&secret).unwrap_err().to_string();

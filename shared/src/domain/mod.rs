@@ -17,6 +17,7 @@ pub mod pay_password;
 pub mod proof;
 pub mod report;
 pub mod sends;
+pub mod service_token;
 pub mod session;
 pub mod token;
 pub mod traffic;

@@ -7,6 +7,7 @@ use crate::{
     domain::{
         change::Change,
         member::MemberId,
+        service_token,
         session::{self, Claims, Session},
     },
     error::Error,
@@ -74,13 +75,14 @@ impl App {
         self.issue_session(Claims { credential_version, ..claims.clone() })
     }
 
-    /// Issues a session with these claims.
+    /// Issues a session with these claims, and the service token beside it if the secret has a service key.
     ///
     /// # Errors
     /// [`Error::Internal`] if signing fails.
     pub fn issue_session(&self, claims: Claims) -> Result<RenewedSession, Error> {
         let token = session::sign(&self.keys, &self.settings, &claims)?.into();
-        Ok(RenewedSession { claims, token })
+        let service_token = service_token::issue(&self.keys, &self.settings, &claims)?;
+        Ok(RenewedSession { claims, token, service_token })
     }
 
     /// Issues a session for a member who logged in with the password at `auth_time`.

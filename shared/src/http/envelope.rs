@@ -99,6 +99,8 @@ struct UserSuccessBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    service_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     expires_in: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resend_in: Option<u64>,
@@ -127,6 +129,8 @@ struct MemberSuccessBody<'a> {
     data: &'a Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_in: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,6 +177,7 @@ impl Api for UserApi {
             code: "OK",
             success: true,
             token: reply.added.token(),
+            service_token: reply.added.service_token(),
             expires_in: reply.added.expires_in,
             resend_in: reply.added.resend_in,
         })
@@ -252,6 +257,7 @@ fn member_success<A: Api>(success: &MemberSuccess, reply: &Reply<A>) -> Result<S
         msg: "success",
         data: &success.data,
         token: reply.added.token(),
+        service_token: reply.added.service_token(),
         expires_in: reply.added.expires_in,
         resend_in: reply.added.resend_in,
         verification: match &reply.added.verification {

@@ -34,6 +34,11 @@ impl AddedFields {
     pub(crate) fn token(&self) -> Option<&str> {
         self.session.as_ref().map(|session| session.token.expose_secret())
     }
+
+    /// Returns the service token that was issued with the session.
+    pub(crate) fn service_token(&self) -> Option<&str> {
+        self.session.as_ref()?.service_token.as_ref().map(ExposeSecret::expose_secret)
+    }
 }
 
 /// The session that a success issues or renews.
@@ -44,6 +49,9 @@ pub struct RenewedSession {
     pub(crate) claims: Claims,
     #[serde(skip)]
     pub(crate) token: Secret,
+    /// The service token beside it, if the deployment issues any.
+    #[serde(skip)]
+    pub(crate) service_token: Option<Secret>,
 }
 
 /// The effect on `verification`, in the body and in the cookie of that name.
@@ -143,13 +151,16 @@ mod tests {
         let session = RenewedSession {
             claims: claims.clone(),
             token: "header.claims.signature".into(),
+            service_token: Some("header.claims.signature".into()),
         };
         let reply = Reply::created().with_session(session);
         assert_eq!(reply.added.token(), Some("header.claims.signature"));
+        assert_eq!(reply.added.service_token(), Some("header.claims.signature"));
         let stored = serde_json::to_string(&reply).unwrap();
         assert!(!stored.contains("signature"), "{stored}");
         let replayed: Reply<MemberApi> = serde_json::from_str(&stored).unwrap();
         let session = replayed.added.session.unwrap();
         assert_eq!((session.claims, session.token.expose_secret()), (claims, ""));
+        assert!(session.service_token.is_none());
     }
 }

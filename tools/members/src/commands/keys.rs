@@ -1,6 +1,8 @@
 //! `members keys`: the functions' keys, in Secrets Manager or in the file of a local stack.
 
+mod discovery;
 mod init;
+mod jwks;
 mod key_set;
 mod list;
 mod retire;
@@ -24,6 +26,10 @@ enum Command {
     Retire(retire::Arguments),
     /// List the keys, and how many password hashes use each
     List,
+    /// Print the public keys of service tokens (JWKS), to publish
+    Jwks,
+    /// Print the discovery document of service tokens, to publish
+    Discovery(discovery::Arguments),
 }
 
 /// The command line.
@@ -58,5 +64,7 @@ pub async fn run(target: &Target, Arguments { command, file }: Arguments, json: 
         Command::Rotate(arguments) => rotate::run(&storage, table, arguments, json).await,
         Command::Retire(arguments) => retire::run(&storage, table, arguments, json).await,
         Command::List => list::run(&storage, table, json).await,
+        Command::Jwks => jwks::run(&storage).await,
+        Command::Discovery(arguments) => discovery::run(&storage, table, arguments).await,
     }
 }

@@ -32,6 +32,11 @@ impl KeySet {
         Ok(text)
     }
 
+    /// Returns the keys as the functions read them.
+    pub fn keys(&self) -> Result<Keys, Error> {
+        Ok(Keys::parse(&serde_json::to_string(&self.0).map_err(Error::internal)?)?)
+    }
+
     /// Returns the id of the current key.
     pub fn current(&self) -> &str {
         self.0.get(CURRENT).and_then(Value::as_str).unwrap_or_default()
