@@ -21,7 +21,7 @@ fn functions() -> Vec<(String, u16, u16)> {
 }
 
 /// Returns the text of `events/<function>/<case>.json`.
-fn event(function: &str, case: &str) -> String {
+pub fn event(function: &str, case: &str) -> String {
     fs::read_to_string(root().join("events").join(function).join(format!("{case}.json"))).unwrap()
 }
 
@@ -123,8 +123,9 @@ fn event_folders_contain_no_other_files() {
     for function in fs::read_dir(root().join("events")).unwrap() {
         found.extend(fs::read_dir(function.unwrap().path()).unwrap().map(|file| file.unwrap().path()));
     }
-    let (opened_links, stream_events) = (2, 2);
-    assert_eq!(found.len(), functions().len() * 4 + opened_links + stream_events, "{found:?}");
+    let (opened_links, stream_events, of_receipts, of_authorizers) = (2, 2, 3, 5);
+    let others = opened_links + stream_events + of_receipts + of_authorizers;
+    assert_eq!(found.len(), functions().len() * 4 + others, "{found:?}");
 }
 
 /// Asserts that a change without a session, sent as this event, is refused, and returns the response.

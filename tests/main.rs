@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod authority;
+mod authorizer;
 mod bind_phone;
 mod bundle;
 mod call;
@@ -40,6 +41,7 @@ mod pay_password;
 mod permissions;
 mod provider_faults;
 mod proxy;
+mod receipts;
 mod recovery;
 mod recovery_code;
 mod regions;
@@ -48,6 +50,7 @@ mod requests;
 mod reset_pay_password;
 mod restart;
 mod service_tokens;
+mod services;
 mod spellings;
 mod store_faults;
 mod store_requests;

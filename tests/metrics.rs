@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use shared::{audit::Action, clock::Timestamp, error::SendLimit};
 
 /// Every metric with its dimensions and its unit.
-const METRICS: [(&str, &[&str], &str); 12] = [
+const METRICS: [(&str, &[&str], &str); 13] = [
     ("CodesSent", &["Channel", "CallingCode"], "Count"),
     ("CodesVerified", &["Channel", "CallingCode"], "Count"),
     ("CodesRefused", &["Reason"], "Count"),
@@ -28,6 +28,7 @@ const METRICS: [(&str, &[&str], &str); 12] = [
     ("NoticesDropped", &["Reason"], "Count"),
     ("NoticesFailed", &[], "Count"),
     ("Failures", &["Symbol", "Family"], "Count"),
+    ("Authorizations", &["Outcome"], "Count"),
 ];
 
 /// Returns every EMF document that the functions printed.

@@ -1,12 +1,14 @@
 //! The role of each function allows exactly what the function does.
 
 use crate::{
+    authorizer,
     bundle::{
         Bundle, CHANGE_BY_MESSAGE, NOT_ME, OLD_PASSWORD, RECOVERY, SEND, SEND_CODE, SEND_MAIL, VERIFY_MAIL,
         root,
     },
     changes::{ChangeKind, MANY, PreparedChange},
     proxy::{ANY, InjectedFault, MAIL, On, Proxy, REFUSED, Request, SMS, STORE},
+    receipts,
     wiring::{
         endpoints::Endpoints,
         generate::{apply, is_updating, replace},
@@ -46,6 +48,8 @@ struct Act {
     function: String,
     action: String,
     partition: Option<String>,
+    /// The attributes that it reads, those of the key included. Empty if it reads all, or none.
+    attributes: BTreeSet<String>,
 }
 
 impl Act {
@@ -56,6 +60,7 @@ impl Act {
             function: request.caller.clone(),
             action: action.to_owned(),
             partition,
+            attributes: BTreeSet::new(),
         };
         let body = || serde_json::from_str::<Value>(&request.body).unwrap();
         let pk = |write: &Value| {
@@ -72,12 +77,22 @@ impl Act {
                 .flat_map(|item| item.as_object().unwrap())
                 .map(|(kind, write)| act(&format!("dynamodb:{kind}Item"), pk(write)))
                 .collect(),
-            item @ ("GetItem" | "PutItem" | "UpdateItem" | "DeleteItem") => {
+            "GetItem" => {
+                vec![Self { attributes: projected(&body()), ..act("dynamodb:GetItem", pk(&body())) }]
+            }
+            item @ ("PutItem" | "UpdateItem" | "DeleteItem") => {
                 vec![act(&format!("dynamodb:{item}"), pk(&body()))]
             }
             other => panic!("{} requests {other}", request.caller),
         }
     }
+}
+
+/// Returns the attributes that a read names, with those of its key. IAM counts both. Empty if it reads all.
+fn projected(body: &Value) -> BTreeSet<String> {
+    let Some(projection) = body["ProjectionExpression"].as_str() else { return BTreeSet::new() };
+    let names = projection.split(',').map(str::trim).chain(["pk", "sk"]);
+    names.map(str::to_owned).collect()
 }
 
 /// Returns all acts of the functions, recorded while each function takes every path that sends a request.
@@ -100,6 +115,7 @@ async fn acts() -> &'static BTreeSet<Act> {
         refusals(&bundle).await;
         withdrawn_sends(&bundle, &[&sms, &mail]).await;
         locks(&bundle).await;
+        services(&bundle, &store).await;
         bundle.settled().await;
 
         let requests = [&store, &sms, &mail].map(Proxy::take);
@@ -231,11 +247,32 @@ async fn locks(bundle: &Bundle) {
     }
 }
 
+/// Makes the calls of other services: each succeeds, is repeated, is refused, and fails.
+async fn services(bundle: &Bundle, store: &Proxy) {
+    let member = bundle.member_with(json!({ "phone": "13700000004" })).await;
+    for token in [&*member.token, "not-a-session"] {
+        authorizer::authorize(bundle, token).await;
+    }
+    let receipt = receipts::issue(bundle, &member).await;
+    let spend = async |receipt: &str, key: &str| {
+        let mut event = receipts::event(receipt);
+        event["idempotencyKey"] = json!(key);
+        bundle.invoke("spend-receipt", &event).await
+    };
+    for key in ["a", "a", "b"] {
+        assert_eq!(spend(&receipt, key).await.body["success"], true);
+    }
+    assert_eq!(spend("not-a-receipt", "c").await.body["error"], "RECEIPT_NOT_VALID");
+    store.fault(On::all("GetItem"), InjectedFault::Refuse("AccessDeniedException"));
+    assert_eq!(spend(&receipt, "d").await.body["errorType"], "INTERNAL_SERVER_ERROR");
+    store.heal();
+}
+
 /// Returns the template with the statements of every role written from the acts of its function.
 fn with_roles(template: &str, acts: &BTreeSet<Act>) -> String {
     Endpoints::load().functions.iter().fold(template.to_owned(), |template, function| {
         let own = acts.iter().filter(|act| act.function == function.name);
-        let own = own.map(|act| (act.action.as_str(), act.partition.as_deref()));
+        let own = own.map(|act| (act.action.as_str(), act.partition.as_deref(), &act.attributes));
         replace(&template, &format!("role {}", function.name), &statements(function, own))
     })
 }
@@ -265,7 +302,9 @@ async fn every_function_may_do_what_it_does() {
     assert!(acting.iter().copied().eq(roles.keys()), "{acting:?}");
     let allows = |act: &Act| {
         let grants = &roles[&act.function];
-        grants.iter().any(|grant| grant.allows(&act.action, act.partition.as_deref()))
+        grants.iter().any(|grant| {
+            grant.allows(&act.action, act.partition.as_deref()) && grant.allows_reading(&act.attributes)
+        })
     };
     let refused: Vec<_> = acts.iter().filter(|act| !allows(act)).collect();
     assert!(refused.is_empty(), "{refused:#?}");
@@ -291,6 +330,11 @@ async fn no_function_may_do_more_than_it_does() {
                 let everything = grant.leading_keys.is_empty().then_some(None);
                 let more = patterns.chain(everything).filter(|&pattern| !is_used(pattern));
                 unused.extend(more.map(|pattern| format!("{function}: {action} {}", pattern.unwrap_or("*"))));
+                let reads = |name: &&String| {
+                    acts.iter().any(|act| act.function == function && act.attributes.contains(*name))
+                };
+                let unread = grant.attributes.iter().filter(|name| !reads(name));
+                unused.extend(unread.map(|name| format!("{function}: {action} attribute {name}")));
             }
         }
     }
@@ -313,6 +357,23 @@ fn roles_allow_only_the_table_and_no_topics() {
             assert!(is_of_no_topic || !does(&[PUBLISH]), "{function}: {grant:?}");
         }
     }
+}
+
+#[test]
+fn authorizer_reads_only_the_credential_version() {
+    let roles = roles();
+    let restricted: Vec<_> = roles
+        .iter()
+        .filter(|(_, grants)| grants.iter().any(|grant| !grant.attributes.is_empty()))
+        .map(|(function, _)| function.as_str())
+        .collect();
+    assert_eq!(restricted, ["authorize"]);
+    let of_table = |grant: &&Grant| grant.actions.iter().any(|action| action.starts_with("dynamodb:"));
+    let grants: Vec<_> = roles["authorize"].iter().filter(of_table).collect();
+    let [grant] = grants.as_slice() else { panic!("{grants:?}") };
+    assert_eq!(grant.actions, ["dynamodb:GetItem"]);
+    assert_eq!(grant.leading_keys, ["connection", "member#*"]);
+    assert_eq!(grant.attributes, ["credential_version", "pk", "sk"]);
 }
 
 #[test]
@@ -350,6 +411,9 @@ fn only_the_expected_functions_write_each_kind() {
         (&WRITES, "sent#phone#+8613627140483", &["send-change-password-message", "send-code"]),
         (&WRITES, "sent#member#1", &senders),
         (&WRITES, "source#192.0.2.1#1", &senders),
+        (&["dynamodb:GetItem"], "receipt#1", &["spend-receipt"]),
+        (&["dynamodb:UpdateItem"], "receipt#1", &["spend-receipt"]),
+        (&["dynamodb:DeleteItem", "dynamodb:PutItem"], "receipt#1", &[]),
         (&WRITES, "failures#email#li@example.com#80", &["verify-mail"]),
         (&WRITES, "notices#phone#+8613627140483", &["deliver-notices"]),
         (&WRITES, "mail", &["deliver-notices", "send-mail", "verify-mail"]),

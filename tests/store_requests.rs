@@ -1,12 +1,14 @@
 //! The requests that each endpoint makes to DynamoDB. ARCHITECTURE.md lists the same requests.
 
 use crate::{
+    authorizer,
     bundle::{
         BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, Member, NEW_PASSWORD, NEW_PIN, NOT_ME,
         OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, Response, SEND,
         SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
     },
     proxy::{Proxy, STORE},
+    receipts,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -180,4 +182,17 @@ async fn recovery_and_email_endpoints_make_documented_store_requests() {
         take_requests(&proxy, &bundle).await,
         with(&reported, &[&NOTICES[..], &["UpdateItem"]].concat())
     );
+}
+
+#[tokio::test]
+async fn service_functions_make_the_documented_store_requests() {
+    let (proxy, bundle, member) = counted().await;
+    let receipt = receipts::issue(&bundle, &member).await;
+    proxy.requests();
+    authorizer::authorize(&bundle, &member.token).await;
+    assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem"]);
+    for requests in [vec!["GetItem", "TransactWriteItems"], vec!["GetItem"]] {
+        bundle.invoke("spend-receipt", &receipts::event(&receipt)).await;
+        assert_eq!(take_requests(&proxy, &bundle).await, requests);
+    }
 }

@@ -149,7 +149,16 @@ fn template_agrees_with_the_list() {
         assert_eq!(routes, function.calls().into_iter().collect(), "{name}");
         let (schedules, subscriptions) = (deployed.schedules.len(), deployed.subscriptions.len());
         assert_eq!((schedules == 1, subscriptions == 1), (function.warmed, function.stream), "{name}");
-        assert!(!routes.is_empty() || function.stream, "nothing calls {name}");
+        assert!(!routes.is_empty() || function.stream || function.service, "nothing calls {name}");
+    }
+}
+
+#[test]
+fn service_functions_have_a_section_and_no_route() {
+    let page = fs::read_to_string(root().join("docs/services.md")).unwrap();
+    for function in endpoints().functions.iter().filter(|function| function.service) {
+        assert!(page.contains(&format!("\n## `{}`\n", function.name)), "{}", function.name);
+        assert!(function.calls().is_empty(), "{}", function.name);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The state of a function, built once per process before the first request.
+//! The state of a function, built once per process before the first event.
 
 use crate::{
     aws::Clients,
@@ -9,7 +9,39 @@ use crate::{
     store::Store,
 };
 use secrecy::ExposeSecret;
-use std::time::Duration;
+use std::{future::Future, time::Duration};
+
+/// The state of a process, which is ready before its first event.
+pub(crate) trait State: Sized + Send + Sync + 'static {
+    /// Builds the state.
+    ///
+    /// # Errors
+    /// Fails if the keys cannot be read or parsed.
+    fn start(settings: Settings) -> impl Future<Output = Result<Self, Cause>> + Send;
+
+    /// Returns the table.
+    fn store(&self) -> &Store;
+}
+
+/// The state of `authorize`. It has no passwords and no providers, so that its binary links none and starts faster: it
+/// delays every call of the APIs that use it.
+#[derive(Debug)]
+pub struct Authorizer {
+    pub(crate) settings: Settings,
+    pub(crate) keys: Keys,
+    pub(crate) store: Store,
+}
+
+impl State for Authorizer {
+    async fn start(settings: Settings) -> Result<Self, Cause> {
+        let (_, keys, store) = connected(&settings).await?;
+        Ok(Self { settings, keys, store })
+    }
+
+    fn store(&self) -> &Store {
+        &self.store
+    }
+}
 
 /// The state of a function: settings, keys, and clients. The flows extend it with the operations that handlers call.
 #[derive(Debug)]
@@ -37,16 +69,32 @@ impl App {
     /// # Errors
     /// Fails if the keys cannot be read or parsed.
     pub async fn start(settings: Settings) -> Result<Self, Cause> {
-        let clients = Clients::new(&settings.aws)?;
-        let store = Store::new(clients.dynamodb(&settings.aws), settings.table_name.clone());
-        let (secret, ()) = tokio::join!(clients.secret(&settings), connect(&store, &settings));
-        let keys = secret
-            .map_err(Cause::from)
-            .and_then(|secret| Ok(Keys::parse(secret.expose_secret())?))
-            .map_err(|error| format!("{}: {error}", settings.keys.setting()))?;
+        let (clients, keys, store) = connected(&settings).await?;
         let gate = Gate::new(clients.sns(&settings.aws), clients.sesv2(&settings.aws), &settings);
         Ok(Self { passwords: PasswordPolicy::from(&settings), settings, keys, store, gate })
     }
+}
+
+impl State for App {
+    async fn start(settings: Settings) -> Result<Self, Cause> {
+        Self::start(settings).await
+    }
+
+    fn store(&self) -> &Store {
+        &self.store
+    }
+}
+
+/// Reads the keys and opens the connection to the store concurrently.
+async fn connected(settings: &Settings) -> Result<(Clients, Keys, Store), Cause> {
+    let clients = Clients::new(&settings.aws)?;
+    let store = Store::new(clients.dynamodb(&settings.aws), settings.table_name.clone());
+    let (secret, ()) = tokio::join!(clients.secret(settings), connect(&store, settings));
+    let keys = secret
+        .map_err(Cause::from)
+        .and_then(|secret| Ok(Keys::parse(secret.expose_secret())?))
+        .map_err(|error| format!("{}: {error}", settings.keys.setting()))?;
+    Ok((clients, keys, store))
 }
 
 /// Performs the TLS handshake during init, which has a whole core, instead of in the first request. Skips it for an

@@ -96,6 +96,13 @@ pub enum Error {
     /// The body is neither a JSON object nor a form, or the event is not an HTTP request.
     #[error("the body is neither a JSON object nor a form")]
     BodyNotValid,
+    /// The event of a service function is not the documented one. The text is the reason: it names a field, and contains no
+    /// value.
+    #[error("the event is not valid: {0}")]
+    EventNotValid(String),
+    /// The receipt is unknown, expired, or for another order.
+    #[error("the receipt is not valid for this order")]
+    ReceiptNotValid,
     /// The body is longer than [`MAX_BODY_BYTES`](crate::http::request::MAX_BODY_BYTES).
     #[error("the body is too large")]
     BodyTooLarge,
@@ -322,7 +329,8 @@ impl Error {
             Self::OriginNotAllowed => "ORIGIN_NOT_ALLOWED".into(),
             Self::AccountFrozen => "ACCOUNT_FROZEN".into(),
             Self::CoolingOff { .. } => "COOLING_OFF".into(),
-            Self::BodyNotValid => "BODY_NOT_VALID".into(),
+            Self::BodyNotValid | Self::EventNotValid(_) => "BODY_NOT_VALID".into(),
+            Self::ReceiptNotValid => "RECEIPT_NOT_VALID".into(),
             Self::BodyTooLarge => "BODY_TOO_LARGE".into(),
             Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED".into(),
             Self::Busy(_) => "SERVICE_BUSY".into(),
@@ -342,7 +350,9 @@ impl Error {
             | Self::UserPhoneNotMatch
             | Self::PayPasswordNotSet
             | Self::MailNotAvailable
-            | Self::BodyNotValid => StatusCode::BAD_REQUEST,
+            | Self::BodyNotValid
+            | Self::EventNotValid(_)
+            | Self::ReceiptNotValid => StatusCode::BAD_REQUEST,
             Self::InvalidToken => StatusCode::UNAUTHORIZED,
             Self::ReauthenticationRequired
             | Self::OriginNotAllowed

@@ -37,21 +37,22 @@ mod flow;
 // The only module that depends on the Lambda runtime.
 pub mod lambda;
 
-pub use app::App;
+pub use app::{App, Authorizer};
 pub use domain::{
-    audit, basis, change, code, counter, grant, keys, member, message, notice, password, pay_password, proof,
-    report, sends, service_token, session, token, traffic,
+    audit, basis, change, code, counter, grant, keys, member, message, notice, opaque_token, password,
+    pay_password, proof, receipt, report, sends, service_token, session, token, traffic,
 };
 pub use error::{Error, Field};
 pub use http::{
     cookie,
-    envelope::{self, Api, Format, MemberApi, PageApi, UserApi},
+    envelope::{self, Api, Family, Format, MemberApi, PageApi, UserApi},
     page::{self, ReportPage},
     parameter::{self, Parameter},
     reply::{self, Reply},
     request::{self, Request},
+    service::{self, SecretText, ServiceApi},
 };
-pub use lambda::{Handler, serve, serve_notices};
+pub use lambda::{Handler, serve, serve_authorizer, serve_notices, serve_service};
 
 /// A secret text: redacted in `Debug`, and wiped from memory when it is dropped.
 pub use secrecy::{ExposeSecret, SecretString as Secret};

@@ -9,7 +9,7 @@ use crate::{
         traffic::{MessageKind, Route},
     },
     error::{Cause, Error, SendError},
-    settings::Family,
+    settings::ApiFamily,
 };
 use ::metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use lambda_http::tracing;
@@ -47,7 +47,10 @@ const NOTICES_FAILED: &str = "NoticesFailed";
 /// `Family`, whatever the HTTP status of their responses. The log has the cause.
 const FAILURES: &str = "Failures";
 
-const COUNTS: [&str; 11] = [
+/// Counts sessions that `authorize` checked: by `Outcome`, which is `allowed`, `refused` or `failed`.
+const AUTHORIZATIONS: &str = "Authorizations";
+
+const COUNTS: [&str; 12] = [
     CODES_SENT,
     CODES_VERIFIED,
     CODES_REFUSED,
@@ -59,6 +62,7 @@ const COUNTS: [&str; 11] = [
     NOTICES_DROPPED,
     NOTICES_FAILED,
     FAILURES,
+    AUTHORIZATIONS,
 ];
 
 /// Prints the recorded metrics, if a namespace is set.
@@ -157,8 +161,13 @@ pub(crate) fn failure(error: &Error) {
 }
 
 /// Records a request that failed through no fault of the caller.
-pub(crate) fn failed_request(family: Family) {
+pub(crate) fn failed_request(family: ApiFamily) {
     counter!(FAILURES, "Family" => family.name()).increment(1);
+}
+
+/// Records the outcome of checking a session for another API: `allowed`, `refused` or `failed`.
+pub(crate) fn authorization(outcome: &'static str) {
+    counter!(AUTHORIZATIONS, "Outcome" => outcome).increment(1);
 }
 
 /// A provider of messages.

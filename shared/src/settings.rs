@@ -121,7 +121,7 @@ pub struct Settings {
     /// itself reports the caller.
     pub trusted_proxies: usize,
     /// `HTTP_200_FAMILIES`: families whose responses all have the HTTP status 200, and their own status in the body only.
-    pub http_200_families: Vec<Family>,
+    pub http_200_families: Vec<ApiFamily>,
     /// The source of the keys.
     pub keys: KeysSource,
     /// Region, credentials and endpoints of AWS, which Lambda sets.
@@ -139,14 +139,14 @@ pub enum BreakerAction {
 
 /// A family of documented calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
+pub enum ApiFamily {
     /// The user API, under `/v1/user`.
     User,
     /// The member API, under `/member` and `/web`.
     Member,
 }
 
-impl Family {
+impl ApiFamily {
     /// Every family.
     pub(crate) const ALL: [Self; 2] = [Self::User, Self::Member];
 
@@ -489,7 +489,7 @@ pub(crate) mod tests {
 
     #[test]
     fn families_with_status_200_are_listed() {
-        use Family::{Member, User};
+        use ApiFamily::{Member, User};
         for (text, families) in [
             ("", &[][..]),
             ("user", &[User]),

@@ -23,6 +23,10 @@ pub struct Function {
     pub routes: Vec<String>,
     pub page: Option<String>,
     #[serde(default)]
+    pub service: bool,
+    #[serde(default)]
+    pub refusals_fail: bool,
+    #[serde(default)]
     pub stream: bool,
     pub memory_mib: Option<u32>,
     pub timeout_seconds: Option<u32>,

@@ -156,12 +156,13 @@ fn warmed(function: &Function) -> String {
 
 fn output(function: &Function) -> String {
     let routes: Vec<_> = function.page.iter().chain(&function.routes).map(String::as_str).collect();
-    let usage = if function.stream {
-        "reads the table's stream"
-    } else {
-        &format!("serves {}", routes.join(" and "))
+    let usage = match function {
+        Function { stream: true, .. } => "reads the table's stream".to_owned(),
+        Function { service: true, name, .. } => format!("is `{name}`"),
+        _ => format!("serves {}", routes.join(" and ")),
     };
-    part("output", &[("Id", &function.camel()), ("use", usage)])
+    let values = [("Id", &*function.camel()), ("name", &function.name), ("use", &usage)];
+    part("output", &values) + &if function.service { part("service-outputs", &values) } else { String::new() }
 }
 
 /// Returns the function, its role and its log group.
@@ -198,14 +199,16 @@ fn resources(endpoints: &Endpoints, function: &Function, is_first: bool, stateme
         ("events", &events),
         ("statements", &statements.to_owned()),
     ];
-    part("function", &values.map(|(key, value)| (key, value.as_str())))
+    let values = values.map(|(key, value)| (key, value.as_str()));
+    part("function", &values) + &if function.service { part("invoke-policy", &values) } else { String::new() }
 }
 
 fn alarm(endpoints: &Endpoints, group: &AlarmGroup, (kind, metric): (&str, &str)) -> String {
-    let covered: Vec<_> =
-        endpoints.functions.iter().filter(|function| function.alarms == group.name).collect();
+    let is_covered =
+        |function: &&Function| function.alarms == group.name && !(kind == "errors" && function.refusals_fail);
+    let covered: Vec<_> = endpoints.functions.iter().filter(is_covered).collect();
     assert!(
-        (1..=METRICS_PER_ALARM).contains(&covered.len()),
+        covered.len() <= METRICS_PER_ALARM,
         "the alarm group {} has {} functions, but an alarm takes 1 to {METRICS_PER_ALARM} metrics; \
          add a group to functions/endpoints.toml",
         group.name,

@@ -6,17 +6,38 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The kinds of requests to the table, in the order of a role's statements.
 const KINDS: [&str; 5] = ["Get", "ConditionCheck", "Put", "Update", "Delete"];
 
-/// Returns the statements that allow these actions, each given with the partition key of its item, if it has one.
-pub fn statements<'a>(function: &Function, acts: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> String {
+/// The partition that a function reads only to open its connection.
+const CONNECTION: &str = "connection";
+
+/// Returns the statements that allow these actions, each given with the partition key of its item, if it has one, and
+/// the attributes that it reads, if it does not read all.
+pub fn statements<'a>(
+    function: &Function,
+    acts: impl Iterator<Item = (&'a str, Option<&'a str>, &'a BTreeSet<String>)>,
+) -> String {
     let mut done: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for (action, partition) in acts {
+    let mut read: BTreeMap<&str, Option<BTreeSet<String>>> = BTreeMap::new();
+    for (action, partition, attributes) in acts {
         done.entry(action).or_default().extend(partition.map(pattern));
+        if partition != Some(CONNECTION) {
+            let read = read.entry(action).or_insert_with(|| Some(BTreeSet::new()));
+            *read = read.take().filter(|_| !attributes.is_empty());
+            read.iter_mut().for_each(|read| read.extend(attributes.iter().cloned()));
+        }
     }
     let mut text = part("logs", &[("Id", &function.camel())]);
     for kind in KINDS {
-        if let Some(keys) = done.remove(format!("dynamodb:{kind}Item").as_str()) {
-            let keys = keys.into_iter().collect::<Vec<_>>().join(", ");
-            text += &part("items", &[("kind", kind), ("keys", &keys)]);
+        let action = format!("dynamodb:{kind}Item");
+        if let Some(keys) = done.remove(action.as_str()) {
+            let list = |texts: BTreeSet<String>| texts.into_iter().collect::<Vec<_>>().join(", ");
+            let keys = list(keys);
+            text += &match read.remove(action.as_str()).flatten() {
+                Some(attributes) => {
+                    let values = [("kind", kind), ("keys", &keys), ("attributes", &list(attributes))];
+                    part("items-of-attributes", &values)
+                }
+                None => part("items", &[("kind", kind), ("keys", &keys)]),
+            };
         }
     }
     for (action, name) in [("sns:Publish", "sms"), ("ses:SendEmail", "mail")] {

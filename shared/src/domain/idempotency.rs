@@ -50,6 +50,8 @@ pub(crate) enum Caller {
     Session(Claims),
     /// The holder of this `verification`, in a request without a session.
     Verification(Secret),
+    /// The services that may invoke this function. IAM authenticates them; the event does not identify which one sent it.
+    Service(String),
 }
 
 impl Caller {
@@ -60,6 +62,7 @@ impl Caller {
                 format!("session#{member}#{credential_version}#{}#{}", auth_time.0, amr.join(","))
             }
             Self::Verification(verification) => format!("verification#{}", verification.expose_secret()),
+            Self::Service(function) => format!("service#{function}"),
         }
     }
 }
@@ -108,14 +111,16 @@ impl IdempotentRequest {
 
     /// Returns the claims of the session that a replay issues, given those of the session in the stored response.
     ///
-    /// The member and the login are those of the repeating session, so a replay neither changes the
-    /// member nor makes a login recent. The credential version is the stored one, because the client that lost the
-    /// response to a change of the login password needs a session that is valid after it.
+    /// - For a session, the member and the login are those of the repeating session, so a replay neither changes the
+    ///   member nor makes a login recent. The credential version is the stored one, because the client that lost the
+    ///   response to a change of the login password needs a session that is valid after it.
+    /// - For a service, they are those of the stored session, which the service logged the member in for.
     pub(crate) fn replayed(&self, stored: Claims) -> Option<Claims> {
         match &self.caller {
             Caller::Session(claims) => {
                 Some(Claims { credential_version: stored.credential_version, ..claims.clone() })
             }
+            Caller::Service(_) => Some(stored),
             Caller::Verification(_) => None,
         }
     }
@@ -221,6 +226,8 @@ mod tests {
             Caller::Session(Claims { credential_version: 4, ..claims() }),
             Caller::Session(Claims { auth_time: Timestamp(1_700_000_001), ..claims() }),
             Caller::Session(Claims { amr: vec!["sms".to_owned()], ..claims() }),
+            Caller::Service("log-in".to_owned()),
+            Caller::Service("spend-receipt".to_owned()),
             Caller::Verification("a".into()),
             Caller::Verification("b".into()),
         ];
@@ -237,6 +244,7 @@ mod tests {
         let replayed = |caller: Caller| request(caller, "content").replayed(stored.clone());
         let of_session = Claims { credential_version: 4, ..claims() };
         assert_eq!(replayed(Caller::Session(claims())), Some(of_session));
+        assert_eq!(replayed(Caller::Service("log-in".to_owned())), Some(stored.clone()));
         assert_eq!(replayed(Caller::Verification("a".into())), None);
     }
 

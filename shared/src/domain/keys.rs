@@ -45,6 +45,8 @@ pub enum KeyPurpose {
     Request,
     /// Signs the links that report a change.
     Report,
+    /// Computes the MAC of the order that a receipt confirms.
+    Receipt,
 }
 
 impl KeyPurpose {
@@ -58,6 +60,7 @@ impl KeyPurpose {
             Self::Response => b"account-security answer",
             Self::Request => b"account-security request",
             Self::Report => b"account-security report",
+            Self::Receipt => b"account-security receipt",
         }
     }
 }
@@ -73,6 +76,7 @@ pub struct Key {
     response: [u8; 32],
     request: [u8; 32],
     report: [u8; 32],
+    receipt: [u8; 32],
 }
 
 impl Key {
@@ -88,8 +92,8 @@ impl Key {
         let (session, token) = (subkey(KeyPurpose::Session)?, subkey(KeyPurpose::Token)?);
         let (code, pepper) = (subkey(KeyPurpose::Code)?, subkey(KeyPurpose::Pepper)?);
         let (response, request) = (subkey(KeyPurpose::Response)?, subkey(KeyPurpose::Request)?);
-        let report = subkey(KeyPurpose::Report)?;
-        Ok(Self { id, session, token, code, pepper, response, request, report })
+        let (report, receipt) = (subkey(KeyPurpose::Report)?, subkey(KeyPurpose::Receipt)?);
+        Ok(Self { id, session, token, code, pepper, response, request, report, receipt })
     }
 
     /// Returns a subkey: HKDF-SHA-256 of the key's text, with an empty salt and the purpose as `info`.
@@ -103,6 +107,7 @@ impl Key {
             KeyPurpose::Response => &self.response,
             KeyPurpose::Request => &self.request,
             KeyPurpose::Report => &self.report,
+            KeyPurpose::Receipt => &self.receipt,
         }
     }
 
@@ -344,6 +349,7 @@ pub(crate) mod tests {
                 KeyPurpose::Response,
                 KeyPurpose::Request,
                 KeyPurpose::Report,
+                KeyPurpose::Receipt,
             ] {
                 assert!(seen.insert(*key.bytes(purpose)));
             }

@@ -115,6 +115,8 @@ pub fn of_error(error: &Error, language: Language) -> String {
                 wait_en(*retry_after)
             );
         }
+        (Error::EventNotValid(reason), Chinese) => return format!("请求格式不正确：{reason}"),
+        (Error::EventNotValid(reason), English) => return format!("The event is not valid: {reason}."),
         (Error::InvalidToken, Chinese) => "登录已过期或无效，请重新登录",
         (Error::InvalidToken, English) => "Your session has expired or is not valid. Please log in again.",
         (Error::SendFailed(_), Chinese) => "验证码发送失败，请稍后再试",
@@ -145,6 +147,10 @@ pub fn of_error(error: &Error, language: Language) -> String {
         }
         (Error::BodyNotValid, Chinese) => "请求格式不正确",
         (Error::BodyNotValid, English) => "The request is neither a JSON object nor a form.",
+        (Error::ReceiptNotValid, Chinese) => "支付凭证无效或已过期，请重新输入支付密码",
+        (Error::ReceiptNotValid, English) => {
+            "The payment was not confirmed for this order, or too long ago. Please enter your payment PIN again."
+        }
         (Error::BodyTooLarge, Chinese) => "请求内容过大",
         (Error::BodyTooLarge, English) => "The request is too large.",
         (Error::IdempotencyKeyReused, Chinese) => "同一个 Idempotency-Key 已用于另一个请求",

@@ -8,7 +8,7 @@ use crate::{
         session::Session,
     },
     error::Error,
-    http::{envelope::Api, reply::Reply, request::Request},
+    http::{envelope::Family, reply::Reply, request::Request},
     metrics,
     store::{Contention, change::Conflict},
 };
@@ -44,7 +44,7 @@ impl App {
     /// - An error of the change, if the member no longer meets its conditions or another request consumed its proof.
     /// - [`Error::TooManyChanges`] if other requests of the member are changing it during every attempt.
     /// - [`Error::Busy`], [`Error::Internal`].
-    pub async fn commit<A: Api>(
+    pub async fn commit<A: Family>(
         &self,
         mut change: Change,
         request: &Request,

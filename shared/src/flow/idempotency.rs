@@ -9,7 +9,7 @@ use crate::{
         session,
     },
     error::Error,
-    http::{envelope::Api, reply::Reply, request::Request},
+    http::{envelope::Family, reply::Reply, request::Request},
     store::idempotency::Claim,
 };
 use lambda_http::tracing;
@@ -59,8 +59,8 @@ impl App {
         handler: H,
     ) -> Result<Reply<A>, Error>
     where
-        A: Api,
-        H: Fn(&'static App, Request) -> F,
+        A: Family,
+        H: FnOnce(&'static App, Request) -> F,
         F: Future<Output = Result<Reply<A>, Error>>,
     {
         let Some(idempotent) = request.idempotent.clone() else { return handler(self, request).await };
@@ -91,7 +91,7 @@ impl App {
     /// # Errors
     /// [`Error::IdempotencyKeyReused`] if the key was used for another request, [`Error::TooManyAttempts`] if it was
     /// reused too often, [`Error::Busy`] if the other process is still running after the last poll.
-    async fn claim<A: Api>(
+    async fn claim<A: Family>(
         &self,
         idempotent: &IdempotentRequest,
     ) -> Result<Option<Result<Reply<A>, Error>>, Error> {
@@ -122,7 +122,7 @@ impl App {
     }
 
     /// Decrypts a stored response. Returns `None` if its key was removed.
-    fn open<A: Api>(
+    fn open<A: Family>(
         &self,
         idempotent: &IdempotentRequest,
         sealed: &str,
@@ -133,14 +133,15 @@ impl App {
     }
 
     /// Issues the session of a stored reply again, for the caller that repeats the request, with the stored credential
-    /// version. That does not revive a revoked session.
+    /// version. That does not revive a revoked session. A service gets the session that was issued then, which ended if
+    /// it was revoked. For a session:
     ///
     /// - The repeating session has the claims of the first one, version included, or it would be another caller.
     /// - If the request did not raise the version, the stored one is that of the repeating session. If that session was
     ///   revoked, so is the new one.
     /// - If the request raised the version, it set the login password, and the repeating client sent that password too,
     ///   or the fingerprints would differ. A later revocation raises the version again, and ends the new session.
-    fn with_session_of<A: Api>(
+    fn with_session_of<A: Family>(
         &self,
         idempotent: &IdempotentRequest,
         mut reply: Reply<A>,
@@ -151,7 +152,7 @@ impl App {
     }
 
     /// Encrypts the reply to an idempotent request, so that the transaction of its change can store it.
-    pub(super) fn seal<'a, A: Api>(
+    pub(super) fn seal<'a, A: Family>(
         &self,
         request: &'a Request,
         reply: &Reply<A>,
@@ -161,6 +162,6 @@ impl App {
     }
 }
 
-fn serialize<A: Api>(response: Result<&Reply<A>, &Error>) -> Result<Vec<u8>, Error> {
+fn serialize<A: Family>(response: Result<&Reply<A>, &Error>) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(&response).map_err(Error::internal)
 }

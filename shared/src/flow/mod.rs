@@ -3,10 +3,12 @@
 //!
 //! [`App`]: crate::App
 
+mod authorization;
 mod change;
 mod credentials;
 mod delivery;
 mod idempotency;
+mod receipt;
 mod report;
 mod session;
 mod verification;

@@ -21,7 +21,15 @@ impl App {
     /// [`Error::InvalidToken`] if the session is missing or invalid, or the credentials changed since it was issued.
     pub async fn authenticate(&self, request: &Request) -> Result<Session, Error> {
         let token = request.session_token.as_ref().ok_or(Error::InvalidToken)?;
-        let claims = session::verify(&self.keys, &self.settings, token.expose_secret())?;
+        self.authenticate_token(token.expose_secret()).await
+    }
+
+    /// Authenticates a session that a service function received as a field.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`] if it is invalid, or the credentials changed since it was issued.
+    pub async fn authenticate_token(&self, token: &str) -> Result<Session, Error> {
+        let claims = session::verify(&self.keys, &self.settings, token)?;
         let member = self.store.member(claims.member).await?;
         match &member {
             Some(member) if member.credential_version != claims.credential_version => {

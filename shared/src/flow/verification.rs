@@ -24,7 +24,7 @@ use crate::{
     },
     error::{Error, Field, SendError},
     http::{
-        envelope::{Api, MemberApi},
+        envelope::{Family, MemberApi},
         reply::Reply,
         request::Request,
     },
@@ -258,7 +258,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::CodeNotValid`] if another request consumed the code.
-    pub async fn exchange<A: Api>(
+    pub async fn exchange<A: Family>(
         &self,
         code: VerifiedCode,
         request: &Request,

@@ -4,19 +4,22 @@ use super::{
     page::{LinkedPage, VerifyMailPage},
     reply::{Reply, Verification},
 };
-use crate::{domain::message, error::Error, language::Language, settings::Family};
+use crate::{domain::message, error::Error, language::Language, settings::ApiFamily};
 use lambda_http::http::{HeaderMap, Method, StatusCode, header::ACCEPT};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{fmt::Debug, marker::PhantomData};
 
-/// A family of documented calls. A handler returns the reply of its own family only.
-pub trait Api: Sized + Send + Sync + 'static {
+/// A family of calls. A handler returns the reply of its own family only.
+pub trait Family: Sized + Send + Sync + 'static {
     /// The content of a success.
     type Success: Debug + Serialize + DeserializeOwned + Send + Sync;
+}
 
+/// A family of documented calls over HTTP.
+pub trait Api: Family {
     /// The family, as settings and metrics name it.
-    const FAMILY: Family;
+    const FAMILY: ApiFamily;
 
     /// Returns the format of the response to a request.
     #[must_use]
@@ -153,10 +156,12 @@ struct MemberFailureBody<'a> {
     attempts_left: Option<u32>,
 }
 
-impl Api for UserApi {
+impl Family for UserApi {
     type Success = UserSuccess;
+}
 
-    const FAMILY: Family = Family::User;
+impl Api for UserApi {
+    const FAMILY: ApiFamily = ApiFamily::User;
 
     fn status(_: &UserSuccess) -> StatusCode {
         StatusCode::OK
@@ -195,10 +200,12 @@ impl Api for UserApi {
     }
 }
 
-impl Api for MemberApi {
+impl Family for MemberApi {
     type Success = MemberSuccess;
+}
 
-    const FAMILY: Family = Family::Member;
+impl Api for MemberApi {
+    const FAMILY: ApiFamily = ApiFamily::Member;
 
     fn status(success: &MemberSuccess) -> StatusCode {
         success.status
@@ -220,10 +227,12 @@ impl Api for MemberApi {
     }
 }
 
-impl<P: LinkedPage> Api for PageApi<P> {
+impl<P: LinkedPage> Family for PageApi<P> {
     type Success = PageSuccess;
+}
 
-    const FAMILY: Family = Family::Member;
+impl<P: LinkedPage> Api for PageApi<P> {
+    const FAMILY: ApiFamily = ApiFamily::Member;
 
     /// Returns [`Format::Page`] for browsers: they follow a link with GET, and accept HTML when they submit a form.
     /// Programs do neither.
@@ -251,7 +260,7 @@ impl<P: LinkedPage> Api for PageApi<P> {
     }
 }
 
-fn member_success<A: Api>(success: &MemberSuccess, reply: &Reply<A>) -> Result<String, Error> {
+fn member_success<A: Family>(success: &MemberSuccess, reply: &Reply<A>) -> Result<String, Error> {
     json(&MemberSuccessBody {
         code: success.status.as_str(),
         msg: "success",
@@ -322,6 +331,8 @@ mod tests {
             Error::AccountFrozen,
             Error::CoolingOff { retry_after: 86_400 },
             Error::BodyNotValid,
+            Error::EventNotValid("unknown field `colour`".to_owned()),
+            Error::ReceiptNotValid,
             Error::BodyTooLarge,
             Error::IdempotencyKeyReused,
             Error::Busy(cause()),

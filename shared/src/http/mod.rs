@@ -1,4 +1,5 @@
-//! The documented calls: parameters, cookies, requests, replies, envelopes, and the pages that links in emails open.
+//! The calls: parameters, cookies, requests, replies, envelopes, the pages that links in emails open, and the events
+//! and results of the functions that other services invoke.
 
 pub mod cookie;
 pub mod envelope;
@@ -6,3 +7,4 @@ pub mod page;
 pub mod parameter;
 pub mod reply;
 pub mod request;
+pub mod service;

@@ -1,21 +1,23 @@
 //! The success of a handler.
 
 use super::{
-    envelope::{Api, MemberApi, MemberSuccess, PageApi, PageSuccess, UserApi, UserSuccess},
+    envelope::{Family, MemberApi, MemberSuccess, PageApi, PageSuccess, UserApi, UserSuccess},
     page::LinkedPage,
+    service::{ServiceApi, ServiceSuccess},
 };
 use crate::{
     ExposeSecret, Secret,
     domain::{code::NewCode, grant::Grant, session::Claims},
+    error::Error,
 };
 use lambda_http::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A success of an endpoint of family `A`.
+/// A success of a function of family `A`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
-pub struct Reply<A: Api> {
+pub struct Reply<A: Family> {
     pub(crate) success: A::Success,
     pub(crate) added: AddedFields,
 }
@@ -97,7 +99,17 @@ impl Reply<MemberApi> {
     }
 }
 
-impl<A: Api> Reply<A> {
+impl Reply<ServiceApi> {
+    /// Creates the success of a service function with these fields.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if they are not a JSON object.
+    pub fn service(fields: &impl Serialize) -> Result<Self, Error> {
+        Ok(Self { success: ServiceSuccess::new(fields)?, added: AddedFields::default() })
+    }
+}
+
+impl<A: Family> Reply<A> {
     /// Adds the lifetime and the resend cooldown of a code.
     #[must_use]
     pub fn with_expiry(mut self, code: &NewCode) -> Self {

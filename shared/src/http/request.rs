@@ -36,6 +36,26 @@ pub struct Request {
 }
 
 impl Request {
+    /// Returns the request of a service, whose fields the handler receives besides.
+    pub(crate) fn of_service(
+        language: Language,
+        requested_language: Option<Language>,
+        origin: Origin,
+        idempotent: Option<Arc<IdempotentRequest>>,
+    ) -> Self {
+        Self {
+            language,
+            requested_language,
+            origin,
+            parameters: Parameters::default(),
+            session_token: None,
+            verification_cookie: None,
+            method: Method::POST,
+            is_cross_site: false,
+            idempotent,
+        }
+    }
+
     /// Returns the value of a required parameter. It is not trimmed.
     ///
     /// # Errors

@@ -267,7 +267,7 @@ fn idempotent(
 }
 
 /// Returns the token of `Bearer …`. The scheme is case-insensitive (RFC 9110, 11.1).
-fn bearer(authorization: &str) -> Option<&str> {
+pub(super) fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.trim().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }

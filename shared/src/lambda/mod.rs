@@ -1,28 +1,37 @@
 //! The only module that depends on Lambda: events become requests, replies become responses.
 //!
 //! A function run by [`serve`] responds to every event, even if the event is malformed or its handler panics. The
-//! process then continues with the next event.
+//! process then continues with the next event. A function that no gateway calls, run by [`serve_service`] or
+//! [`serve_authorizer`], fails the invocation by a fault, without its cause.
 
+mod authorizer;
 mod guard;
 mod http;
+mod service;
 mod stream;
 
 use crate::{
-    app::App,
-    domain::notice::Notice,
+    Secret,
+    app::{App, Authorizer, State},
+    domain::{notice::Notice, session::SignedSession},
     error::Error,
-    http::{envelope::Api, reply::Reply, request::Request},
+    http::{envelope::Api, reply::Reply, request::Request, service::ServiceApi},
     metrics::Metrics,
     settings::Settings,
 };
 use guard::Event;
 use lambda_http::{
-    Context, LambdaEvent, lambda_runtime, service_fn,
+    Context, LambdaEvent,
+    lambda_runtime::{self, Diagnostic},
+    service_fn,
     tracing::{self, subscriber},
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::{Value, json, value::RawValue};
-use std::{convert::Infallible, future::Future, process::ExitCode};
+use std::{future::Future, process::ExitCode};
 
 /// The handler of an endpoint of family `A`: an `async fn` that takes the [`App`] and a [`Request`].
 pub trait Handler<A: Api>: Copy + Send + Sync + 'static {
@@ -53,7 +62,7 @@ where
 ///
 /// If a setting is out of range or the secret cannot be read, the process exits during init and logs the reason.
 pub fn serve<A: Api>(handler: impl Handler<A>) -> ExitCode {
-    run(move |app, event| http::respond_to_event(app, handler, event))
+    run(move |app, event| async move { Ok(http::respond_to_event(app, handler, event).await) })
 }
 
 /// Responds to one event as [`serve`] does, without its runtime and without a deadline. Every response is one that
@@ -81,13 +90,35 @@ where
     H: Fn(&'static App, Notice) -> F + Copy + Send + Sync + 'static,
     F: Future<Output = Result<(), Error>> + Send + 'static,
 {
-    run(move |app, event| stream::deliver(app, handler, event))
+    run(move |app, event| async move { Ok(stream::deliver(app, handler, event).await) })
 }
 
-fn run<H, F>(handler: H) -> ExitCode
+/// Runs a function that other services invoke directly. The handler receives the event's own fields, which are typed,
+/// and the request with the common ones. `T` must deny unknown fields.
+pub fn serve_service<T, H, F>(handler: H) -> ExitCode
 where
-    H: Fn(&'static App, Event) -> F + Copy + Send + Sync + 'static,
-    F: Future<Output = Value> + Send + 'static,
+    T: DeserializeOwned + Send + 'static,
+    H: Fn(&'static App, T, Request) -> F + Copy + Send + Sync + 'static,
+    F: Future<Output = Result<Reply<ServiceApi>, Error>> + Send + 'static,
+{
+    run(move |app, event| service::respond(app, handler, event))
+}
+
+/// Runs an authorizer of API Gateway. The handler receives the session, and fails with [`Error::InvalidToken`] to
+/// refuse it.
+pub fn serve_authorizer<H, F>(handler: H) -> ExitCode
+where
+    H: Fn(&'static Authorizer, Secret) -> F + Copy + Send + Sync + 'static,
+    F: Future<Output = Result<SignedSession, Error>> + Send + 'static,
+{
+    run(move |authorizer, event| authorizer::respond(authorizer, handler, event))
+}
+
+fn run<S, H, F>(handler: H) -> ExitCode
+where
+    S: State,
+    H: Fn(&'static S, Event) -> F + Copy + Send + Sync + 'static,
+    F: Future<Output = Result<Value, Diagnostic>> + Send + 'static,
 {
     // Never below INFO: the SDK's debug events contain requests, and therefore members' data.
     subscriber::fmt().json().with_max_level(tracing::Level::INFO).with_ansi(false).with_target(false).init();
@@ -105,19 +136,19 @@ where
         Err(error) => return fail(&error),
     };
     runtime.block_on(async {
-        // The app lives as long as the process.
-        let app: &'static App = match App::start(settings).await {
-            Ok(app) => Box::leak(Box::new(app)),
+        // The state lives as long as the process.
+        let state: &'static S = match S::start(settings).await {
+            Ok(state) => Box::leak(Box::new(state)),
             Err(error) => return fail(&error),
         };
         let service = service_fn(move |mut event: Event| async move {
             event.context.deadline = guard::deadline(event.context.deadline);
-            let response = match respond_to_ping(app, &event).await {
-                Some(pong) => pong,
-                None => handler(app, event).await,
+            let response = match respond_to_ping(state, &event).await {
+                Some(pong) => Ok(pong),
+                None => handler(state, event).await,
             };
             metrics.print();
-            Ok::<_, Infallible>(response)
+            response
         });
         match lambda_runtime::run(service).await {
             Ok(()) => ExitCode::SUCCESS,
@@ -154,11 +185,12 @@ impl Ping {
 }
 
 /// Opens the connection to the store and responds, if the event is a ping. Returns `None` for any other event.
-async fn respond_to_ping(app: &App, event: &Event) -> Option<Value> {
+async fn respond_to_ping(state: &impl State, event: &Event) -> Option<Value> {
     if !Ping::is_in(event.payload.get()) {
         return None;
     }
-    let warm = app.store.connect().await.inspect_err(|error| guard::log(error, &event.context.request_id));
+    let warm =
+        state.store().connect().await.inspect_err(|error| guard::log(error, &event.context.request_id));
     Some(json!({ "warm": warm.is_ok() }))
 }
 

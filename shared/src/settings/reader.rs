@@ -1,6 +1,6 @@
 //! Reads settings from text into typed values, and collects all errors.
 
-use super::{BreakerAction, Family, KeysSource, mailbox::Mailbox};
+use super::{ApiFamily, BreakerAction, KeysSource, mailbox::Mailbox};
 use crate::{
     contact::{self, PhoneRules},
     language::Language,
@@ -100,11 +100,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         }
     }
 
-    pub(super) fn families(&mut self, name: &str) -> Vec<Family> {
+    pub(super) fn families(&mut self, name: &str) -> Vec<ApiFamily> {
         let text = self.text(name, "");
         let names = text.split(',').map(str::trim).filter(|_| !text.is_empty());
         let families: Option<_> =
-            names.map(|name| Family::ALL.into_iter().find(|family| family.name() == name)).collect();
+            names.map(|name| ApiFamily::ALL.into_iter().find(|family| family.name() == name)).collect();
         families.unwrap_or_else(|| {
             self.error(name, "user, member, or both separated by a comma");
             Vec::new()

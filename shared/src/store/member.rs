@@ -1,6 +1,6 @@
 //! Members, and the ownership of their phones and email addresses.
 
-use super::{Item, ItemKey, Store, change::Conflict, number, text, transaction::Transaction, write};
+use super::{Item, ItemKey, Store, change::Conflict, number, read, text, transaction::Transaction, write};
 use crate::{
     contact::Destination,
     domain::member::{Member, MemberId},
@@ -16,6 +16,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize)]
 pub(super) struct OwnerItem {
     pub(super) member: MemberId,
+}
+
+/// The attribute of a member that a session depends on.
+#[derive(Deserialize)]
+struct CredentialVersion {
+    credential_version: u64,
 }
 
 /// The sort key of a member's own item.
@@ -114,6 +120,15 @@ impl Store {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn member(&self, id: MemberId) -> Result<Option<Member>, Error> {
         self.get(key(id)).await
+    }
+
+    /// Returns the credential version of the member with this id, and reads nothing else of the member.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn credential_version(&self, id: MemberId) -> Result<Option<u64>, Error> {
+        let item = self.get_item(key(id), Some("credential_version")).await?;
+        Ok(item.map(read::<CredentialVersion>).transpose()?.map(|item| item.credential_version))
     }
 
     /// Returns the member who owns a phone or an email address.

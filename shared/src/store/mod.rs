@@ -18,6 +18,7 @@ pub(crate) mod idempotency;
 mod import;
 mod member;
 mod notice;
+pub(crate) mod receipt;
 mod report;
 mod scan;
 pub(crate) mod sends;
@@ -91,21 +92,24 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub(crate) async fn connect(&self) -> Result<(), Error> {
-        self.get::<serde::de::IgnoredAny>(ItemKey::new("connection".to_owned(), "connection")).await.map(drop)
+        // Only the key, because a role can allow less than the whole item.
+        self.get_item(ItemKey::new("connection".to_owned(), "connection"), Some("pk")).await.map(drop)
     }
 
     /// Reads an item with strong consistency: a session must end as soon as the change that ends it is committed.
     async fn get<T: DeserializeOwned>(&self, key: ItemKey) -> Result<Option<T>, Error> {
-        self.get_item(key).await?.map(read).transpose()
+        self.get_item(key, None).await?.map(read).transpose()
     }
 
-    async fn get_item(&self, key: ItemKey) -> Result<Option<Item>, Error> {
+    /// Reads an item, or only this attribute of it.
+    async fn get_item(&self, key: ItemKey, attribute: Option<&'static str>) -> Result<Option<Item>, Error> {
         let output = self
             .client
             .get_item()
             .table_name(&self.table)
             .set_key(Some(key.into_item()))
             .consistent_read(true)
+            .set_projection_expression(attribute.map(str::to_owned))
             .send()
             .await
             .map_err(|error| store_error(&error))?;

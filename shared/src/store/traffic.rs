@@ -32,7 +32,7 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub(crate) async fn traffic(&self, route: &Route) -> Result<Vec<Slot>, Error> {
-        Ok(slots(&self.get_item(key(route)).await?.unwrap_or_default()))
+        Ok(slots(&self.get_item(key(route), None).await?.unwrap_or_default()))
     }
 
     /// Counts a message that is about to be sent. Returns the traffic before it.
