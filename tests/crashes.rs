@@ -7,7 +7,7 @@ use crate::{
 
 /// Kills the function at each request of each kind of change: before and after the store executes the request.
 async fn assert_atomic(kinds: &[ChangeKind]) {
-    let (proxy, bundle) = Proxy::between(STORE, &MANY).await;
+    let (proxy, bundle) = Box::pin(Proxy::between(STORE, &MANY)).await;
     for &kind in kinds {
         let effect = complete_effect(kind, &bundle).await;
         for fault in [InjectedFault::HangBefore, InjectedFault::HangAfter] {
