@@ -14,6 +14,7 @@ pub struct Endpoints {
     pub timeout_reasons: BTreeMap<u32, String>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of functions/endpoints.toml")]
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Function {

@@ -22,7 +22,9 @@ pub fn statements<'a>(
         if partition != Some(CONNECTION) {
             let read = read.entry(action).or_insert_with(|| Some(BTreeSet::new()));
             *read = read.take().filter(|_| !attributes.is_empty());
-            read.iter_mut().for_each(|read| read.extend(attributes.iter().cloned()));
+            if let Some(read) = read {
+                read.extend(attributes.iter().cloned());
+            }
         }
     }
     let mut text = part("logs", &[("Id", &function.camel())]);
