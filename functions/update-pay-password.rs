@@ -5,7 +5,7 @@ use shared::{
     Parameter::{OldPassword, PayPasswordFirst, PayPasswordSecond},
     Reply, Request,
     change::Change,
-    serve,
+    pay_password, serve,
 };
 use std::process::ExitCode;
 
@@ -15,7 +15,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let pay_password = request.required_twice(PayPasswordFirst, PayPasswordSecond)?;
     let member = app.changing_member(&session)?;
     let pay_password = app.accept_pay_password(pay_password, member)?;
-    if pay_password.is(old_password) {
+    if pay_password.is(&pay_password::typed(old_password)) {
         return Err(Error::NotValid(Field::PayPassword));
     }
     let verified = app.verify_pay_password(member, old_password).await?;

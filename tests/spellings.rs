@@ -216,6 +216,17 @@ async fn full_width_pay_password_is_the_same() {
 }
 
 #[tokio::test]
+async fn unchanged_pin_is_refused_in_every_spelling() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member_with(json!({ "phone": PHONE, "payPassword": PIN })).await;
+    for (old, new) in [(PIN, PIN), (&full_width(PIN), PIN), (PIN, &full_width(PIN))] {
+        let body = json!({ "oldPassword": old, "payPasswordFirst": new });
+        let refused = bundle.call(Method::PUT, UPDATE_PAY_PASSWORD).session(&member.token).json(&body).await;
+        assert_eq!(refused.refusal(), (400, "{PAY_PASSWORD}_NOT_VALID"), "{old} {new}");
+    }
+}
+
+#[tokio::test]
 async fn languages_of_every_notation_are_honoured() {
     let english = "Your session has expired or is not valid. Please log in again.";
     let chinese = "登录已过期或无效，请重新登录";
