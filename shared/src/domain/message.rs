@@ -245,12 +245,12 @@ fn not_you(has_link: bool) -> Sentence {
     if has_link {
         sentence(
             "如非本人操作，您的账户可能已被他人使用：请在72小时内打开以下链接，退出所有登录并冻结账户变更，然后找回密码，并联系客服。",
-            "If this was not you, somebody else may be using your account: open the following link within 72 hours to end every session and to freeze your account. Then recover your password, and contact support.",
+            "If this was not you, someone else may be using your account: open the following link within 72 hours to end every session and to freeze your account. Then recover your password, and contact support.",
         )
     } else {
         sentence(
             "如非本人操作，您的账户可能已被他人使用：请立即找回密码，并联系客服。",
-            "If this was not you, somebody else may be using your account: recover your password at once, and contact support.",
+            "If this was not you, someone else may be using your account: recover your password at once, and contact support.",
         )
     }
 }
