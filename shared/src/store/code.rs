@@ -4,7 +4,7 @@ use super::{
     ItemKey, Store, failed_condition, number, read,
     sends::{CodeSend, SendLog},
     text,
-    transaction::{Contention, Transaction},
+    transaction::Transaction,
     write,
     write_id::{IS_LAST, NOT_YET, WriteId},
 };
@@ -166,13 +166,9 @@ impl Store {
         };
         let key = binding_key(binding, item.member);
         transaction.put(Put::builder().set_item(Some(write(item, key)?)), None)?;
-        self.commit(transaction).await.map_err(|error| match error {
-            // Only sends to one destination, by one member or from one source write the same items.
-            Error::Busy(cause) if cause.is::<Contention>() => {
-                Error::SendFrequently { retry_after: 1, limit: SendLimit::Concurrent }
-            }
-            error => error,
-        })
+        // Only sends to one destination, by one member or from one source write the same items.
+        let contended = Error::SendFrequently { retry_after: 1, limit: SendLimit::Concurrent };
+        self.commit_own(transaction, contended).await
     }
 
     /// Removes a code that was certainly not sent, and its send from the rate limits of the destination, so that

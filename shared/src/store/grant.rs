@@ -2,7 +2,7 @@
 
 use super::{
     ItemKey, Store, failed_condition, member, number, read, text,
-    transaction::{Contention, Transaction},
+    transaction::Transaction,
     write,
     write_id::{IS_LAST, NOT_YET, WriteId},
 };
@@ -48,7 +48,8 @@ impl Store {
     /// Exchanges a verified code for a grant: the code is consumed and the grant stored, both or neither.
     ///
     /// # Errors
-    /// [`Error::CodeNotValid`] if another request consumed the code or the sessions of its member ended, [`Error::Busy`], [`Error::Internal`].
+    /// [`Error::CodeNotValid`] if another request consumed the code or the sessions of its member ended,
+    /// [`Error::TooManyAttempts`] if requests with the same code contend, [`Error::Busy`], [`Error::Internal`].
     pub(crate) async fn exchange(
         &self,
         code: &VerifiedCode,
@@ -69,11 +70,8 @@ impl Store {
         transaction.consume_code(code)?;
         transaction.require_basis(&code.basis)?;
         transaction.put(Put::builder().set_item(Some(write(item, key(&grant.hash()))?)), None)?;
-        self.commit(transaction).await.map_err(|error| match error {
-            // Only requests with the same code write the same items.
-            Error::Busy(cause) if cause.is::<Contention>() => Error::TooManyAttempts { retry_after: 1 },
-            error => error,
-        })?;
+        // Only requests with the same code write the same items.
+        self.commit_own(transaction, Error::TooManyAttempts { retry_after: 1 }).await?;
         sealed.inspect(|sealed| sealed.mark_completed());
         Ok(())
     }

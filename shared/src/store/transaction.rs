@@ -160,6 +160,15 @@ impl Store {
         self.commit_with(Backoff::of_request(), transaction).await
     }
 
+    /// Commits a transaction whose items only one caller's requests write. Fails like [`Store::commit`], but with
+    /// `contended` if a conflict outlasts every attempt: the caller causes that, not the store.
+    pub(super) async fn commit_own(&self, transaction: Transaction, contended: Error) -> Result<(), Error> {
+        self.commit(transaction).await.map_err(|error| match error {
+            Error::Busy(cause) if cause.is::<Contention>() => contended,
+            error => error,
+        })
+    }
+
     /// Commits a transaction, with these waits between its attempts. Fails like [`Store::commit`].
     pub(super) async fn commit_with(
         &self,
