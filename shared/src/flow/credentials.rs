@@ -78,8 +78,8 @@ impl App {
     /// Verifies the member's login password.
     ///
     /// # Errors
-    /// [`Error::OldPasswordNotValid`] if it is wrong or the member has none, [`Error::TooManyAttempts`] during a lockout of the
-    /// session's login.
+    /// [`Error::OldPasswordNotValid`] if it is wrong or the member has none, [`Error::TooManyAttempts`] during a lockout
+    /// of the session's login.
     pub async fn verify_password(
         &self,
         session: &Session,
@@ -100,7 +100,8 @@ impl App {
     /// Verifies the member's pay password.
     ///
     /// # Errors
-    /// [`Error::PayPasswordNotSet`], [`Error::OldPasswordNotValid`] if it is wrong, [`Error::TooManyAttempts`] during a lockout.
+    /// [`Error::PayPasswordNotSet`], [`Error::OldPasswordNotValid`] if it is wrong, [`Error::TooManyAttempts`] during a
+    /// lockout.
     pub async fn verify_pay_password(
         &self,
         member: &Member,

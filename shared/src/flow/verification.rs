@@ -97,10 +97,11 @@ impl App {
     ///
     /// # Errors
     /// [`Error::OriginNotAllowed`] if another site caused the request, [`Error::AccountFrozen`] if the member reported a
-    /// change, [`Error::NotValid`] if the destination is not allowed or the provider refuses it, [`Error::MailNotAvailable`] without a sender of email,
-    /// [`Error::SendFrequently`] if a rate limit is exceeded, [`Error::Busy`] if the store or the provider throttles,
-    /// [`Error::SendFailed`] if the code was not sent or may not have been sent. If the provider refused it, the member
-    /// can request another code at once; otherwise the resend cooldown applies.
+    /// change, [`Error::NotValid`] if the destination is not allowed or the provider refuses it,
+    /// [`Error::MailNotAvailable`] without a sender of email, [`Error::SendFrequently`] if a rate limit is exceeded,
+    /// [`Error::Busy`] if the store or the provider throttles, [`Error::SendFailed`] if the code was not sent or may
+    /// not have been sent. If the provider refused it, the member can request another code at once; otherwise the
+    /// resend cooldown applies.
     pub async fn send_code(
         &self,
         member: &Member,
