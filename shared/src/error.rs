@@ -30,6 +30,18 @@ pub enum Error {
         /// The attempts that are left before a lockout.
         attempts_left: u32,
     },
+    /// At a login: no member has this phone or email address, the member has no password, or it is wrong.
+    #[error("the credentials are not valid")]
+    CredentialsNotValid {
+        /// The attempts that are left before a lockout.
+        attempts_left: u32,
+    },
+    /// The code is right, and no member has the address that it was sent to.
+    #[error("no member has this phone or email address")]
+    MemberNotFound,
+    /// Another member has this id.
+    #[error("a member with this id exists")]
+    MemberExists,
     /// The session is missing, malformed, expired, or older than the last change of the login password.
     #[error("the session is not valid")]
     InvalidToken,
@@ -313,6 +325,9 @@ impl Error {
             Self::NotValid(field) => format!("{{{}}}_NOT_VALID", field.symbol()).into(),
             Self::CodeNotValid { .. } => "{CODE}_NOT_VALID".into(),
             Self::OldPasswordNotValid { .. } => "{OLD_PASSWORD}_NOT_VALID".into(),
+            Self::CredentialsNotValid { .. } => "CREDENTIALS_NOT_VALID".into(),
+            Self::MemberNotFound => "MEMBER_NOT_FOUND".into(),
+            Self::MemberExists => "MEMBER_EXISTS".into(),
             Self::InvalidToken => "INVALID_TOKEN".into(),
             Self::SendFrequently { .. } => "SEND_MESSAGE_FREQUENTLY".into(),
             Self::TooManyAttempts { .. } => "TOO_MANY_ATTEMPTS".into(),
@@ -346,6 +361,7 @@ impl Error {
             | Self::NotValid(_)
             | Self::CodeNotValid { .. }
             | Self::OldPasswordNotValid { .. }
+            | Self::MemberNotFound
             | Self::UserNotFound
             | Self::UserPhoneNotMatch
             | Self::PayPasswordNotSet
@@ -353,12 +369,14 @@ impl Error {
             | Self::BodyNotValid
             | Self::EventNotValid(_)
             | Self::ReceiptNotValid => StatusCode::BAD_REQUEST,
-            Self::InvalidToken => StatusCode::UNAUTHORIZED,
+            Self::CredentialsNotValid { .. } | Self::InvalidToken => StatusCode::UNAUTHORIZED,
             Self::ReauthenticationRequired
             | Self::OriginNotAllowed
             | Self::AccountFrozen
             | Self::CoolingOff { .. } => StatusCode::FORBIDDEN,
-            Self::PhoneInUse | Self::EmailInUse | Self::PayPasswordAlreadySet => StatusCode::CONFLICT,
+            Self::PhoneInUse | Self::EmailInUse | Self::PayPasswordAlreadySet | Self::MemberExists => {
+                StatusCode::CONFLICT
+            }
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             // draft-ietf-httpapi-idempotency-key-header, 2.7.
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
@@ -387,9 +405,9 @@ impl Error {
     #[must_use]
     pub fn attempts_left(&self) -> Option<u32> {
         match self {
-            Self::CodeNotValid { attempts_left } | Self::OldPasswordNotValid { attempts_left } => {
-                Some(*attempts_left)
-            }
+            Self::CodeNotValid { attempts_left }
+            | Self::OldPasswordNotValid { attempts_left }
+            | Self::CredentialsNotValid { attempts_left } => Some(*attempts_left),
             _ => None,
         }
     }

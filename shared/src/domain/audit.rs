@@ -51,6 +51,24 @@ impl Action {
     ];
 }
 
+/// A use of a member's credentials by another service, or the lockout that failed uses cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Use {
+    /// The member logged in.
+    LoggedIn,
+    /// Too many failed logins locked the password of the member's phone or email address.
+    LogInLocked,
+    /// The member was created with a phone or an email address that a code proved.
+    MemberCreated,
+    /// The member was created with a phone or an email address that the calling service vouched for.
+    MemberVouchedFor,
+    /// The pay password confirmed an order.
+    PayPasswordChecked,
+    /// Too many wrong pay passwords locked the pay password.
+    PayPasswordLocked,
+}
+
 /// A command of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -93,8 +111,22 @@ pub enum AdminAction {
 pub enum AuditEvent {
     /// A change of the member's credentials.
     Change(Action),
+    /// A use of the member's credentials.
+    Use(Use),
     /// A command of an operator.
     AdminAction(AdminAction),
+}
+
+impl From<Action> for AuditEvent {
+    fn from(action: Action) -> Self {
+        Self::Change(action)
+    }
+}
+
+impl From<Use> for AuditEvent {
+    fn from(used: Use) -> Self {
+        Self::Use(used)
+    }
 }
 
 impl fmt::Display for AuditEvent {
@@ -102,6 +134,7 @@ impl fmt::Display for AuditEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Change(action) => action.serialize(f),
+            Self::Use(used) => used.serialize(f),
             Self::AdminAction(action) => action.serialize(f),
         }
     }

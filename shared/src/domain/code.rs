@@ -32,16 +32,22 @@ pub enum Purpose {
     BindMail,
     /// Recover a forgotten login password by email.
     RecoverByMail,
+    /// Log in by SMS or email.
+    LogIn,
+    /// Register by SMS or email. The code logs a member in as well.
+    Register,
 }
 
 impl Purpose {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::ChangePassword,
         Self::BindPhone,
         Self::ResetPayPassword,
         Self::RecoverPassword,
         Self::BindMail,
         Self::RecoverByMail,
+        Self::LogIn,
+        Self::Register,
     ];
 
     /// Returns the purpose that a token's flag stands for.
@@ -60,6 +66,8 @@ impl Purpose {
             Self::RecoverPassword => "60",
             Self::BindMail => "70",
             Self::RecoverByMail => "80",
+            Self::LogIn => "20",
+            Self::Register => "10",
         }
     }
 }

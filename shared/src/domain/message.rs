@@ -151,6 +151,13 @@ pub fn of_error(error: &Error, language: Language) -> String {
         (Error::ReceiptNotValid, English) => {
             "The payment was not confirmed for this order, or too long ago. Please enter your payment PIN again."
         }
+        (Error::CredentialsNotValid { attempts_left }, _) => {
+            return credentials_not_valid(*attempts_left, language);
+        }
+        (Error::MemberNotFound, Chinese) => "该手机号或邮箱尚未注册",
+        (Error::MemberNotFound, English) => "No account has this phone or mail address yet.",
+        (Error::MemberExists, Chinese) => "该用户已存在",
+        (Error::MemberExists, English) => "This member exists already.",
         (Error::BodyTooLarge, Chinese) => "请求内容过大",
         (Error::BodyTooLarge, English) => "The request is too large.",
         (Error::IdempotencyKeyReused, Chinese) => "同一个 Idempotency-Key 已用于另一个请求",
@@ -264,6 +271,8 @@ fn purpose_text(purpose: Purpose, language: Language) -> &'static str {
             sentence("找回登录密码", "recover the login password")
         }
         Purpose::BindMail => sentence("绑定邮箱", "bind this mail address"),
+        Purpose::LogIn => sentence("登录", "log in"),
+        Purpose::Register => sentence("注册或登录", "register or log in"),
     }
     .in_language(language)
 }
@@ -357,6 +366,16 @@ fn password_not_valid(attempts_left: u32, language: Language) -> String {
         (left, Chinese) => format!("密码错误，还可以尝试{left}次"),
         (1, English) => "The password is wrong. One try is left.".to_owned(),
         (left, English) => format!("The password is wrong. {left} tries are left."),
+    }
+}
+
+fn credentials_not_valid(attempts_left: u32, language: Language) -> String {
+    match (attempts_left, language) {
+        (0, Chinese) => "账号或密码错误".to_owned(),
+        (0, English) => "The account or the password is wrong.".to_owned(),
+        (left, Chinese) => format!("账号或密码错误，还可以尝试{left}次"),
+        (1, English) => "The account or the password is wrong. One try is left.".to_owned(),
+        (left, English) => format!("The account or the password is wrong. {left} tries are left."),
     }
 }
 

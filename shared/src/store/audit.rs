@@ -4,7 +4,7 @@ use super::{Item, ItemKey, Store, read, store_error, text, transaction::Transact
 use crate::{
     clock::{self, Timestamp},
     domain::{
-        audit::{Action, AdminAction, AuditEvent, Origin},
+        audit::{AdminAction, AuditEvent, Origin},
         member::MemberId,
     },
     error::Error,
@@ -55,10 +55,6 @@ fn partition(member: MemberId) -> String {
 }
 
 impl Record {
-    fn of_change(action: Action, origin: Origin) -> Self {
-        Self::new(AuditEvent::Change(action), None, origin)
-    }
-
     fn of_operator(action: AdminAction, actor: &str) -> Result<Self, Error> {
         let origin = Origin { request_id: random::uuid()?.to_string(), source_ip: None, user_agent: None };
         Ok(Self::new(AuditEvent::AdminAction(action), Some(actor.to_owned()), origin))
@@ -130,9 +126,14 @@ impl Store {
 }
 
 impl Transaction {
-    /// Adds the record of a change.
-    pub(super) fn record(&mut self, member: MemberId, action: Action, origin: &Origin) -> Result<(), Error> {
-        self.put_record(member, Record::of_change(action, origin.clone()))
+    /// Adds the record of a change or of a use of the credentials.
+    pub(super) fn record(
+        &mut self,
+        member: MemberId,
+        event: impl Into<AuditEvent>,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        self.put_record(member, Record::new(event.into(), None, origin.clone()))
     }
 
     /// Adds the record of an operator's action on a member.

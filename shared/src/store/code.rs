@@ -101,7 +101,7 @@ const STILL_VALID: &str = "mac = :mac AND valid_until > :now";
 
 /// Returns the key of a code. Only the owner of a destination can request a code to change the password or to reset the
 /// pay password, so there is one. Codes to bind are one per member, or one per flow where no session is needed to use
-/// them, and codes to recover are one per flow: no client voids the pending code of another.
+/// them, and codes to recover, to log in and to register are one per flow: no client voids the pending code of another.
 fn code_key(
     destination: &Destination,
     purpose: Purpose,
@@ -111,9 +111,11 @@ fn code_key(
     let client = match purpose {
         Purpose::ChangePassword | Purpose::ResetPayPassword => None,
         Purpose::BindPhone => member.map(|member| format!("member#{member}")),
-        Purpose::BindMail | Purpose::RecoverPassword | Purpose::RecoverByMail => {
-            flow.map(|flow| format!("flow#{}", flow.as_str()))
-        }
+        Purpose::BindMail
+        | Purpose::RecoverPassword
+        | Purpose::RecoverByMail
+        | Purpose::LogIn
+        | Purpose::Register => flow.map(|flow| format!("flow#{}", flow.as_str())),
     };
     let partition = format!("code#{}#{}", destination.key(), purpose.flag());
     ItemKey::new(partition, client.unwrap_or_else(|| "code".to_owned()))
