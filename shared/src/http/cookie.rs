@@ -17,10 +17,18 @@ pub fn find<'a>(fields: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Optio
 fn value<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a str> {
     let equals = pair.iter().position(|&byte| byte == b'=')?;
     let (before, after) = pair.split_at_checked(equals)?;
-    let value = unquoted(after.strip_prefix(b"=")?.trim_ascii());
-    let is_named = before.trim_ascii() == name;
+    let value = unquoted(trimmed(after.strip_prefix(b"=")?));
+    let is_named = trimmed(before) == name;
     let is_value = !value.is_empty() && value.iter().all(u8::is_ascii_graphic);
     std::str::from_utf8(value).ok().filter(|_| is_named && is_value)
+}
+
+/// Removes spaces and tabs, the only white space of a field (RFC 9110, 5.6.3). A line end is not part of any.
+fn trimmed(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
 }
 
 fn unquoted(value: &[u8]) -> &[u8] {
@@ -94,6 +102,15 @@ mod tests {
             [&[], &[b""], &[b"theme=dark"], &[b"verification"], &[b"verification="], &[b"VERIFICATION=a"]];
         for fields in fields {
             assert_eq!(read(fields), None, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn line_end_is_part_of_no_value() {
+        for pair in
+            [&b"verification=\na"[..], b"verification=a\r", b"verification\x0c=a", b"\rverification=a"]
+        {
+            assert_eq!(read(&[pair, b"verification=b"]).as_deref(), Some("b"), "{pair:?}");
         }
     }
 
