@@ -107,7 +107,7 @@ async fn phone_and_pin_endpoints_make_documented_store_requests() {
 
     put(&bundle, UPDATE_PAY_PASSWORD, &member, &json!({ "oldPassword": PIN, "payPasswordFirst": NEW_PIN }))
         .await;
-    let changed = ["GetItem", "UpdateItem", "TransactWriteItems"];
+    let changed = ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems"];
     assert_eq!(take_requests(&proxy, &bundle).await, with(&changed, &NOTICES));
 
     let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;

@@ -78,6 +78,9 @@ pub struct Settings {
     pub pay_password_max_failures: u32,
     /// `PAY_PASSWORD_LOCK_SECONDS`: duration of that lockout.
     pub pay_password_lock_seconds: u64,
+    /// `PAY_PASSWORD_FAILURES_PER_DAY`: wrong pay passwords in 24 h, across lockouts. NIST SP 800-63B-4, 3.2.2: at most
+    /// 100.
+    pub pay_password_failures_per_day: u32,
     /// `REAUTHENTICATION_SECONDS`: age up to which a login counts as recent.
     pub reauthentication_seconds: u64,
     /// `COOLING_OFF_SECONDS`: cooling-off period after a replaced phone or a recovery, in which the pay password
@@ -260,6 +263,7 @@ impl Settings {
             password_lock_seconds: reader.number("PASSWORD_LOCK_SECONDS", 900, 1..=86_400),
             pay_password_max_failures: reader.number("PAY_PASSWORD_MAX_FAILURES", 5, 1..=10),
             pay_password_lock_seconds: reader.number("PAY_PASSWORD_LOCK_SECONDS", 10_800, 1..=604_800),
+            pay_password_failures_per_day: reader.number("PAY_PASSWORD_FAILURES_PER_DAY", 20, 1..=100),
             reauthentication_seconds: reader.number("REAUTHENTICATION_SECONDS", 900, 1..=86_400),
             cooling_off_seconds: reader.number("COOLING_OFF_SECONDS", 86_400, 0..=2_592_000),
             changes_per_hour: reader.number("CHANGES_PER_HOUR", 10, 1..=100),
@@ -362,6 +366,7 @@ pub(crate) mod tests {
             ("CODE_TTL_SECONDS", "600", "601"),
             ("MAIL_CODE_TTL_SECONDS", "600", "601"),
             ("FAILURES_PER_DAY", "100", "101"),
+            ("PAY_PASSWORD_FAILURES_PER_DAY", "100", "101"),
             ("ARGON2_MEMORY_KIB", "7168", "7167"),
         ] {
             assert!(read(&[(name, accepted)]).is_ok() && read(&[(name, rejected)]).is_err(), "{name}");

@@ -91,9 +91,26 @@ impl Counter {
         Self::new(pay_passwords(member), limit, lock_seconds, Window::Lockout)
     }
 
+    /// Returns the counter of wrong pay passwords in 24 hours, across their lockouts. It is a part of the same subject, so
+    /// that an operator finds and clears both.
+    #[must_use]
+    pub fn of_pay_passwords_in_a_day(member: MemberId, limit: u32) -> Self {
+        let part = Some("day".to_owned());
+        Self { part, ..Self::new(pay_passwords(member), limit, SECONDS_PER_DAY, Window::Fixed) }
+    }
+
     fn new(subject: String, limit: u32, window_seconds: u64, window: Window) -> Self {
         Self { kind: CounterKind::Failures, subject, part: None, limit, window_seconds, window }
     }
+}
+
+/// The counters of a member's wrong pay passwords. Every function that compares one counts in both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayPasswordFailures {
+    /// Those in a row. A right pay password resets it.
+    pub(crate) row: Counter,
+    /// Those in a day. A right pay password takes its own attempt back.
+    pub(crate) day: Counter,
 }
 
 /// Returns the subject of every counter that can lock a member out.

@@ -168,6 +168,14 @@ impl Member {
         if self.frozen.is_some() { Err(Error::AccountFrozen) } else { Ok(()) }
     }
 
+    /// Returns the hash of the pay password.
+    ///
+    /// # Errors
+    /// [`Error::PayPasswordNotSet`] if no pay password is set.
+    pub fn require_pay_password(&self) -> Result<&PasswordHash, Error> {
+        self.pay_password.as_ref().ok_or(Error::PayPasswordNotSet)
+    }
+
     /// Fails if a pay password is set.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use super::{
     basis::Basis,
     code::{Binding, CodeMac, Purpose},
-    counter::Counter,
+    counter::{Counter, PayPasswordFailures},
     member::{Member, MemberId},
     password::PasswordHash,
     report::{ReportId, ReportableChange},
@@ -71,8 +71,8 @@ pub struct VerifiedPassword {
 pub struct VerifiedPayPassword {
     /// The stored hash that it matched.
     pub(crate) hash: PasswordHash,
-    /// The counter of failures, which the change resets.
-    pub(crate) failures: Counter,
+    /// The counters of failures. Its use resets those in a row, and takes its own attempt out of those of the day.
+    pub(crate) failures: PayPasswordFailures,
 }
 
 /// A reauthentication: a recent login or, instead, the login password.

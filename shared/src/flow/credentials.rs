@@ -5,7 +5,7 @@ use crate::{
     clock::Timestamp,
     contact::Destination,
     domain::{
-        counter::Counter,
+        counter::{Counter, PayPasswordFailures},
         member::Member,
         password::{self, Password, PasswordHash},
         pay_password,
@@ -93,7 +93,8 @@ impl App {
             self.settings.password_max_failures,
             self.settings.password_lock_seconds,
         );
-        let stored = self.verify(&failures, member.password.as_ref(), typed).await?;
+        let left = self.store.count(&failures).await?;
+        let stored = self.compare(member.password.as_ref(), typed, left)?;
         let rehashed = self.passwords.upgrade(&self.keys, typed, stored)?;
         Ok(VerifiedPassword { credential_version: member.credential_version, failures, rehashed })
     }
@@ -108,10 +109,26 @@ impl App {
         member: &Member,
         typed: &str,
     ) -> Result<VerifiedPayPassword, Error> {
-        let stored = member.pay_password.as_ref().ok_or(Error::PayPasswordNotSet)?;
+        let stored = member.require_pay_password()?;
         let failures = self.pay_password_failures(member);
-        let hash = self.verify(&failures, Some(stored), &pay_password::typed(typed)).await?.clone();
+        let left = self.count_pay_password(&failures).await?;
+        let hash = self.compare(Some(stored), &pay_password::typed(typed), left)?.clone();
         Ok(VerifiedPayPassword { hash, failures })
+    }
+
+    /// Counts an attempt at a pay password, and returns how many are left. The counts follow one
+    /// another, because attempts that the row refuses must not use up the day. One that the day refuses is not compared,
+    /// and so is taken out of the row again.
+    async fn count_pay_password(&self, failures: &PayPasswordFailures) -> Result<u32, Error> {
+        let left_in_row = self.store.count(&failures.row).await?;
+        let left_in_day = match self.store.count(&failures.day).await {
+            Err(refused @ Error::TooManyAttempts { .. }) => {
+                self.store.take_back(&failures.row).await?;
+                return Err(refused);
+            }
+            counted => counted?,
+        };
+        Ok(left_in_row.min(left_in_day))
     }
 
     /// Returns the reauthentication of a request: its login `password` or, without one, a recent login. [`Change`] decides
@@ -152,14 +169,19 @@ impl App {
         Ok(verified.rehashed)
     }
 
-    /// Returns the counter of consecutive wrong pay passwords, whose lockout lasts `PAY_PASSWORD_LOCK_SECONDS`.
+    /// Returns the counters of wrong pay passwords: of those in a row, whose lockout lasts `PAY_PASSWORD_LOCK_SECONDS`, and
+    /// of those in a day.
     #[must_use]
-    pub fn pay_password_failures(&self, member: &Member) -> Counter {
-        Counter::of_pay_passwords(
-            member.id,
-            self.settings.pay_password_max_failures,
-            self.settings.pay_password_lock_seconds,
-        )
+    pub fn pay_password_failures(&self, member: &Member) -> PayPasswordFailures {
+        let settings = &self.settings;
+        PayPasswordFailures {
+            row: Counter::of_pay_passwords(
+                member.id,
+                settings.pay_password_max_failures,
+                settings.pay_password_lock_seconds,
+            ),
+            day: Counter::of_pay_passwords_in_a_day(member.id, settings.pay_password_failures_per_day),
+        }
     }
 
     fn hash_unlike(
@@ -179,13 +201,13 @@ impl App {
         self.hash(password)
     }
 
-    async fn verify<'a>(
+    /// Compares a password after its attempt was counted, which left `left` more.
+    fn compare<'a>(
         &self,
-        failures: &Counter,
         stored: Option<&'a PasswordHash>,
         typed: &str,
+        left: u32,
     ) -> Result<&'a PasswordHash, Error> {
-        let left = self.store.count(failures).await?;
         match stored {
             Some(stored) if password::verify(&self.keys, typed, stored)? => Ok(stored),
             Some(_) | None => {

@@ -64,17 +64,20 @@ pub struct FailureCounter {
 pub enum FailureKind {
     /// Wrong login passwords.
     Password,
-    /// Wrong pay passwords.
+    /// Wrong pay passwords in a row.
     PayPassword,
+    /// Wrong pay passwords in a day.
+    PayPasswordOfDay,
     /// Wrong codes.
     Code,
 }
 
 impl FailureKind {
-    fn of_subject(subject: &str) -> Self {
+    fn of(subject: &str, part: &str) -> Self {
         match subject.split('#').next() {
             Some("password") => Self::Password,
-            Some("pay-password") => Self::PayPassword,
+            Some("pay-password") if part == WHOLE => Self::PayPassword,
+            Some("pay-password") => Self::PayPasswordOfDay,
             _ => Self::Code,
         }
     }
@@ -192,9 +195,9 @@ impl Store {
     pub async fn failure_counters(&self, member: &Member) -> Result<Vec<FailureCounter>, Error> {
         let mut counters = Vec::new();
         for subject in counter::subjects(member) {
-            let kind = FailureKind::of_subject(&subject);
             for stored in self.partition::<StoredCounter>(partition(CounterKind::Failures, &subject)).await? {
                 let StoredCounter { pk, sk, count, expires_at } = stored;
+                let kind = FailureKind::of(&subject, &sk);
                 counters.push(FailureCounter { kind, count, expires_at, key: ItemKey::new(pk, sk) });
             }
         }

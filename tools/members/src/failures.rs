@@ -22,6 +22,7 @@ impl From<&FailureCounter> for FailedAttempts {
         let of = match counter.kind {
             FailureKind::Password => "wrong login passwords",
             FailureKind::PayPassword => "wrong pay passwords",
+            FailureKind::PayPasswordOfDay => "wrong pay passwords in a day",
             FailureKind::Code => "wrong codes",
         };
         Self { of, count: counter.count, until: counter.expires_at }

@@ -30,9 +30,13 @@ async fn failed_password_attempts_are_cleared() {
         shown["failures"].as_array().unwrap().iter().map(|of| (&of["of"], &of["count"])).collect();
     assert_eq!(
         counts,
-        [(&json!("wrong login passwords"), &json!(10)), (&json!("wrong pay passwords"), &json!(5))]
+        [
+            (&json!("wrong login passwords"), &json!(10)),
+            (&json!("wrong pay passwords"), &json!(5)),
+            (&json!("wrong pay passwords in a day"), &json!(5)),
+        ]
     );
-    assert_eq!(operator.json(&["unlock", PHONE]).await.as_array().unwrap().len(), 2);
+    assert_eq!(operator.json(&["unlock", PHONE]).await.as_array().unwrap().len(), 3);
     assert_eq!(pay("739154").await, 201);
     assert_eq!(operator.change(&token, "the-old-password", "a-new-password").await.0, 201);
     assert_eq!(operator.json(&["show", &id]).await["failures"], json!([]));
