@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use shared::{audit::Action, clock::Timestamp, error::SendLimit};
 
 /// Every metric with its dimensions and its unit.
-const METRICS: [(&str, &[&str], &str); 13] = [
+const METRICS: [(&str, &[&str], &str); 14] = [
     ("CodesSent", &["Channel", "CallingCode"], "Count"),
     ("CodesVerified", &["Channel", "CallingCode"], "Count"),
     ("CodesRefused", &["Reason"], "Count"),
@@ -23,6 +23,7 @@ const METRICS: [(&str, &[&str], &str); 13] = [
     ("BreakerOpen", &[], "Count"),
     ("Changes", &["Action"], "Count"),
     ("Lockouts", &[], "Count"),
+    ("PayPasswordLockouts", &[], "Count"),
     ("ProviderTime", &["Provider"], "Milliseconds"),
     ("NoticesSent", &["Channel", "CallingCode"], "Count"),
     ("NoticesDropped", &["Reason"], "Count"),
@@ -346,6 +347,11 @@ async fn lockout_is_counted_once_at_the_limit() {
             assert_eq!(try_wrong().await.refusal(), (429, "TOO_MANY_ATTEMPTS"), "{case}");
         }
         assert_eq!(count(&bundle, "Lockouts", None), 1, "{case}");
+        if case == "pay password" {
+            assert_eq!(count(&bundle, "PayPasswordLockouts", None), 1);
+        } else {
+            assert_none(&bundle, "PayPasswordLockouts");
+        }
         if case == "code" {
             assert_counts(&bundle, "WrongCodes", "Channel", &[("sms", 2)]);
             assert_none(&bundle, "CodesVerified");

@@ -33,6 +33,8 @@ const CHANGES: &str = "Changes";
 /// Counts failure counters that reached their limit: of passwords, of pay passwords, of a day's codes, or of the codes
 /// from a source address in an hour.
 const LOCKOUTS: &str = "Lockouts";
+/// Counts lockouts of pay passwords of which the member is notified.
+const PAY_PASSWORD_LOCKOUTS: &str = "PayPasswordLockouts";
 /// Milliseconds until a `Provider` responded or the call was abandoned.
 const PROVIDER_TIME: &str = "ProviderTime";
 /// Counts notices of changes that a provider accepted, or may have accepted: by `Channel`, and for SMS also by
@@ -50,7 +52,7 @@ const FAILURES: &str = "Failures";
 /// Counts sessions that `authorize` checked: by `Outcome`, which is `allowed`, `refused` or `failed`.
 const AUTHORIZATIONS: &str = "Authorizations";
 
-const COUNTS: [&str; 12] = [
+const COUNTS: [&str; 13] = [
     CODES_SENT,
     CODES_VERIFIED,
     CODES_REFUSED,
@@ -58,6 +60,7 @@ const COUNTS: [&str; 12] = [
     BREAKER_OPEN,
     CHANGES,
     LOCKOUTS,
+    PAY_PASSWORD_LOCKOUTS,
     NOTICES_SENT,
     NOTICES_DROPPED,
     NOTICES_FAILED,
@@ -138,6 +141,11 @@ pub(crate) fn wrong_attempt(left: u32) {
     if left == 0 {
         counter!(LOCKOUTS).increment(1);
     }
+}
+
+/// Records that wrong attempts locked a pay password.
+pub(crate) fn pay_password_locked() {
+    counter!(PAY_PASSWORD_LOCKOUTS).increment(1);
 }
 
 /// Records that a send met an open circuit breaker.

@@ -1,4 +1,4 @@
-//! Notices: the messages in the outbox. A notice either reports a change to the member, or requests a code for a
+//! Notices: the messages in the outbox. A notice reports a change or a lockout to the member, or requests a code for a
 //! client without a session.
 //!
 //! A change stores its notices in the same transaction, one for each phone and email address that the member had
@@ -24,6 +24,8 @@ use serde::{Deserialize, Serialize};
 pub enum Notice {
     /// A member's credentials were changed.
     Changed(Changed),
+    /// Too many wrong pay passwords locked the pay password of a member.
+    PayPasswordLocked(PayPasswordLocked),
     /// A client without a session requested a code.
     Code(CodeRequested),
 }
@@ -46,6 +48,19 @@ pub struct Changed {
     /// The report whose link the notice contains, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportId>,
+}
+
+/// The notice of a locked pay password, for one destination.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PayPasswordLocked {
+    /// When it was locked.
+    pub at: Timestamp,
+    /// The origin of the last wrong attempt.
+    pub origin: Origin,
+    /// The language of the notice, chosen as for [`Changed`].
+    pub language: Language,
+    /// The phone or email address that receives the notice.
+    pub destination: Destination,
 }
 
 /// A request for a code, which is generated at delivery, if the destination belongs to a member.
@@ -83,5 +98,10 @@ impl Notice {
         report: Option<ReportId>,
     ) -> Self {
         Self::Changed(Changed { member, action, at: Timestamp::now(), origin, language, destination, report })
+    }
+    /// Returns the notice of a pay password that is locked now.
+    #[must_use]
+    pub fn pay_password_locked(origin: Origin, language: Language, destination: Destination) -> Self {
+        Self::PayPasswordLocked(PayPasswordLocked { at: Timestamp::now(), origin, language, destination })
     }
 }

@@ -99,7 +99,7 @@ impl App {
         Ok(VerifiedPassword { credential_version: member.credential_version, failures, rehashed })
     }
 
-    /// Verifies the member's pay password.
+    /// Verifies the member's pay password. The wrong attempt that locks it notifies the member.
     ///
     /// # Errors
     /// [`Error::PayPasswordNotSet`], [`Error::OldPasswordNotValid`] if it is wrong, [`Error::TooManyAttempts`] during a
@@ -108,18 +108,27 @@ impl App {
         &self,
         member: &Member,
         typed: &str,
+        request: &Request,
     ) -> Result<VerifiedPayPassword, Error> {
         let stored = member.require_pay_password()?;
         let failures = self.pay_password_failures(member);
-        let left = self.count_pay_password(&failures).await?;
-        let hash = self.compare(Some(stored), &pay_password::typed(typed), left)?.clone();
-        Ok(VerifiedPayPassword { hash, failures })
+        let (left_in_row, left_in_day) = self.count_pay_password(&failures).await?;
+        let left = left_in_row.min(left_in_day);
+        match self.compare(Some(stored), &pay_password::typed(typed), left) {
+            Ok(stored) => Ok(VerifiedPayPassword { hash: stored.clone(), failures }),
+            Err(wrong @ Error::OldPasswordNotValid { attempts_left: 0 }) => {
+                let reached = if left_in_row == 0 { &failures.row } else { &failures.day };
+                self.lock_pay_password(member, reached, request).await;
+                Err(wrong)
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Counts an attempt at a pay password, and returns how many are left. The counts follow one
+    /// Counts an attempt at a pay password, and returns how many are left in the row and in the day. The counts follow one
     /// another, because attempts that the row refuses must not use up the day. One that the day refuses is not compared,
     /// and so is taken out of the row again.
-    async fn count_pay_password(&self, failures: &PayPasswordFailures) -> Result<u32, Error> {
+    async fn count_pay_password(&self, failures: &PayPasswordFailures) -> Result<(u32, u32), Error> {
         let left_in_row = self.store.count(&failures.row).await?;
         let left_in_day = match self.store.count(&failures.day).await {
             Err(refused @ Error::TooManyAttempts { .. }) => {
@@ -128,7 +137,18 @@ impl App {
             }
             counted => counted?,
         };
-        Ok(left_in_row.min(left_in_day))
+        Ok((left_in_row, left_in_day))
+    }
+
+    /// Records that a pay password is locked, and notifies the member. A failure is only logged, because the lockout holds
+    /// without it.
+    async fn lock_pay_password(&self, member: &Member, reached: &Counter, request: &Request) {
+        let language = request.notice_language(member);
+        match self.store.lock_pay_password(member, reached, &request.origin, language).await {
+            Ok(true) => metrics::pay_password_locked(),
+            Ok(false) => (),
+            Err(error) => tracing::error!(cause = %error, "a lockout was not notified"),
+        }
     }
 
     /// Returns the reauthentication of a request: its login `password` or, without one, a recent login. [`Change`] decides

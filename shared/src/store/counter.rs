@@ -4,7 +4,7 @@
 
 use super::{
     ABSENT, Item, ItemKey, Store, failed_condition, number, read, store_error,
-    transaction::{Backoff, MAX_WRITES, Transaction},
+    transaction::{Backoff, MAX_WRITES, Refusal, Transaction},
     write_id::{IS_LAST, NOT_YET, WriteId},
 };
 use crate::{
@@ -16,7 +16,9 @@ use crate::{
     },
     error::Error,
 };
-use aws_sdk_dynamodb::types::{Delete, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld, Update};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld, Update,
+};
 use serde::Deserialize;
 
 /// How often a count is repeated when other requests count at the same time. Each of those moves the item on, so that
@@ -28,6 +30,8 @@ const WHOLE: &str = "counter";
 
 /// Condition: the window has not ended, and has room for another attempt.
 const HAS_ROOM: &str = "#count < :limit AND expires_at > :now";
+/// Condition: the attempts are used up, and no notice of that was queued.
+const LOCKS_UNNOTIFIED: &str = "#count >= :limit AND expires_at > :now AND attribute_not_exists(notified)";
 /// Condition: the window ended, and no one has begun another since it was read.
 const ENDED_AS_READ: &str = "expires_at = :ended";
 
@@ -135,7 +139,9 @@ impl Store {
                     .expression_attribute_values(":limit", number(counter.limit))
                     .expression_attribute_values(":now", number(now.0)),
                 Some(end) => update
-                    .update_expression(format!("SET expires_at = :until, #count = :one, {IS_LAST}"))
+                    .update_expression(format!(
+                        "SET expires_at = :until, #count = :one, {IS_LAST} REMOVE notified"
+                    ))
                     .condition_expression(ENDED_AS_READ)
                     .expression_attribute_values(":ended", number(end.0)),
             };
@@ -244,6 +250,19 @@ impl Transaction {
             .expression_attribute_values(":back", number(-1))
             .expression_attribute_values(":now", number(Timestamp::now().0));
         self.update(update, None)
+    }
+
+    /// Marks the lockout of a counter as notified, unless it is already or no attempt used up the limit.
+    pub(super) fn mark_notified(&mut self, counter: &Counter, refusal: Refusal) -> Result<(), Error> {
+        let update = Update::builder()
+            .set_key(Some(key(counter).into_item()))
+            .update_expression("SET notified = :true")
+            .condition_expression(LOCKS_UNNOTIFIED)
+            .expression_attribute_names("#count", "count")
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":limit", number(counter.limit))
+            .expression_attribute_values(":now", number(Timestamp::now().0));
+        self.update(update, Some(refusal))
     }
 
     /// Resets a counter: the row of failures has ended.

@@ -16,6 +16,7 @@ mod counter;
 mod grant;
 pub(crate) mod idempotency;
 mod import;
+mod lockout;
 mod member;
 mod notice;
 pub(crate) mod receipt;

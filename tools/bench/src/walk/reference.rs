@@ -255,6 +255,8 @@ pub(super) struct Reference {
     sends: BTreeMap<String, Vec<u64>>,
     claimed: BTreeMap<(Caller, String), Claimed>,
     issued: Option<Issued>,
+    /// The notices of the lockout that the last request caused.
+    pub(super) lockout_notices: Vec<Sent>,
     requests: usize,
 }
 
@@ -271,6 +273,7 @@ impl Reference {
             sends: BTreeMap::new(),
             claimed: BTreeMap::new(),
             issued: None,
+            lockout_notices: Vec::new(),
             requests: 0,
         }
     }
@@ -355,6 +358,7 @@ impl Reference {
         let number = self.requests;
         self.requests += 1;
         self.issued = None;
+        self.lockout_notices.clear();
         let caller = request.session.map(Caller::Session);
         let caller =
             caller.or_else(|| request.verification().map(|text| Caller::Verification(text.to_owned())));
@@ -560,6 +564,12 @@ impl Reference {
             self.counters.remove(&row);
             self.take_back(&day);
             return Ok(());
+        }
+        if left == 0 {
+            let member = &mut self.members[member];
+            member.audit.push("pay-password-locked");
+            self.lockout_notices =
+                member.contacts().map(|to| Sent { to: to.0.clone(), is_code: false }).collect();
         }
         Err(Self::wrong_password(left))
     }
