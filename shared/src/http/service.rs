@@ -19,7 +19,7 @@ use serde::{
     de::{DeserializeOwned, Error as _},
 };
 use serde_json::{Map, Value};
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 /// The functions that other services invoke directly, without a gateway.
 #[derive(Debug)]
@@ -29,9 +29,16 @@ impl Family for ServiceApi {
     type Success = ServiceSuccess;
 }
 
-/// The content of a success of [`ServiceApi`]: the fields of its function.
-#[derive(Debug, Serialize, Deserialize)]
+/// The content of a success of [`ServiceApi`]: the fields of its function. Their values are not shown in `Debug`, because
+/// one can be a receipt.
+#[derive(Serialize, Deserialize)]
 pub struct ServiceSuccess(Map<String, Value>);
+
+impl fmt::Debug for ServiceSuccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 impl ServiceSuccess {
     pub(super) fn new(fields: &impl Serialize) -> Result<Self, Error> {
@@ -248,6 +255,39 @@ impl<'de> Deserialize<'de> for SecretText {
     }
 }
 
+/// Returns the one that an event has of several alternative fields, each given with its name.
+///
+/// # Errors
+/// [`Error::EventNotValid`] if it has none of them, or more than one.
+pub fn one_of<T, const N: usize>(alternatives: [(&str, Option<T>); N]) -> Result<T, Error> {
+    let names = alternatives.each_ref().map(|(name, _)| format!("`{name}`")).join(" or ");
+    let mut sent = alternatives.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    match (sent.next(), sent.next()) {
+        (Some((_, value)), None) => Ok(value),
+        (Some((first, _)), Some((second, _))) => {
+            Err(Error::EventNotValid(format!("`{first}` and `{second}` exclude each other")))
+        }
+        (None, _) => Err(Error::EventNotValid(format!("missing field {names}"))),
+    }
+}
+
+/// Returns two fields that an event has together or not at all, each given with its name.
+///
+/// # Errors
+/// [`Error::EventNotValid`] if it has only one of them.
+pub fn both_or_neither<A, B>(
+    (first, a): (&str, Option<A>),
+    (second, b): (&str, Option<B>),
+) -> Result<Option<(A, B)>, Error> {
+    let (missing, sent) = match (a, b) {
+        (Some(a), Some(b)) => return Ok(Some((a, b))),
+        (None, None) => return Ok(None),
+        (Some(_), None) => (second, first),
+        (None, Some(_)) => (first, second),
+    };
+    Err(Error::EventNotValid(format!("missing field `{missing}` beside `{sent}`")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,6 +356,28 @@ mod tests {
         }
         let large = json!({ "receipt": "r".repeat(MAX_BODY_BYTES) });
         assert!(matches!(ServiceEvent::parse(&large.to_string()), Err(Error::BodyTooLarge)));
+    }
+
+    #[test]
+    fn contradictory_fields_are_named() {
+        let reason = |error| match error {
+            Error::EventNotValid(reason) => reason,
+            other => other.to_string(),
+        };
+        let one = |a, b| one_of([("a", a), ("b", b)]).map_err(reason);
+        assert_eq!((one(Some(1), None), one(None, Some(2))), (Ok(1), Ok(2)));
+        assert_eq!(one(None, None), Err("missing field `a` or `b`".to_owned()));
+        assert_eq!(one(Some(1), Some(2)), Err("`a` and `b` exclude each other".to_owned()));
+        let both = |a, b| both_or_neither(("a", a), ("b", b)).map_err(reason);
+        assert_eq!((both(Some(1), Some(2)), both(None, None)), (Ok(Some((1, 2))), Ok(None)));
+        assert_eq!(both(Some(1), None), Err("missing field `b` beside `a`".to_owned()));
+        assert_eq!(both(None, Some(2)), Err("missing field `a` beside `b`".to_owned()));
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let success = ServiceSuccess::new(&json!({ "receipt": "hunter2" })).unwrap();
+        assert_eq!(format!("{success:?}"), r#"{"receipt"}"#);
     }
 
     #[test]
