@@ -12,6 +12,7 @@ mod change_limit;
 mod change_password;
 mod change_password_by_message;
 mod changes;
+mod check_pay_password;
 mod clocks;
 mod cors;
 mod crashes;

@@ -3,8 +3,8 @@
 use crate::{
     authorizer,
     bundle::{
-        Bundle, CHANGE_BY_MESSAGE, NOT_ME, OLD_PASSWORD, RECOVERY, SEND, SEND_CODE, SEND_MAIL, VERIFY_MAIL,
-        root,
+        Bundle, CHANGE_BY_MESSAGE, Member, NOT_ME, OLD_PASSWORD, PIN, RECOVERY, SEND, SEND_CODE, SEND_MAIL,
+        VERIFY_MAIL, root,
     },
     changes::{ChangeKind, MANY, PreparedChange},
     create_member,
@@ -250,11 +250,11 @@ async fn locks(bundle: &Bundle) {
 
 /// Makes the calls of other services: each succeeds, is repeated, is refused, and fails.
 async fn services(bundle: &Bundle, store: &Proxy) {
-    let member = bundle.member_with(json!({ "phone": "13700000004" })).await;
+    let member = bundle.member_with(json!({ "phone": "13700000004", "payPassword": PIN })).await;
     for token in [&*member.token, "not-a-session"] {
         authorizer::authorize(bundle, token).await;
     }
-    let receipt = receipts::issue(bundle, &member).await;
+    let receipt = checks(bundle, &member).await;
     let spend = async |receipt: &str, key: &str| {
         let mut event = receipts::event(receipt);
         event["idempotencyKey"] = json!(key);
@@ -410,6 +410,7 @@ fn only_the_expected_functions_write_each_kind() {
         "bind-phone",
         "change-password",
         "change-password-by-message",
+        "check-pay-password",
         "recover-password",
         "report-change",
         "reset-pay-password",
@@ -444,11 +445,16 @@ fn only_the_expected_functions_write_each_kind() {
         (&WRITES, "source#192.0.2.1#1", &senders),
         (&["dynamodb:GetItem"], "receipt#1", &["spend-receipt"]),
         (&["dynamodb:UpdateItem"], "receipt#1", &["spend-receipt"]),
-        (&["dynamodb:DeleteItem", "dynamodb:PutItem"], "receipt#1", &[]),
+        (put, "receipt#1", &["check-pay-password"]),
+        (&["dynamodb:DeleteItem"], "receipt#1", &[]),
         (&WRITES, "failures#email#li@example.com#80", &["verify-mail"]),
         (&WRITES, "notices#phone#+8613627140483", &["deliver-notices"]),
         (&WRITES, "mail", &["deliver-notices", "send-mail", "verify-mail"]),
-        (&WRITES, "failures#pay-password#1", &["reset-pay-password", "update-pay-password"]),
+        (
+            &WRITES,
+            "failures#pay-password#1",
+            &["check-pay-password", "reset-pay-password", "update-pay-password"],
+        ),
         // No function only reads codes, failure counters or idempotency records.
         (&["dynamodb:GetItem"], "code#phone#+8613627140483#60", &[]),
         (&["dynamodb:GetItem"], "failures#password#1", &[]),

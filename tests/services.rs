@@ -3,6 +3,7 @@
 use crate::{
     bundle::{Bundle, Response},
     events,
+    pay_password::payer,
     proxy::{InjectedFault, On, Proxy, STORE},
     receipts,
     wiring::endpoints::Endpoints,
@@ -69,7 +70,7 @@ async fn malformed_events_are_refused_as_results() {
 #[tokio::test]
 async fn fault_fails_the_invocation_without_its_cause() {
     let (proxy, bundle) = Proxy::between(STORE, &[]).await;
-    let receipt = receipts::issue(&bundle, &bundle.member().await).await;
+    let receipt = receipts::issue(&bundle, &payer(&bundle).await).await;
     for (code, symbol) in
         [("AccessDeniedException", "INTERNAL_SERVER_ERROR"), ("ThrottlingException", "SERVICE_BUSY")]
     {

@@ -188,10 +188,18 @@ async fn recovery_and_email_endpoints_make_documented_store_requests() {
 #[tokio::test]
 async fn service_functions_make_the_documented_store_requests() {
     let (proxy, bundle, member) = counted().await;
-    let receipt = receipts::issue(&bundle, &member).await;
-    proxy.requests();
     authorizer::authorize(&bundle, &member.token).await;
     assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem"]);
+    put(&bundle, SET_PAY_PASSWORD, &member, &json!({ "payPasswordFirst": PIN })).await;
+    let code = log_in_code(&bundle, &member, phone(PHONE)).await;
+    take_requests(&proxy, &bundle).await;
+    let receipt = receipts::issue(&bundle, &member).await;
+    let by_pin = ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems"];
+    assert_eq!(take_requests(&proxy, &bundle).await, by_pin);
+    check(&bundle, &with_code(&member, &code)).await;
+    let attempts = ["UpdateItem"; 5];
+    let by_both = [&["GetItem"], &attempts[..], &["TransactWriteItems", "UpdateItem", "UpdateItem"]];
+    assert_eq!(take_requests(&proxy, &bundle).await, by_both.concat());
     for requests in [vec!["GetItem", "TransactWriteItems"], vec!["GetItem"]] {
         bundle.invoke("spend-receipt", &receipts::event(&receipt)).await;
         assert_eq!(take_requests(&proxy, &bundle).await, requests);

@@ -30,6 +30,12 @@ pub enum Error {
         /// The attempts that are left before a lockout.
         attempts_left: u32,
     },
+    /// The pay password of an order is wrong.
+    #[error("the pay password is not valid")]
+    PayPasswordNotValid {
+        /// The attempts that are left before a lockout.
+        attempts_left: u32,
+    },
     /// At a login: no member has this phone or email address, the member has no password, or it is wrong.
     #[error("the credentials are not valid")]
     CredentialsNotValid {
@@ -325,6 +331,7 @@ impl Error {
             Self::NotValid(field) => format!("{{{}}}_NOT_VALID", field.symbol()).into(),
             Self::CodeNotValid { .. } => "{CODE}_NOT_VALID".into(),
             Self::OldPasswordNotValid { .. } => "{OLD_PASSWORD}_NOT_VALID".into(),
+            Self::PayPasswordNotValid { .. } => "{PAY_PASSWORD}_NOT_VALID".into(),
             Self::CredentialsNotValid { .. } => "CREDENTIALS_NOT_VALID".into(),
             Self::MemberNotFound => "MEMBER_NOT_FOUND".into(),
             Self::MemberExists => "MEMBER_EXISTS".into(),
@@ -361,6 +368,7 @@ impl Error {
             | Self::NotValid(_)
             | Self::CodeNotValid { .. }
             | Self::OldPasswordNotValid { .. }
+            | Self::PayPasswordNotValid { .. }
             | Self::MemberNotFound
             | Self::UserNotFound
             | Self::UserPhoneNotMatch
@@ -407,6 +415,7 @@ impl Error {
         match self {
             Self::CodeNotValid { attempts_left }
             | Self::OldPasswordNotValid { attempts_left }
+            | Self::PayPasswordNotValid { attempts_left }
             | Self::CredentialsNotValid { attempts_left } => Some(*attempts_left),
             _ => None,
         }

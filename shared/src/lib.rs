@@ -43,6 +43,7 @@ pub use domain::{
     pay_password, proof, receipt, registration, report, sends, service_token, session, token, traffic,
 };
 pub use error::{Error, Field};
+pub use flow::receipt::Payer;
 pub use http::{
     cookie,
     envelope::{self, Api, Family, Format, MemberApi, PageApi, UserApi},

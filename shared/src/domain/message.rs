@@ -90,7 +90,7 @@ pub fn of_error(error: &Error, language: Language) -> String {
         (Error::Missing(field), _) => return missing(*field, language),
         (Error::NotValid(field), _) => return not_valid(*field, language).to_owned(),
         (Error::CodeNotValid { attempts_left }, _) => return code_not_valid(*attempts_left, language),
-        (Error::OldPasswordNotValid { attempts_left }, _) => {
+        (Error::OldPasswordNotValid { attempts_left } | Error::PayPasswordNotValid { attempts_left }, _) => {
             return password_not_valid(*attempts_left, language);
         }
         (Error::SendFrequently { retry_after, .. }, Chinese) => {

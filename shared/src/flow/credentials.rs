@@ -151,6 +151,20 @@ impl App {
         }
     }
 
+    /// Replaces the hash of a pay password that has just matched, if it is outdated. A failure is only logged: the pay
+    /// password was right, and its next use tries again.
+    pub async fn upgrade_pay_password(&self, member: &Member, typed: &str, verified: &VerifiedPayPassword) {
+        let typed = pay_password::typed(typed);
+        let upgraded = match self.passwords.upgrade(&self.keys, &typed, &verified.hash) {
+            Ok(Some(hash)) => self.store.upgrade_pay_password(member, &hash).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = upgraded {
+            tracing::warn!(cause = %error, "an outdated hash of a pay password was not replaced");
+        }
+    }
+
     /// Returns the reauthentication of a request: its login `password` or, without one, a recent login. [`Change`] decides
     /// what a change requires or delays without it.
     ///

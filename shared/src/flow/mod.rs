@@ -8,7 +8,7 @@ mod change;
 mod credentials;
 mod delivery;
 mod idempotency;
-mod receipt;
+pub(crate) mod receipt;
 mod registration;
 mod report;
 mod session;

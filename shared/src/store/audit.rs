@@ -4,7 +4,7 @@ use super::{Item, ItemKey, Store, read, store_error, text, transaction::Transact
 use crate::{
     clock::{self, Timestamp},
     domain::{
-        audit::{AdminAction, AuditEvent, Origin},
+        audit::{AdminAction, AuditEvent, Origin, Use},
         member::MemberId,
     },
     error::Error,
@@ -23,6 +23,9 @@ pub struct Record {
     pub action: AuditEvent,
     /// The time of the action.
     pub at: Timestamp,
+    /// The MAC of the reference of the order that the action confirmed, if it confirmed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// The operator, if one performed the action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
@@ -62,7 +65,7 @@ impl Record {
 
     fn new(action: AuditEvent, actor: Option<String>, origin: Origin) -> Self {
         let at = Timestamp::now();
-        Self { action, at, actor, origin, expires_at: at.plus(RETENTION_SECONDS) }
+        Self { action, at, reference: None, actor, origin, expires_at: at.plus(RETENTION_SECONDS) }
     }
 
     /// Returns the item of a record that is written now.
@@ -134,6 +137,17 @@ impl Transaction {
         origin: &Origin,
     ) -> Result<(), Error> {
         self.put_record(member, Record::new(event.into(), None, origin.clone()))
+    }
+
+    /// Adds the record of a checked pay password, with the MAC of the order's reference.
+    pub(super) fn record_check(
+        &mut self,
+        member: MemberId,
+        reference: String,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let record = Record::new(Use::PayPasswordChecked.into(), None, origin.clone());
+        self.put_record(member, Record { reference: Some(reference), ..record })
     }
 
     /// Adds the record of an operator's action on a member.

@@ -3,7 +3,10 @@
 use super::{Item, ItemKey, Store, change::Conflict, number, read, text, transaction::Transaction, write};
 use crate::{
     contact::Destination,
-    domain::member::{Member, MemberId},
+    domain::{
+        member::{Member, MemberId},
+        password::PasswordHash,
+    },
     error::Error,
 };
 use aws_sdk_dynamodb::types::{
@@ -137,6 +140,21 @@ impl Store {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn owner(&self, destination: &Destination) -> Result<Option<MemberId>, Error> {
         Ok(self.get::<OwnerItem>(owner_key(destination)).await?.map(|owner| owner.member))
+    }
+
+    /// Replaces an outdated hash of the pay password by one of the same pay password, if no other write came first.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] with a [`Conflict`] if another write came first; [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn upgrade_pay_password(
+        &self,
+        member: &Member,
+        hash: &PasswordHash,
+    ) -> Result<(), Error> {
+        let mut transaction = self.transaction();
+        let update = update(member, &[("pay_password", text(hash.as_str()))], &[]);
+        transaction.update(update, Some(Box::new(|_| Error::Busy(Conflict.into()))))?;
+        self.commit(transaction).await
     }
 
     /// Creates a member together with the ownership of its phone and email address.
