@@ -7,7 +7,9 @@ use crate::{
         VERIFY_MAIL, root,
     },
     changes::{ChangeKind, MANY, PreparedChange},
+    check_pay_password::{self, check, phone, with_code, wrong},
     create_member,
+    imported_passwords::{PAY, imported_member},
     proxy::{ANY, InjectedFault, MAIL, On, Proxy, REFUSED, Request, SMS, STORE},
     receipts,
     wiring::{
@@ -278,7 +280,7 @@ async fn creations(bundle: &Bundle, store: &Proxy) {
         }
         bundle.invoke("create-member", &event).await
     };
-    let by_grant = create_member::event(&create_member::phone_grant(bundle, "13700000005").await);
+    let by_grant = create_member::event(&create_member::phone_grant(bundle, "13700000008").await);
     let mut vouched = create_member::vouched();
     vouched["member"] = json!("0192f0c1-7d3a-7c60-b1a5-0d8b0a3f5e12");
     (vouched["phone"], vouched["email"]) = (json!("13700000006"), json!("vouched@example.com"));
@@ -294,6 +296,33 @@ async fn creations(bundle: &Bundle, store: &Proxy) {
     store.fault(On::all("TransactWriteItems"), InjectedFault::Refuse("AccessDeniedException"));
     assert_eq!(create(vouched, Some("d")).await.body["errorType"], "INTERNAL_SERVER_ERROR");
     store.heal();
+}
+
+/// Makes checks of a pay password until its lockout, and returns a receipt.
+async fn checks(bundle: &Bundle, member: &Member) -> String {
+    let code = check_pay_password::log_in_code(bundle, member, phone("13700000004")).await;
+    let mut keyed = with_code(member, &code);
+    keyed["idempotencyKey"] = json!("a");
+    for _ in 0..2 {
+        assert_eq!(check(bundle, &keyed).await.body["success"], true);
+    }
+    let receipt = receipts::issue(bundle, member).await;
+    let outdated = imported_member(bundle, "13700000005", "importee@example.com", "pay_password", PAY).await;
+    receipts::issue(bundle, &outdated).await;
+    let mut wrong_code = with_code(member, &code);
+    wrong_code["code"] = json!("000000");
+    assert_eq!(check(bundle, &wrong_code).await.body["error"], "{CODE}_NOT_VALID");
+    let mut wrong = wrong(member);
+    wrong["idempotencyKey"] = json!("b");
+    assert_eq!(check(bundle, &wrong).await.body["attemptsLeft"], 4);
+    wrong.as_object_mut().unwrap().remove("idempotencyKey");
+    for left in (0..4).rev() {
+        assert_eq!(check(bundle, &wrong).await.body["attemptsLeft"], left);
+    }
+    let mut locked = wrong;
+    locked["idempotencyKey"] = json!("c");
+    assert_eq!(check(bundle, &locked).await.body["error"], "TOO_MANY_ATTEMPTS");
+    receipt
 }
 
 /// Returns the template with the statements of every role written from the acts of its function.

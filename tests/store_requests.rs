@@ -7,6 +7,7 @@ use crate::{
         OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, Response, SEND,
         SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
     },
+    check_pay_password::{check, log_in_code, phone, with_code},
     create_member,
     proxy::{Proxy, STORE},
     receipts,
