@@ -183,6 +183,26 @@ impl PasswordPolicy {
         self.argon2(keys, normalized.expose_secret().as_bytes()).map(PasswordHash)
     }
 
+    /// Whether `typed` matches the stored hash, if there is one. Without one, and with one whose key was removed, it does
+    /// the work of a hash under the current settings, so that the time does not disclose whether there is one.
+    ///
+    /// # Errors
+    /// The errors of [`verify`].
+    pub fn verify_or_pad(
+        &self,
+        keys: &Keys,
+        typed: &str,
+        stored: Option<&PasswordHash>,
+    ) -> Result<bool, Error> {
+        let is_usable = |hash: &&PasswordHash| hash.key_id().is_none_or(|id| keys.by_id(&id).is_some());
+        if let Some(stored) = stored.filter(is_usable) {
+            return verify(keys, typed, stored);
+        }
+        let placeholder = PasswordHash(argon2::placeholder(self.costs(), keys.current())?);
+        // It matches nothing, whatever the result of the comparison is.
+        verify(keys, typed, &placeholder).map(|_| false)
+    }
+
     /// Hashes a typed password that has just matched a stored hash again, if that hash is outdated. The new hash matches
     /// every text that the system of an imported hash accepted as the same password.
     ///
@@ -376,6 +396,21 @@ mod tests {
         ] {
             assert!(PasswordHash::parse_stored(&keys, &broken).is_none(), "{broken}");
         }
+    }
+
+    #[test]
+    fn missing_hash_matches_nothing_after_the_same_work() {
+        let keys = two_keys();
+        let hash = POLICY.hash(&keys, &Password::existing("password-of-li")).unwrap();
+        assert!(POLICY.verify_or_pad(&keys, "password-of-li", Some(&hash)).unwrap());
+        assert!(!POLICY.verify_or_pad(&keys, "password-of-wu", Some(&hash)).unwrap());
+        assert!(!POLICY.verify_or_pad(&keys, "password-of-li", None).unwrap());
+        let placeholder = argon2::placeholder(POLICY.costs(), keys.current()).unwrap();
+        let costs = |hash: &str| hash.split('$').nth(3).unwrap().to_owned();
+        assert_eq!(costs(&placeholder), costs(hash.as_str()));
+        assert!(argon2::is_well_formed(&placeholder), "{placeholder}");
+        let malformed = PasswordHash("password-of-li".to_owned());
+        assert!(POLICY.verify_or_pad(&keys, "password-of-li", Some(&malformed)).is_err());
     }
 
     #[test]
