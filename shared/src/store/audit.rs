@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// How long a record is stored: 400 days, which is a year and the time to notice that something happened.
 const RETENTION_SECONDS: u64 = 400 * 86_400;
 
-/// A record. Item `audit#<member>` / `<milliseconds>#<request id>`, or `audit#operator` for an action that concerns
+/// A record. Item `audit#<member>` / `<milliseconds>#<uuid>`, or `audit#operator` for an action that concerns
 /// no single member. It has a partition of its own, because a function that records a change may not put a member.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
@@ -68,9 +68,10 @@ impl Record {
         Self { action, at, reference: None, actor, origin, expires_at: at.plus(RETENTION_SECONDS) }
     }
 
-    /// Returns the item of a record that is written now.
+    /// Returns the item of a record that is written now. A service chooses its request ids, and can use one for several
+    /// requests, so they do not identify a record.
     fn into_item(self, partition: String) -> Result<Item, Error> {
-        let sort_key = format!("{:013}#{}", clock::now_millis(), self.origin.request_id);
+        let sort_key = format!("{:013}#{}", clock::now_millis(), random::uuid()?);
         write(self, ItemKey::new(partition, sort_key))
     }
 }
