@@ -16,8 +16,8 @@ use shared::{audit::Action, clock::Timestamp, error::SendLimit};
 
 /// Every metric with its dimensions and its unit.
 const METRICS: [(&str, &[&str], &str); 14] = [
-    ("CodesSent", &["Channel", "CallingCode"], "Count"),
-    ("CodesVerified", &["Channel", "CallingCode"], "Count"),
+    ("CodesSent", &["Channel", "CallingCode", "Purpose"], "Count"),
+    ("CodesVerified", &["Channel", "CallingCode", "Purpose"], "Count"),
     ("CodesRefused", &["Reason"], "Count"),
     ("WrongCodes", &["Channel"], "Count"),
     ("BreakerOpen", &[], "Count"),

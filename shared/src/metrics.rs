@@ -6,7 +6,7 @@
 use crate::{
     domain::{
         audit::Action,
-        traffic::{MessageKind, Route},
+        traffic::{Audience, Carrier, MessageKind, Route},
     },
     error::{Cause, Error, SendError},
     settings::ApiFamily,
@@ -16,9 +16,10 @@ use lambda_http::tracing;
 use metrics_cloudwatch_embedded::{Builder, Collector};
 use std::{io, time::Instant};
 
-/// Counts codes that a provider accepted, or may have accepted: by `Channel`, and for SMS also by `CallingCode`.
+/// Counts codes that a provider accepted, or may have accepted: by `Channel`, for SMS also by `CallingCode`, and those to
+/// register also by `Purpose`.
 const CODES_SENT: &str = "CodesSent";
-/// Counts codes that were verified and consumed: by `Channel`, and for SMS also by `CallingCode`.
+/// Counts codes that were verified and consumed: by the same.
 const CODES_VERIFIED: &str = "CodesVerified";
 /// Counts codes that were not sent, by `Reason`: a rate limit, a region that is not allowed, email without sender, or
 /// the provider.
@@ -208,14 +209,17 @@ impl Drop for ProviderTimer {
 
 fn count_on(name: &'static str, route: &Route) {
     counter!(name, "Channel" => channel(route)).increment(1);
-    if let Route::CallingCode(code) = route {
+    if let Carrier::CallingCode(code) = &route.carrier {
         counter!(name, "CallingCode" => code.clone()).increment(1);
+    }
+    if route.audience == Audience::Anyone {
+        counter!(name, "Purpose" => "register").increment(1);
     }
 }
 
 fn channel(route: &Route) -> &'static str {
-    match route {
-        Route::CallingCode(_) => "sms",
-        Route::Mail => "mail",
+    match route.carrier {
+        Carrier::CallingCode(_) => "sms",
+        Carrier::Mail => "mail",
     }
 }

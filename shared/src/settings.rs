@@ -53,6 +53,9 @@ pub struct Settings {
     pub notices_per_day: u32,
     /// `REGION_SENDS_PER_HOUR`: SMS to one calling code in an hour, codes and notices.
     pub region_sends_per_hour: u32,
+    /// `REGISTER_SENDS_PER_HOUR`: codes to register that are sent to one calling code in an hour, and as many by email. They
+    /// go to anyone, so they have a budget and a circuit breaker of their own.
+    pub register_sends_per_hour: u32,
     /// `MAIL_SENDS_PER_HOUR`: emails in an hour, codes and notices; it refuses only codes. The default is 48,000 a day.
     pub mail_sends_per_hour: u32,
     /// `BREAKER_MIN_VERIFIED_PERCENT`: minimum share of verified codes of those sent to a calling code, or by email,
@@ -253,6 +256,7 @@ impl Settings {
             notices_per_day: reader.number("NOTICES_PER_DAY", 20, 1..=1_000),
             region_sends_per_hour: reader.number("REGION_SENDS_PER_HOUR", 500, 1..=1_000_000),
             mail_sends_per_hour: reader.number("MAIL_SENDS_PER_HOUR", 2_000, 1..=1_000_000),
+            register_sends_per_hour: reader.number("REGISTER_SENDS_PER_HOUR", 100, 1..=1_000_000),
             breaker_min_verified_percent: reader.number("BREAKER_MIN_VERIFIED_PERCENT", 35, 0..=100),
             breaker_min_codes: reader.number("BREAKER_MIN_CODES", 50, 1..=1_000_000),
             breaker_action: reader.breaker_action("BREAKER_ACTION"),

@@ -155,8 +155,9 @@ impl App {
         self.require_sendable(destination)?;
         let new = self.new_code(destination, purpose)?;
         let send = code_send(&new, None, request);
+        let route = Route::of_code(destination, purpose).map_err(Error::internal)?;
         // Only checked here. Delivery counts codes, so codes that are never sent do not use up the budget.
-        let checked = self.gate.check_traffic(&self.store, destination, send.at).await;
+        let checked = self.gate.check_traffic(&self.store, &route, send.at).await;
         checked.map_err(|refused| refused.into_error(destination))?;
         let notice = Notice::Code(CodeRequested {
             destination: destination.clone(),
@@ -251,7 +252,7 @@ impl App {
                 Ok(VerifiedCode { binding, basis, reauthenticated, sent_at, mac, failures, guesses })
             }
             _ => {
-                metrics::wrong_code(&Route::to(destination).map_err(Error::internal)?, left);
+                metrics::wrong_code(&Route::of_code(destination, purpose).map_err(Error::internal)?, left);
                 let attempts_left = max_attempts.saturating_sub(tries).min(left);
                 Err(Error::CodeNotValid { attempts_left })
             }
@@ -301,7 +302,8 @@ impl App {
     /// Counts a consumed code as verified traffic of its route, and takes its attempt out of the wrong codes of the
     /// source address. Not in the transaction, which would conflict with every other request on these items.
     pub(super) async fn record_verified(&self, code: &VerifiedCode) {
-        let route = Route::to(&code.binding.destination).map_err(Error::internal);
+        let Binding { destination, purpose, .. } = &code.binding;
+        let route = Route::of_code(destination, *purpose).map_err(Error::internal);
         let verified = async {
             let route = route?;
             metrics::code_verified(&route);
@@ -337,14 +339,15 @@ impl App {
         let message = match destination {
             Destination::Phone(phone) => {
                 let (ttl, domain) = (settings.code_ttl_seconds, settings.web_otp_domain.as_deref());
-                Message::CodeBySms(phone, message::code_by_sms(code, *purpose, ttl, domain, language))
+                let text = message::code_by_sms(code, *purpose, ttl, domain, language);
+                Message::CodeBySms(phone, text, *purpose)
             }
             Destination::Email(email) => {
                 let (subject, opening) =
                     message::code_by_mail(*purpose, settings.mail_code_ttl_seconds, language);
                 let link = self.link(binding, code).map_err(|error| SendError::Refused(error.to_string()))?;
                 let message = EmailMessage::with_code(&subject, &opening, code, link.as_deref(), language)?;
-                Message::CodeByEmail(email, message)
+                Message::CodeByEmail(email, message, *purpose)
             }
         };
         let sent = self.gate.send(&self.store, message, now).await;
