@@ -39,8 +39,9 @@ pub mod lambda;
 
 pub use app::{App, Authorizer};
 pub use domain::{
-    audit, basis, change, code, counter, grant, keys, member, message, notice, opaque_token, password,
-    pay_password, proof, receipt, registration, report, sends, service_token, session, token, traffic,
+    audit, basis, change, code, counter, device, grant, keys, member, message, notice, opaque_token,
+    password, pay_password, proof, receipt, registration, report, sends, service_token, session, token,
+    traffic,
 };
 pub use error::{Error, Field};
 pub use flow::receipt::Payer;

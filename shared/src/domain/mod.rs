@@ -6,6 +6,7 @@ pub mod basis;
 pub mod change;
 pub mod code;
 pub mod counter;
+pub mod device;
 pub mod grant;
 pub(crate) mod idempotency;
 pub mod keys;
