@@ -7,7 +7,7 @@ use crate::{
         audit::Use,
         member::{Member, MemberId},
         password::PasswordHash,
-        session::{self, Claims},
+        session::{Claims, LogInMethod},
     },
     language::Language,
     random::{self, RandomError},
@@ -169,16 +169,13 @@ fn is_as_created(member: &Member) -> bool {
 /// it as well as someone who logs in with it, and no earlier owner of the account can be harmed. A password that came
 /// as a hash was typed elsewhere at an unknown time.
 pub(crate) fn session(member: &Member, proven_by_code: Option<&Destination>, knows_password: bool) -> Claims {
-    let method = proven_by_code.map(|destination| match destination {
-        Destination::Phone(_) => "sms",
-        Destination::Email(_) => "mail",
-    });
-    let methods = method.into_iter().chain(knows_password.then_some(session::PASSWORD));
+    let methods = proven_by_code.map(LogInMethod::from).into_iter();
+    let methods = methods.chain(knows_password.then_some(LogInMethod::Password));
     Claims {
         member: member.id,
         credential_version: member.credential_version,
         auth_time: member.created_at,
-        amr: methods.map(str::to_owned).collect(),
+        amr: methods.map(|method| method.name().to_owned()).collect(),
     }
 }
 
