@@ -159,8 +159,8 @@ pub fn of_error(error: &Error, language: Language) -> String {
         (Error::CredentialsNotValid { attempts_left }, _) => {
             return credentials_not_valid(*attempts_left, language);
         }
-        (Error::MemberNotFound, Chinese) => "该手机号或邮箱尚未注册",
-        (Error::MemberNotFound, English) => "No account has this phone or mail address yet.",
+        (Error::MemberNotFound(_), Chinese) => "该手机号或邮箱尚未注册",
+        (Error::MemberNotFound(_), English) => "No account has this phone or mail address yet.",
         (Error::MemberExists, Chinese) => "该用户已存在",
         (Error::MemberExists, English) => "This member exists already.",
         (Error::BodyTooLarge, Chinese) => "请求内容过大",

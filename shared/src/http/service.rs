@@ -11,7 +11,7 @@ use crate::{
         audit::{MAX_USER_AGENT_CHARACTERS, Origin},
         message,
     },
-    error::Error,
+    error::{Error, Registration},
     language::Language,
 };
 use serde::{
@@ -81,6 +81,10 @@ struct RefusalBody<'a> {
     retry_after: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts_left: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification: Option<&'a str>,
 }
 
 impl ServiceApi {
@@ -110,6 +114,7 @@ impl ServiceApi {
     /// # Errors
     /// [`Error::Internal`] if it cannot be serialized.
     pub(crate) fn refusal(error: &Error, language: Language, request_id: &str) -> Result<Value, Error> {
+        let registration = error.registration();
         let body = RefusalBody {
             success: false,
             request_id,
@@ -117,6 +122,8 @@ impl ServiceApi {
             message: &message::of_error(error, language),
             retry_after: error.retry_after(),
             attempts_left: error.attempts_left(),
+            expires_in: registration.map(Registration::expires_in),
+            verification: registration.map(Registration::verification),
         };
         serde_json::to_value(&body).map_err(Error::internal)
     }
