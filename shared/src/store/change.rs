@@ -83,7 +83,7 @@ impl Store {
         let mut transaction = self.transaction();
         transaction.complete(sealed)?;
         match plan.consumes {
-            Some(Consumed::Code(code)) => transaction.consume_code(code)?,
+            Some(Consumed::Code(code)) => transaction.consume_code(code, Some(code.basis.member))?,
             Some(Consumed::Grant(grant)) => transaction.consume_grant(grant)?,
             Some(Consumed::Report(report)) => transaction.consume_report(report)?,
             None => (),

@@ -10,7 +10,7 @@ use crate::{
     error::Error,
 };
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, Update,
+    AttributeValue, ConditionCheck, Delete, Put, Update,
     builders::{PutBuilder, UpdateBuilder},
 };
 use serde::{Deserialize, Serialize};
@@ -176,6 +176,20 @@ impl Transaction {
             self.put_new(owner(member.id, &destination)?, in_use(&destination))?;
         }
         Ok(())
+    }
+
+    /// Requires that the member has this credential version.
+    pub(super) fn require_version(
+        &mut self,
+        member: MemberId,
+        version: u64,
+        refusal: impl FnOnce(Option<Item>) -> Error + Send + 'static,
+    ) -> Result<(), Error> {
+        let check = ConditionCheck::builder()
+            .set_key(Some(key(member).into_item()))
+            .condition_expression("credential_version = :version")
+            .expression_attribute_values(":version", number(version));
+        self.check(check, Box::new(refusal))
     }
 
     /// Makes a member the owner of a phone or an email address, unless another member is.
