@@ -31,6 +31,8 @@ mod layers;
 mod legacy_clients;
 mod limits;
 mod local_stack;
+mod log_in;
+mod log_in_code;
 mod logs;
 mod mail;
 mod mail_page;

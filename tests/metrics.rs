@@ -30,6 +30,7 @@ const METRICS: [(&str, &[&str], &str); 14] = [
     ("NoticesFailed", &[], "Count"),
     ("Failures", &["Symbol", "Family"], "Count"),
     ("Authorizations", &["Outcome"], "Count"),
+    ("LogIns", &["Outcome"], "Count"),
 ];
 
 /// Returns every EMF document that the functions printed.
@@ -211,6 +212,38 @@ fn alarms_watch_every_sms_and_wrong_code() {
     let both = |metric: &'static str| [(metric, "mail"), (metric, "sms")].map(owned);
     let compared = [both("CodesVerified"), both("WrongCodes")].concat();
     assert_eq!(metrics_of_alarm("WrongCodesRising"), compared);
+    let outcomes = ["failed", "locked", "succeeded"].map(|outcome| owned(("LogIns", outcome)));
+    assert_eq!(metrics_of_alarm("FailedLogInsRising"), outcomes);
+}
+
+#[tokio::test]
+async fn logins_are_counted_by_their_outcome() {
+    let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "2")]).await;
+    bundle.member().await;
+    for (password, times) in [(OLD_PASSWORD, 1), ("wrong", 3)] {
+        for _ in 0..times {
+            bundle.log_in(json!({ "phone": PHONE, "password": password })).await;
+        }
+    }
+    assert_counts(&bundle, "LogIns", "Outcome", &[("succeeded", 1), ("failed", 2), ("locked", 1)]);
+    assert_eq!(count(&bundle, "Lockouts", None), 1);
+}
+
+#[tokio::test]
+async fn codes_to_register_are_also_counted_by_purpose() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    for purpose in ["login", "register"] {
+        let sent = bundle.send_log_in_code(purpose, PHONE).await;
+        let code = bundle.code_to("+8613627140483").await;
+        let event = json!({ "phone": PHONE, "code": code, "verification": sent.verification() });
+        assert_eq!(bundle.log_in(event).await.body["success"], true);
+        bundle.age("sent#", 120).await;
+    }
+    for metric in ["CodesSent", "CodesVerified"] {
+        assert_counts(&bundle, metric, "Channel", &[("sms", 2)]);
+        assert_counts(&bundle, metric, "Purpose", &[("register", 1)]);
+    }
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ fn functions() -> Vec<String> {
 }
 
 /// Asserts that an event is refused as a result, and returns the message.
-fn refused(response: &Response, symbol: &str) -> String {
+pub fn refused(response: &Response, symbol: &str) -> String {
     assert!(!response.headers.contains_key("x-amz-function-error"), "{}", response.text);
     assert_eq!((&response.body["success"], &response.body["error"]), (&json!(false), &json!(symbol)));
     assert!(response.body["requestId"].is_string(), "{}", response.text);

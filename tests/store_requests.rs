@@ -186,9 +186,41 @@ async fn recovery_and_email_endpoints_make_documented_store_requests() {
     );
 }
 
+async fn log_ins(proxy: &Proxy, bundle: &Bundle) {
+    let mut event = json!({ "phone": PHONE, "password": OLD_PASSWORD });
+    bundle.log_in(event.clone()).await;
+    let right = ["TransactWriteItems", "GetItem", "GetItem", "TransactWriteItems"];
+    assert_eq!(take_requests(proxy, bundle).await, right);
+    event["password"] = json!("wrong");
+    let wrong = ["TransactWriteItems", "GetItem", "GetItem", "GetItem"];
+    for failure in 1..=11 {
+        bundle.log_in(event.clone()).await;
+        let expected = match failure {
+            // The outbox finds the owner, and records the lockout.
+            10 => with(&wrong, &["PutItem", "GetItem", "PutItem"]),
+            11 => vec!["TransactWriteItems"],
+            _ => wrong.to_vec(),
+        };
+        assert_eq!(take_requests(proxy, bundle).await, expected, "{failure}");
+    }
+    let asks = ["GetItem", "TransactWriteItems"];
+    for (to, to_whom) in [(PHONE, &["GetItem", "GetItem"][..]), (OTHER_PHONE, &["GetItem"])] {
+        let sent = bundle.send_log_in_code("register", to).await;
+        let delivered = [to_whom, &["UpdateItem", "UpdateItem"]].concat();
+        assert_eq!(take_requests(proxy, bundle).await, with(&asks, &delivered));
+        let event = json!({ "phone": to, "code": bundle.code(), "verification": sent.verification() });
+        bundle.log_in(event).await;
+        // Reads the member, or that there is no owner.
+        let verified = ["UpdateItem", "UpdateItem", "UpdateItem", "GetItem", "TransactWriteItems"];
+        assert_eq!(take_requests(proxy, bundle).await, with(&verified, &["UpdateItem", "UpdateItem"]));
+    }
+}
+
 #[tokio::test]
 async fn service_functions_make_the_documented_store_requests() {
     let (proxy, bundle, member) = counted().await;
+    log_ins(&proxy, &bundle).await;
+    proxy.requests();
     authorizer::authorize(&bundle, &member.token).await;
     assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem"]);
     put(&bundle, SET_PAY_PASSWORD, &member, &json!({ "payPasswordFirst": PIN })).await;

@@ -53,7 +53,10 @@ const FAILURES: &str = "Failures";
 /// Counts sessions that `authorize` checked: by `Outcome`, which is `allowed`, `refused` or `failed`.
 const AUTHORIZATIONS: &str = "Authorizations";
 
-const COUNTS: [&str; 13] = [
+/// Counts logins: by `Outcome`, which is `succeeded`, `failed`, or `locked` if the password was not compared.
+const LOG_INS: &str = "LogIns";
+
+const COUNTS: [&str; 14] = [
     CODES_SENT,
     CODES_VERIFIED,
     CODES_REFUSED,
@@ -67,6 +70,7 @@ const COUNTS: [&str; 13] = [
     NOTICES_FAILED,
     FAILURES,
     AUTHORIZATIONS,
+    LOG_INS,
 ];
 
 /// Prints the recorded metrics, if a namespace is set.
@@ -140,13 +144,18 @@ pub(crate) fn wrong_code(route: &Route, left: u32) {
 /// Records an attempt with a wrong password or code, after which `left` more are allowed.
 pub(crate) fn wrong_attempt(left: u32) {
     if left == 0 {
-        counter!(LOCKOUTS).increment(1);
+        lockout();
     }
 }
 
 /// Records that wrong attempts locked a pay password.
 pub(crate) fn pay_password_locked() {
     counter!(PAY_PASSWORD_LOCKOUTS).increment(1);
+}
+
+/// Records that a failure counter reached its limit.
+pub(crate) fn lockout() {
+    counter!(LOCKOUTS).increment(1);
 }
 
 /// Records that a send met an open circuit breaker.
@@ -177,6 +186,11 @@ pub(crate) fn failed_request(family: ApiFamily) {
 /// Records the outcome of checking a session for another API: `allowed`, `refused` or `failed`.
 pub(crate) fn authorization(outcome: &'static str) {
     counter!(AUTHORIZATIONS, "Outcome" => outcome).increment(1);
+}
+
+/// Records the outcome of a login: `succeeded`, `failed` or `locked`.
+pub(crate) fn log_in(outcome: &'static str) {
+    counter!(LOG_INS, "Outcome" => outcome).increment(1);
 }
 
 /// A provider of messages.

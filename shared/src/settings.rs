@@ -73,10 +73,16 @@ pub struct Settings {
     pub default_language: Language,
     /// `PASSWORD_MIN_LENGTH`: minimum length in code points. NIST SP 800-63B-4, 3.1.1.2: 8 with a second factor.
     pub password_min_length: usize,
-    /// `PASSWORD_MAX_FAILURES`: wrong login passwords in a row on a session before the lockout.
+    /// `PASSWORD_MAX_FAILURES`: wrong login passwords in a row on a session before the lockout, and failed logins in a row
+    /// with one phone or email address, or on one known device.
     pub password_max_failures: u32,
     /// `PASSWORD_LOCK_SECONDS`: duration of that lockout.
     pub password_lock_seconds: u64,
+    /// `LOG_IN_FAILURES_PER_DAY`: failed logins with one phone or email address, or on one known device, in 24 h. NIST SP
+    /// 800-63B-4, 3.2.2: at most 100.
+    pub log_in_failures_per_day: u32,
+    /// `SOURCE_LOG_IN_FAILURES_PER_HOUR`: failed logins from a source address in an hour, across all members.
+    pub source_log_in_failures_per_hour: u32,
     /// `PAY_PASSWORD_MAX_FAILURES`: wrong pay passwords in a row before the lockout.
     pub pay_password_max_failures: u32,
     /// `PAY_PASSWORD_LOCK_SECONDS`: duration of that lockout.
@@ -265,6 +271,12 @@ impl Settings {
             password_min_length: reader.number("PASSWORD_MIN_LENGTH", 8, 6..=64),
             password_max_failures: reader.number("PASSWORD_MAX_FAILURES", 10, 1..=100),
             password_lock_seconds: reader.number("PASSWORD_LOCK_SECONDS", 900, 1..=86_400),
+            log_in_failures_per_day: reader.number("LOG_IN_FAILURES_PER_DAY", 100, 1..=100),
+            source_log_in_failures_per_hour: reader.number(
+                "SOURCE_LOG_IN_FAILURES_PER_HOUR",
+                100,
+                1..=1_000_000,
+            ),
             pay_password_max_failures: reader.number("PAY_PASSWORD_MAX_FAILURES", 5, 1..=10),
             pay_password_lock_seconds: reader.number("PAY_PASSWORD_LOCK_SECONDS", 10_800, 1..=604_800),
             pay_password_failures_per_day: reader.number("PAY_PASSWORD_FAILURES_PER_DAY", 20, 1..=100),
@@ -371,6 +383,7 @@ pub(crate) mod tests {
             ("MAIL_CODE_TTL_SECONDS", "600", "601"),
             ("FAILURES_PER_DAY", "100", "101"),
             ("PAY_PASSWORD_FAILURES_PER_DAY", "100", "101"),
+            ("LOG_IN_FAILURES_PER_DAY", "100", "101"),
             ("ARGON2_MEMORY_KIB", "7168", "7167"),
         ] {
             assert!(read(&[(name, accepted)]).is_ok() && read(&[(name, rejected)]).is_err(), "{name}");

@@ -5,9 +5,11 @@ use crate::{
     contact::{Destination, Phone},
     domain::{
         code::Purpose,
+        keys::{Key, KeyPurpose},
         member::{Member, MemberId},
     },
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// A counter up to a limit. An attempt is counted before it is compared, and a notice before it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +101,25 @@ impl Counter {
         Self { part, ..Self::new(pay_passwords(member), limit, SECONDS_PER_DAY, Window::Fixed) }
     }
 
+    /// Returns the counter of failed logins in a row with one phone or email address, or on one known device of it. At
+    /// `limit` they lock the password for `lock_seconds`. `subject` is of [`failed_log_ins`].
+    pub(crate) fn of_log_ins_in_a_row(subject: &str, part: &str, limit: u32, lock_seconds: u64) -> Self {
+        let part = Some(format!("row#{part}"));
+        Self { part, ..Self::new(subject.to_owned(), limit, lock_seconds, Window::Lockout) }
+    }
+
+    /// Returns the counter of failed logins with the same, in 24 hours.
+    pub(crate) fn of_log_ins_in_a_day(subject: &str, part: &str, limit: u32) -> Self {
+        let part = Some(format!("day#{part}"));
+        Self { part, ..Self::new(subject.to_owned(), limit, SECONDS_PER_DAY, Window::Fixed) }
+    }
+
+    /// Returns the counter of failed logins from a source address in an hour, across all phones and email addresses.
+    /// `source` is [`Origin::source`](crate::domain::audit::Origin::source).
+    pub(crate) fn of_log_ins_from(source: &str, limit: u32) -> Self {
+        Self::new(format!("log-in-source#{source}"), limit, SECONDS_PER_HOUR, Window::Fixed)
+    }
+
     fn new(subject: String, limit: u32, window_seconds: u64, window: Window) -> Self {
         Self { kind: CounterKind::Failures, subject, part: None, limit, window_seconds, window }
     }
@@ -118,6 +139,13 @@ pub(crate) fn subjects(member: &Member) -> Vec<String> {
     let codes_to = |destination: Destination| Purpose::ALL.map(|purpose| codes(&destination, purpose));
     let all_codes = member.destinations().into_iter().flat_map(codes_to);
     [passwords(member.id), pay_passwords(member.id)].into_iter().chain(all_codes).collect()
+}
+
+/// Returns the subject of failed logins with a phone or an email address: a MAC of it under a key, because it can be
+/// that of a person who is not a member.
+pub(crate) fn failed_log_ins(key: &Key, destination: &Destination) -> String {
+    let mac = key.mac(KeyPurpose::Identifier, &[destination.key().as_bytes()]);
+    format!("log-in#{}.{}", key.id, URL_SAFE_NO_PAD.encode(mac))
 }
 
 fn passwords(member: MemberId) -> String {

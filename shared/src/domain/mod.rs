@@ -10,6 +10,7 @@ pub mod device;
 pub mod grant;
 pub(crate) mod idempotency;
 pub mod keys;
+pub mod log_in;
 pub mod member;
 pub mod message;
 pub mod notice;

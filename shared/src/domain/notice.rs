@@ -1,5 +1,5 @@
-//! Notices: the messages in the outbox. A notice reports a change or a lockout to the member, or requests a code for a
-//! client without a session.
+//! Notices: the messages in the outbox. A notice reports a change or a lockout to the member, requests a code for a
+//! client without a session, or reports a lockout to the audit trail.
 //!
 //! A change stores its notices in the same transaction, one for each phone and email address that the member had
 //! before the change or has after it. Each notice has one destination, so a failed send is retried without
@@ -28,6 +28,20 @@ pub enum Notice {
     PayPasswordLocked(PayPasswordLocked),
     /// A client without a session requested a code.
     Code(CodeRequested),
+    /// Failed logins locked the password of a phone or an email address, which may have no member.
+    LogInLocked(LogInLocked),
+}
+
+/// A lockout by failed logins. The member, if there is one, is found when it is delivered, so that the request neither
+/// knows nor takes longer for one. No message is sent: strangers could cause messages at will.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LogInLocked {
+    /// The phone or email address of the logins.
+    pub destination: Destination,
+    /// When the lockout began.
+    pub at: Timestamp,
+    /// The origin of the last failed login.
+    pub origin: Origin,
 }
 
 /// The notice of a change, for one destination.

@@ -15,6 +15,7 @@ use crate::{
     error::{Error, Field},
     http::{parameter::Parameter, request::Request},
     metrics,
+    store::StoredHash,
 };
 use lambda_http::tracing;
 
@@ -156,7 +157,10 @@ impl App {
     pub async fn upgrade_pay_password(&self, member: &Member, typed: &str, verified: &VerifiedPayPassword) {
         let typed = pay_password::typed(typed);
         let upgraded = match self.passwords.upgrade(&self.keys, &typed, &verified.hash) {
-            Ok(Some(hash)) => self.store.upgrade_pay_password(member, &hash).await,
+            Ok(Some(hash)) => {
+                let stored = StoredHash::PayPassword(&verified.hash);
+                self.store.replace_hash(member.id, stored, &hash).await
+            }
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };

@@ -34,6 +34,10 @@ impl App {
                 self.deliver_code(requested).await
             }
             Notice::Code(_) => Ok(()),
+            Notice::LogInLocked(locked) => match self.store.owner(&locked.destination).await? {
+                Some(member) => self.store.record_lockout(member, locked).await,
+                None => Ok(()),
+            },
         }
     }
 

@@ -8,6 +8,7 @@ mod change;
 mod credentials;
 mod delivery;
 mod idempotency;
+mod log_in;
 pub(crate) mod receipt;
 mod registration;
 mod report;

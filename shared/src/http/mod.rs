@@ -3,6 +3,7 @@
 
 pub mod cookie;
 pub mod envelope;
+pub mod log_in;
 pub mod page;
 pub mod parameter;
 pub mod registration;

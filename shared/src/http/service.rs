@@ -31,7 +31,7 @@ impl Family for ServiceApi {
 
 /// The content of a success of [`ServiceApi`]: the fields of its function. Their values are not shown in `Debug`, because
 /// one can be a receipt.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct ServiceSuccess(Map<String, Value>);
 
 impl fmt::Debug for ServiceSuccess {
@@ -237,9 +237,9 @@ fn request_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Strin
 fn typed<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Error> {
     serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
         let (path, reason) = (error.path().to_string(), error.into_inner().to_string());
-        // Of serde's messages only the first two never contain a value. The third begins those of our own alternatives.
-        let names_field =
-            ["unknown field `", "missing field `", "field `"].iter().any(|start| reason.starts_with(start));
+        // Of serde's messages only the first two never contain a value. The others are our own.
+        let starts = ["unknown field `", "missing field `", "field `", "conflicting field `"];
+        let names_field = starts.iter().any(|start| reason.starts_with(start));
         Error::EventNotValid(if names_field { reason } else { format!("`{path}` is malformed") })
     })
 }

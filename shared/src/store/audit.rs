@@ -6,6 +6,7 @@ use crate::{
     domain::{
         audit::{AdminAction, AuditEvent, Origin, Use},
         member::MemberId,
+        notice::LogInLocked,
     },
     error::Error,
     random,
@@ -110,6 +111,26 @@ impl Store {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn whole_audit_trail(&self, member: MemberId) -> Result<Vec<Record>, Error> {
         self.partition(partition(member)).await
+    }
+
+    /// Records a lockout by failed logins. The same lockout is recorded once, however often its notice is delivered.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn record_lockout(&self, member: MemberId, locked: &LogInLocked) -> Result<(), Error> {
+        let LogInLocked { at, origin, .. } = locked;
+        let event = AuditEvent::Use(Use::LogInLocked);
+        let expires_at = at.plus(RETENTION_SECONDS);
+        let record = Record {
+            action: event,
+            at: *at,
+            reference: None,
+            actor: None,
+            origin: origin.clone(),
+            expires_at,
+        };
+        let sort_key = format!("{:013}#{event}", at.0 * 1_000);
+        self.put_once(write(record, ItemKey::new(partition(member), sort_key))?).await.map(drop)
     }
 
     /// Records an action of an operator on a member, or one that concerns no single member.

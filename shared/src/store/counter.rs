@@ -4,7 +4,7 @@
 
 use super::{
     ABSENT, Item, ItemKey, Store, failed_condition, number, read, store_error,
-    transaction::{Backoff, MAX_WRITES, Refusal, Transaction},
+    transaction::{Backoff, MAX_WRITES, Refusal, Transaction, Verdict},
     write_id::{IS_LAST, NOT_YET, WriteId},
 };
 use crate::{
@@ -49,6 +49,20 @@ struct StoredCounter {
     sk: String,
     count: i64,
     expires_at: Timestamp,
+}
+
+/// The window of a counter ended, at this time. `None` if another request has begun the next one, or removed the item.
+#[derive(Debug, thiserror::Error)]
+#[error("the window of a counter ended")]
+struct Ended(Option<Timestamp>);
+
+/// The state of a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CounterState {
+    /// The attempts that are left.
+    pub(crate) left: u32,
+    /// When its window ends.
+    pub(crate) expires_at: Timestamp,
 }
 
 /// The failed attempts of one counter that can lock a member out.
@@ -163,6 +177,57 @@ impl Store {
         Err(Error::Busy("too many requests restarted a counter at once".into()))
     }
 
+    /// Counts an attempt on several counters, on all or on none.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAttempts`] if one of the counters had none left, with the longest wait, or if other requests count
+    /// on them during every attempt. Then nothing is counted.
+    pub(crate) async fn count_on_all(&self, counters: &[&Counter]) -> Result<(), Error> {
+        let now = Timestamp::now();
+        // The ends of windows that have ended and were not yet swept, as in `count`.
+        let mut ended = vec![None; counters.len()];
+        let mut backoff = Backoff::of_request();
+        for _ in 0..RACES {
+            let mut transaction = self.transaction();
+            for (counter, ended) in counters.iter().zip(&ended) {
+                transaction.count(counter, *ended, now)?;
+            }
+            let Some(verdicts) = self.attempt(transaction).await? else { return Ok(()) };
+            let (mut wait, mut is_conflict) = (None, false);
+            for (verdict, ended) in verdicts.into_iter().zip(&mut ended) {
+                match verdict {
+                    Verdict::Blameless => (),
+                    Verdict::Conflict => is_conflict = true,
+                    Verdict::Refused(Error::TooManyAttempts { retry_after }) => {
+                        wait = wait.max(Some(retry_after));
+                    }
+                    Verdict::Refused(Error::Busy(cause)) if cause.is::<Ended>() => {
+                        *ended = cause.downcast_ref().and_then(|Ended(end)| *end);
+                    }
+                    Verdict::Refused(error) => return Err(error),
+                }
+            }
+            if let Some(retry_after) = wait {
+                return Err(Error::TooManyAttempts { retry_after });
+            }
+            if is_conflict && !backoff.wait().await {
+                break;
+            }
+        }
+        Err(Error::TooManyAttempts { retry_after: 1 })
+    }
+
+    /// Returns the state of a counter.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn counter(&self, counter: &Counter) -> Result<CounterState, Error> {
+        let item: Option<CounterItem> = self.get(key(counter)).await?;
+        let (count, expires_at) = item.map_or((0, Timestamp(0)), |item| (item.count, item.expires_at));
+        let left = u32::try_from(i64::from(counter.limit) - count).unwrap_or_default();
+        Ok(CounterState { left, expires_at })
+    }
+
     /// Resets a counter after a right attempt that allows no change.
     ///
     /// # Errors
@@ -240,6 +305,37 @@ impl Store {
 }
 
 impl Transaction {
+    /// Counts an attempt, unless none is left. `ended` is the end of a window that has ended and was not yet swept.
+    fn count(&mut self, counter: &Counter, ended: Option<Timestamp>, now: Timestamp) -> Result<(), Error> {
+        let limit = counter.limit;
+        let update = Update::builder()
+            .set_key(Some(key(counter).into_item()))
+            .expression_attribute_names("#count", "count")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":until", number(now.plus(counter.window_seconds).0));
+        let update = match ended {
+            None => update
+                .update_expression(format!("SET {} ADD #count :one", extend(counter.window)))
+                .condition_expression(format!("{ABSENT} OR ({HAS_ROOM})"))
+                .expression_attribute_values(":limit", number(limit))
+                .expression_attribute_values(":now", number(now.0)),
+            Some(end) => update
+                .update_expression("SET expires_at = :until, #count = :one")
+                .condition_expression(ENDED_AS_READ)
+                .expression_attribute_values(":ended", number(end.0)),
+        };
+        let refusal = move |stored: Option<Item>| match stored.map(read::<CounterItem>).transpose() {
+            Ok(Some(item)) if item.expires_at > now && item.count >= i64::from(limit) => {
+                Error::TooManyAttempts { retry_after: now.until(item.expires_at) }
+            }
+            // Another request has begun a window, or removed the item, since the end of the last one was read.
+            Ok(Some(item)) if item.expires_at > now => Error::Busy(Ended(None).into()),
+            Ok(item) => Error::Busy(Ended(item.map(|item| item.expires_at)).into()),
+            Err(error) => error,
+        };
+        self.update(update, Some(Box::new(refusal)))
+    }
+
     /// Takes one attempt back, because it turned out right.
     pub(super) fn take_back(&mut self, counter: &Counter) -> Result<(), Error> {
         // A sweep may have removed the item. Setting `expires_at` keeps the new one from staying forever.

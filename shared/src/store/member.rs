@@ -1,6 +1,9 @@
 //! Members, and the ownership of their phones and email addresses.
 
-use super::{Item, ItemKey, Store, change::Conflict, number, read, text, transaction::Transaction, write};
+use super::{
+    Item, ItemKey, Store, change::Conflict, failed_condition, number, read, text, transaction::Transaction,
+    write,
+};
 use crate::{
     contact::Destination,
     domain::{
@@ -19,6 +22,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize)]
 pub(super) struct OwnerItem {
     pub(super) member: MemberId,
+}
+
+/// A hash of a member, as read.
+pub(crate) enum StoredHash<'a> {
+    /// That of the login password.
+    Password(&'a PasswordHash),
+    /// That of the pay password.
+    PayPassword(&'a PasswordHash),
 }
 
 /// The attribute of a member that a session depends on.
@@ -142,19 +153,35 @@ impl Store {
         Ok(self.get::<OwnerItem>(owner_key(destination)).await?.map(|owner| owner.member))
     }
 
-    /// Replaces an outdated hash of the pay password by one of the same pay password, if no other write came first.
+    /// Replaces a hash of a member by one of the same password. Does nothing if it is not the stored one any more. Sessions
+    /// remain valid.
     ///
     /// # Errors
-    /// [`Error::Busy`] with a [`Conflict`] if another write came first; [`Error::Busy`], [`Error::Internal`].
-    pub(crate) async fn upgrade_pay_password(
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn replace_hash(
         &self,
-        member: &Member,
+        id: MemberId,
+        stored: StoredHash<'_>,
         hash: &PasswordHash,
     ) -> Result<(), Error> {
-        let mut transaction = self.transaction();
-        let update = update(member, &[("pay_password", text(hash.as_str()))], &[]);
-        transaction.update(update, Some(Box::new(|_| Error::Busy(Conflict.into()))))?;
-        self.commit(transaction).await
+        let (name, stored) = match stored {
+            StoredHash::Password(stored) => ("password", stored),
+            StoredHash::PayPassword(stored) => ("pay_password", stored),
+        };
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(id).into_item()))
+            .update_expression(format!("SET {name} = :hash ADD revision :one"))
+            .condition_expression(format!("{name} = :stored"))
+            .expression_attribute_values(":hash", text(hash.as_str()))
+            .expression_attribute_values(":stored", text(stored.as_str()))
+            .expression_attribute_values(":one", number(1));
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => failed_condition(error).map(drop),
+        }
     }
 
     /// Creates a member together with the ownership of its phone and email address.

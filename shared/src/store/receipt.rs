@@ -56,7 +56,7 @@ impl Store {
         let mut transaction = self.transaction();
         transaction.complete(sealed)?;
         if let Some(code) = code {
-            transaction.consume_code(code)?;
+            transaction.consume_code(code, Some(code.basis.member))?;
         }
         transaction.require_unchanged(member)?;
         transaction.put_new(write(receipt, key(token))?, |_| Error::internal("this receipt exists"))?;
