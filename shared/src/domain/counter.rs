@@ -5,7 +5,7 @@ use crate::{
     contact::{Destination, Phone},
     domain::{
         code::Purpose,
-        keys::{Key, KeyPurpose},
+        keys::{Key, KeyPurpose, Keys},
         member::{Member, MemberId},
     },
 };
@@ -134,11 +134,15 @@ pub struct PayPasswordFailures {
     pub(crate) day: Counter,
 }
 
-/// Returns the subject of every counter that can lock a member out.
-pub(crate) fn subjects(member: &Member) -> Vec<String> {
+/// Returns the subject of every counter that can lock a member out, under every key.
+pub(crate) fn subjects(member: &Member, keys: &Keys) -> Vec<String> {
     let codes_to = |destination: Destination| Purpose::ALL.map(|purpose| codes(&destination, purpose));
     let all_codes = member.destinations().into_iter().flat_map(codes_to);
-    [passwords(member.id), pay_passwords(member.id)].into_iter().chain(all_codes).collect()
+    let log_ins_with =
+        |destination: Destination| keys.all().map(move |key| failed_log_ins(key, &destination));
+    let all_log_ins = member.destinations().into_iter().flat_map(log_ins_with);
+    let of_member = [passwords(member.id), pay_passwords(member.id)];
+    of_member.into_iter().chain(all_log_ins).chain(all_codes).collect()
 }
 
 /// Returns the subject of failed logins with a phone or an email address: a MAC of it under a key, because it can be

@@ -12,6 +12,7 @@ use crate::{
     domain::{
         audit::AdminAction,
         counter::{self, Counter, CounterKind, Window},
+        keys::Keys,
         member::{Member, MemberId},
     },
     error::Error,
@@ -82,6 +83,8 @@ pub struct FailureCounter {
 pub enum FailureKind {
     /// Wrong login passwords.
     Password,
+    /// Failed logins.
+    LogIn,
     /// Wrong pay passwords in a row.
     PayPassword,
     /// Wrong pay passwords in a day.
@@ -94,6 +97,7 @@ impl FailureKind {
     fn of(subject: &str, part: &str) -> Self {
         match subject.split('#').next() {
             Some("password") => Self::Password,
+            Some("log-in") => Self::LogIn,
             Some("pay-password") if part == WHOLE => Self::PayPassword,
             Some("pay-password") => Self::PayPasswordOfDay,
             _ => Self::Code,
@@ -263,9 +267,9 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn failure_counters(&self, member: &Member) -> Result<Vec<FailureCounter>, Error> {
+    pub async fn failure_counters(&self, member: &Member, keys: &Keys) -> Result<Vec<FailureCounter>, Error> {
         let mut counters = Vec::new();
-        for subject in counter::subjects(member) {
+        for subject in counter::subjects(member, keys) {
             for stored in self.partition::<StoredCounter>(partition(CounterKind::Failures, &subject)).await? {
                 let StoredCounter { pk, sk, count, expires_at } = stored;
                 let kind = FailureKind::of(&subject, &sk);

@@ -235,7 +235,7 @@ impl<'a> Run<'a> {
             }
             Command::Unlock => {
                 self.reference.unlock(member);
-                let counters = app.store.failure_counters(&stored).await?;
+                let counters = app.store.failure_counters(&stored, &app.keys).await?;
                 (app.store.clear_failures(id, &counters, "walk").await, Ok(()))
             }
             Command::SetPassword(number) => {
