@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use shared::{audit::Action, clock::Timestamp, error::SendLimit};
 
 /// Every metric with its dimensions and its unit.
-const METRICS: [(&str, &[&str], &str); 14] = [
+const METRICS: [(&str, &[&str], &str); 15] = [
     ("CodesSent", &["Channel", "CallingCode", "Purpose"], "Count"),
     ("CodesVerified", &["Channel", "CallingCode", "Purpose"], "Count"),
     ("CodesRefused", &["Reason"], "Count"),
