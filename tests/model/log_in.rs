@@ -324,7 +324,7 @@ impl Model for LogIn {
 
     fn steps(&self, state: &State) -> Steps {
         let mut steps = Vec::new();
-        self.member_steps(state, &mut steps);
+        member_steps(state, &mut steps);
         self.binds(state, &mut steps);
         self.code_steps(state, &mut steps);
         self.request_steps(state, &mut steps);
@@ -332,42 +332,42 @@ impl Model for LogIn {
     }
 }
 
+/// Thefts, changes of the password, reports and recoveries.
+fn member_steps(state: &State, steps: &mut Steps) {
+    let is_number_attackers = !state.is_number_attackers;
+    push(steps, Action::MoveNumber, State { is_number_attackers, ..*state }, &[]);
+    if state.session == Session::None {
+        push(steps, Action::Steal, State { session: Session::Stolen, ..*state }, &[]);
+    }
+    if !state.is_frozen {
+        push(steps, Action::ChangePassword, state.ended(), &[]);
+    }
+    push(steps, Action::Revoke, state.ended(), &[]);
+    if state.own(Address::Email).is_some_and(|email| !email.is_immature) {
+        push(steps, Action::Report, State { is_frozen: true, ..state.ended() }, &[]);
+    }
+    for contact in [Some(state.phone), state.email].into_iter().flatten().filter(|own| !own.is_immature) {
+        let address = contact.address;
+        if address.is_attackers() {
+            push(steps, Action::Recover(Client::Attacker, address), *state, &[Event::TakenOver]);
+        } else if state.reads(Client::Attacker, address) {
+            // The attacker has the password from here on. No property of this model is left.
+            push(steps, Action::Recover(Client::Attacker, address), *state, &[Event::ConcededTakeover]);
+        } else if address == Address::Email {
+            let events: &[Event] = if state.is_frozen { &[Event::Unfrozen] } else { &[] };
+            let after = State { is_frozen: false, ..state.ended() };
+            push(steps, Action::Recover(Client::Victim, address), after, events);
+        }
+    }
+}
+
 impl LogIn {
-    fn is_refused_as_frozen(&self, state: &State) -> bool {
+    fn is_refused_as_frozen(self, state: &State) -> bool {
         state.is_frozen && self.0.frozen_members_are_refused
     }
 
-    /// Thefts, changes of the password, reports and recoveries.
-    fn member_steps(&self, state: &State, steps: &mut Steps) {
-        let is_number_attackers = !state.is_number_attackers;
-        push(steps, Action::MoveNumber, State { is_number_attackers, ..*state }, &[]);
-        if state.session == Session::None {
-            push(steps, Action::Steal, State { session: Session::Stolen, ..*state }, &[]);
-        }
-        if !state.is_frozen {
-            push(steps, Action::ChangePassword, state.ended(), &[]);
-        }
-        push(steps, Action::Revoke, state.ended(), &[]);
-        if state.own(Address::Email).is_some_and(|email| !email.is_immature) {
-            push(steps, Action::Report, State { is_frozen: true, ..state.ended() }, &[]);
-        }
-        for contact in [Some(state.phone), state.email].into_iter().flatten().filter(|own| !own.is_immature) {
-            let address = contact.address;
-            if address.is_attackers() {
-                push(steps, Action::Recover(Client::Attacker, address), *state, &[Event::TakenOver]);
-            } else if state.reads(Client::Attacker, address) {
-                // The attacker has the password from here on. No property of this model is left.
-                push(steps, Action::Recover(Client::Attacker, address), *state, &[Event::ConcededTakeover]);
-            } else if address == Address::Email {
-                let events: &[Event] = if state.is_frozen { &[Event::Unfrozen] } else { &[] };
-                let after = State { is_frozen: false, ..state.ended() };
-                push(steps, Action::Recover(Client::Victim, address), after, events);
-            }
-        }
-    }
-
     /// The victim binds contacts with the password, and the attacker with a session.
-    fn binds(&self, state: &State, steps: &mut Steps) {
+    fn binds(self, state: &State, steps: &mut Steps) {
         if state.is_frozen {
             return;
         }
@@ -394,7 +394,7 @@ impl LogIn {
     }
 
     /// Codes are requested and expire.
-    fn code_steps(&self, state: &State, steps: &mut Steps) {
+    fn code_steps(self, state: &State, steps: &mut Steps) {
         if let Some(code) = state.code {
             if !state.uses_code() {
                 push(steps, Action::Expire(code), State { code: None, ..*state }, &[]);
@@ -426,7 +426,7 @@ impl LogIn {
     }
 
     /// Log-ins begin, continue and crash.
-    fn request_steps(&self, state: &State, steps: &mut Steps) {
+    fn request_steps(self, state: &State, steps: &mut Steps) {
         if let Some(free) = state.requests.iter().position(Option::is_none) {
             let begun = |request| {
                 let mut after = *state;
@@ -461,7 +461,7 @@ impl LogIn {
     }
 
     /// Issues the session of a compared password.
-    fn issue(&self, state: &State, is_current: bool, events: &mut Vec<Event>) {
+    fn issue(self, state: &State, is_current: bool, events: &mut Vec<Event>) {
         if is_current && state.is_frozen {
             events.push(Event::LoggedInWhileFrozen);
         }
@@ -473,7 +473,7 @@ impl LogIn {
     }
 
     /// Checks the conditions under which a code logs in.
-    fn plan(&self, state: &State, code: Code) -> Result<(), Event> {
+    fn plan(self, state: &State, code: Code) -> Result<(), Event> {
         let rules = &self.0;
         if rules.codes_consumed_under_condition && code.is_consumed {
             return Err(Event::RefusedAsConsumed);

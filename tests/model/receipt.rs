@@ -224,7 +224,7 @@ fn expire(state: &State, index: usize, receipt: Receipt, steps: &mut Steps) {
 
 impl Receipts {
     /// Services check pay passwords and spend receipts.
-    fn begin(&self, state: &State, steps: &mut Steps) {
+    fn begin(self, state: &State, steps: &mut Steps) {
         let Some(free) = state.requests.iter().position(Option::is_none) else { return };
         let begun = |request| {
             let mut after = *state;
@@ -260,7 +260,7 @@ impl Receipts {
     }
 
     /// A request in progress continues or crashes.
-    fn end(&self, state: &State, slot: usize, request: Request, steps: &mut Steps) {
+    fn end(self, state: &State, slot: usize, request: Request, steps: &mut Steps) {
         let mut ended = *state;
         ended.requests[slot] = None;
         push(steps, Action::Crash(request), ended, &[]);
@@ -282,7 +282,7 @@ impl Receipts {
     }
 
     /// Spends a receipt under the conditions.
-    fn spend(&self, state: &mut State, index: usize, order: Order, events: &mut Vec<Event>) {
+    fn spend(self, state: &mut State, index: usize, order: Order, events: &mut Vec<Event>) {
         let Some(receipt) = &mut state.receipts[index] else { return };
         if self.0.spent_under_condition && receipt.is_spent {
             return events.push(Event::Repeated);

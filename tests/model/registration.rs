@@ -220,7 +220,7 @@ impl Model for Registration {
             after.flows[free] = Flow { stage: Stage::Sent, ..FREE };
             push(&mut steps, Action::RequestCode, after, &[]);
         }
-        self.begin(state, &mut steps);
+        begin(state, &mut steps);
         for flow in 0..state.flows.len() {
             expire(state, flow, &mut steps);
         }
@@ -248,41 +248,41 @@ fn expire(state: &State, index: usize, steps: &mut Steps) {
     push(steps, Action::Expire(flow), after, &[]);
 }
 
-impl Registration {
-    /// Requests with a code or a grant, and of the service that vouches.
-    fn begin(&self, state: &State, steps: &mut Steps) {
-        let Some(free) = state.requests.iter().position(Option::is_none) else { return };
-        let begun = |task, flow| {
-            let mut after = *state;
-            after.requests[free] = Some(Request { task, flow });
-            after
-        };
-        for (index, flow) in state.flows.into_iter().enumerate().filter(|(_, flow)| !flow.has_expired) {
-            match flow.stage {
-                Stage::Sent => {
-                    push(steps, Action::SendCode(flow), begun(Task::UseCode, Some(index)), &[]);
-                }
-                Stage::Granted if state.owner != Owner::None => {
-                    push(steps, Action::SendGrant(flow), *state, &[Event::RefusedAsOwned]);
-                }
-                Stage::Granted => {
-                    push(steps, Action::SendGrant(flow), begun(Task::Create, Some(index)), &[]);
-                }
-                Stage::Consumed if flow.has_created => {
-                    push(steps, Action::SendGrant(flow), *state, &[Event::Repeated]);
-                }
-                Stage::Consumed | Stage::Free => (),
+/// Requests with a code or a grant, and of the service that vouches.
+fn begin(state: &State, steps: &mut Steps) {
+    let Some(free) = state.requests.iter().position(Option::is_none) else { return };
+    let begun = |task, flow| {
+        let mut after = *state;
+        after.requests[free] = Some(Request { task, flow });
+        after
+    };
+    for (index, flow) in state.flows.into_iter().enumerate().filter(|(_, flow)| !flow.has_expired) {
+        match flow.stage {
+            Stage::Sent => {
+                push(steps, Action::SendCode(flow), begun(Task::UseCode, Some(index)), &[]);
             }
-        }
-        if state.is_vouched {
-            push(steps, Action::Vouch, *state, &[Event::Repeated]);
-        } else if state.owner == Owner::None {
-            push(steps, Action::Vouch, begun(Task::Create, None), &[]);
+            Stage::Granted if state.owner != Owner::None => {
+                push(steps, Action::SendGrant(flow), *state, &[Event::RefusedAsOwned]);
+            }
+            Stage::Granted => {
+                push(steps, Action::SendGrant(flow), begun(Task::Create, Some(index)), &[]);
+            }
+            Stage::Consumed if flow.has_created => {
+                push(steps, Action::SendGrant(flow), *state, &[Event::Repeated]);
+            }
+            Stage::Consumed | Stage::Free => (),
         }
     }
+    if state.is_vouched {
+        push(steps, Action::Vouch, *state, &[Event::Repeated]);
+    } else if state.owner == Owner::None {
+        push(steps, Action::Vouch, begun(Task::Create, None), &[]);
+    }
+}
 
+impl Registration {
     /// A request in progress continues or crashes.
-    fn end(&self, state: &State, slot: usize, request: Request, steps: &mut Steps) {
+    fn end(self, state: &State, slot: usize, request: Request, steps: &mut Steps) {
         let mut ended = *state;
         ended.requests[slot] = None;
         let events: &[Event] = if request.task == Task::Write { &[Event::HalfACreation] } else { &[] };
@@ -292,31 +292,35 @@ impl Registration {
         match (request.task, request.flow) {
             (Task::UseCode, Some(flow)) => self.use_code(&mut ended, flow, &mut events),
             (Task::Write, _) => write(&mut ended, request.flow, &mut events),
-            (_, flow) => match self.plan(state, flow) {
-                Err(refusal) => events.push(refusal),
-                Ok(()) => {
-                    if let Some(flow) = flow {
-                        if ended.flows[flow].has_created {
-                            events.push(Event::TwoMembersByOneGrant);
-                        }
-                        if ended.flows[flow].has_expired {
-                            events.push(Event::ConsumedExpired);
-                        }
-                        ended.flows[flow].stage = Stage::Consumed;
-                    }
-                    if self.0.creation_is_one_transaction || flow.is_none() {
-                        write(&mut ended, flow, &mut events);
-                    } else {
-                        ended.requests[slot] = Some(Request { task: Task::Write, flow });
-                    }
-                }
-            },
+            (_, flow) => self.create(&mut ended, slot, flow, &mut events),
         }
         push(steps, Action::Continue(request), ended, &events);
     }
 
+    /// Consumes the grant and writes the member, under the conditions.
+    fn create(self, state: &mut State, slot: usize, flow: Option<usize>, events: &mut Vec<Event>) {
+        if let Err(refusal) = self.plan(state, flow) {
+            return events.push(refusal);
+        }
+        if let Some(flow) = flow {
+            let grant = &mut state.flows[flow];
+            if grant.has_created {
+                events.push(Event::TwoMembersByOneGrant);
+            }
+            if grant.has_expired {
+                events.push(Event::ConsumedExpired);
+            }
+            grant.stage = Stage::Consumed;
+        }
+        if self.0.creation_is_one_transaction || flow.is_none() {
+            write(state, flow, events);
+        } else {
+            state.requests[slot] = Some(Request { task: Task::Write, flow });
+        }
+    }
+
     /// Exchanges a code for a grant. The code of an address that has an owner logs the owner in.
-    fn use_code(&self, state: &mut State, index: usize, events: &mut Vec<Event>) {
+    fn use_code(self, state: &mut State, index: usize, events: &mut Vec<Event>) {
         let flow = &mut state.flows[index];
         if self.0.codes_consumed_under_condition && flow.stage != Stage::Sent {
             return events.push(Event::RefusedAsConsumed);
@@ -336,7 +340,7 @@ impl Registration {
     }
 
     /// Checks the conditions under which a member is created.
-    fn plan(&self, state: &State, flow: Option<usize>) -> Result<(), Event> {
+    fn plan(self, state: &State, flow: Option<usize>) -> Result<(), Event> {
         let rules = &self.0;
         match flow.map(|flow| state.flows[flow]) {
             Some(flow) => {
