@@ -122,6 +122,13 @@ pub struct Settings {
     pub trusted_proxies: usize,
     /// `HTTP_200_FAMILIES`: families whose responses all have the HTTP status 200, and their own status in the body only.
     pub http_200_families: Vec<ApiFamily>,
+    /// `APP_NAME`: the name of the app, which the account pages show.
+    pub app_name: Option<String>,
+    /// `ACCOUNT_ACCENT`: the color of the account pages' buttons, such as `#0b57d0`. White text on it has a contrast of
+    /// at least 4.5:1 (WCAG 2.2, 1.4.3).
+    pub account_accent: Option<String>,
+    /// `ACCOUNT_RETURN_URLS`: the addresses to which the account pages may return, the default first.
+    pub account_return_urls: Vec<String>,
     /// The source of the keys.
     pub keys: KeysSource,
     /// Region, credentials and endpoints of AWS, which Lambda sets.
@@ -280,6 +287,9 @@ impl Settings {
             cors_origin: reader.origin("CORS_ORIGIN"),
             trusted_proxies: reader.number("TRUSTED_PROXIES", 0, 0..=8),
             http_200_families: reader.families("HTTP_200_FAMILIES"),
+            app_name: reader.optional("APP_NAME"),
+            account_accent: reader.accent("ACCOUNT_ACCENT"),
+            account_return_urls: reader.return_urls("ACCOUNT_RETURN_URLS"),
             keys: reader.keys(),
             aws: AwsSettings {
                 region: reader.required("AWS_REGION"),
