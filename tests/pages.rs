@@ -1,4 +1,4 @@
-//! The account pages: their files, headers, languages and addresses.
+//! The account pages: their files, headers, languages and addresses. `tools/browser` walks them in a browser.
 
 use crate::bundle::{Bundle, Response, root};
 use reqwest::{Client, Method, StatusCode, redirect::Policy};
