@@ -207,7 +207,7 @@ impl Tab {
 
     /// Fails on a text of the other language. The button that switches to it is one.
     async fn in_one_language(&self) -> Result<(), Failure> {
-        let script = "return [document.documentElement.lang, Array.from(document.querySelectorAll('main h1, main h2, main label, main button, main p, main li span, title')).filter(e => e.className !== 'detail' && (e.offsetParent !== null || e.tagName === 'TITLE')).map(e => e.textContent)]";
+        let script = "return [document.documentElement.lang, Array.from(document.querySelectorAll('main h1, main h2, main label, main button, main p, main li span, title')).filter(e => !e.matches('.detail, .value') && (e.offsetParent !== null || e.tagName === 'TITLE')).map(e => e.textContent)]";
         let found = self.evaluate(script, Vec::new()).await?;
         if found[0] != self.language.as_str() {
             return Err(format!("the language is {}", found[0]).into());
