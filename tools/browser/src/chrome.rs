@@ -53,7 +53,7 @@ impl Chrome {
         }
         capabilities.set_logging_prefs("browser".to_owned(), LoggingPrefsLogLevel::All)?;
         let driver = WebDriver::new(&self.url, capabilities).await?;
-        driver.set_script_timeout(Duration::from_secs(60)).await?;
+        driver.set_script_timeout(Duration::from_mins(1)).await?;
         let shots = self.shots.join(format!("{language}-{width}"));
         std::fs::create_dir_all(&shots)?;
         let tab = Tab::new(driver, &self.axe, shots.join(walk), language, width);

@@ -8,11 +8,8 @@ use crate::{
 };
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::{
-    future::Future,
-    pin::Pin,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use shared::clock::Timestamp;
+use std::{future::Future, pin::Pin};
 use thirtyfour::Key;
 
 /// A walk in a tab of its own.
@@ -111,7 +108,7 @@ async fn has_password(site: &Site, member: &Member, password: &str) -> Result<bo
     Ok(changed["code"] == "201")
 }
 
-async fn expect(expected: &str, is_so: bool) -> Result<(), Failure> {
+fn expect(expected: &str, is_so: bool) -> Result<(), Failure> {
     if is_so { Ok(()) } else { Err(format!("not so: {expected}").into()) }
 }
 
@@ -119,7 +116,7 @@ async fn overview(tab: &Tab, site: &Site) -> Result<(), Failure> {
     open(tab, site, "/account", json!({})).await?;
     tab.shows("[data-view=phone]").await?;
     let address = tab.driver.current_url().await?;
-    expect("the address has no session", !address.as_str().contains('#')).await?;
+    expect("the address has no session", !address.as_str().contains('#'))?;
     tab.check("overview").await?;
     tab.activate("[data-view=phone]").await?;
     tab.shows("#newPhone").await?;
@@ -128,11 +125,11 @@ async fn overview(tab: &Tab, site: &Site) -> Result<(), Failure> {
     let stored = tab
         .evaluate("return sessionStorage.length + localStorage.length + document.cookie.length", Vec::new())
         .await?;
-    expect("nothing is stored while the page is in the foreground", stored == 0).await
+    expect("nothing is stored while the page is in the foreground", stored == 0)
 }
 
 async fn known_state(tab: &Tab, site: &Site) -> Result<(), Failure> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let now = Timestamp::now().0;
     let record = |action: &str, ago: u64| json!({ "action": action, "at": now - ago, "sourceIp": "203.0.113.*", "device": "Chrome, Android" });
     tab.pretend(&json!({
         "phone": { "masked": "136****0483" },
@@ -165,7 +162,7 @@ async fn password_by_old(tab: &Tab, site: &Site) -> Result<(), Failure> {
     tab.submit().await?;
     tab.is_done().await?;
     tab.check("done").await?;
-    expect("the password is changed", has_password(site, &member, NEW_PASSWORD).await?).await?;
+    expect("the password is changed", has_password(site, &member, NEW_PASSWORD).await?)?;
     // The new session of the response goes on.
     tab.activate(".back").await?;
     tab.shows("[data-view=phone]").await
@@ -184,7 +181,7 @@ async fn password_by_sms(tab: &Tab, site: &Site) -> Result<(), Failure> {
     tab.enter("#newPasswordAgain", NEW_PASSWORD).await?;
     tab.submit().await?;
     tab.is_done().await?;
-    expect("the password is changed", has_password(site, &member, NEW_PASSWORD).await?).await
+    expect("the password is changed", has_password(site, &member, NEW_PASSWORD).await?)
 }
 
 /// Binds a phone.
@@ -320,14 +317,14 @@ async fn recovery_by_sms(tab: &Tab, site: &Site) -> Result<(), Failure> {
     tab.open(&site.address("/account/recover")).await?;
     tab.check("recover").await?;
     recover(tab, site, &member.phone).await?;
-    expect("the password is recovered", has_password(site, &member, NEW_PASSWORD).await?).await
+    expect("the password is recovered", has_password(site, &member, NEW_PASSWORD).await?)
 }
 
 async fn recovery_by_mail(tab: &Tab, site: &Site) -> Result<(), Failure> {
     let member = site.member(json!({})).await?;
     tab.open(&site.address("/account/recover")).await?;
     recover(tab, site, &member.email).await?;
-    expect("the password is recovered", has_password(site, &member, NEW_PASSWORD).await?).await
+    expect("the password is recovered", has_password(site, &member, NEW_PASSWORD).await?)
 }
 
 async fn closing(tab: &Tab, site: &Site) -> Result<(), Failure> {
@@ -417,7 +414,7 @@ async fn refused_password(tab: &Tab, site: &Site) -> Result<(), Failure> {
     tab.check("wrong").await?;
     tab.activate("#oldPassword + button").await?;
     let kind = tab.evaluate("return document.getElementById('oldPassword').type", Vec::new()).await?;
-    expect("the password is revealed", kind == "text").await?;
+    expect("the password is revealed", kind == "text")?;
     tab.check("revealed").await
 }
 
@@ -429,7 +426,7 @@ async fn resend(tab: &Tab, site: &Site) -> Result<(), Failure> {
     tab.shows(".resend[aria-disabled=true]").await?;
     tab.activate(".resend").await?;
     site.code(&member.phone).await?;
-    expect("one code was sent", site.received(&member.phone) == 1).await?;
+    expect("one code was sent", site.received(&member.phone) == 1)?;
     tab.shows(".resend[aria-disabled=false]").await?;
     tab.activate(".resend").await?;
     tab.focused("#code").await?;
@@ -442,7 +439,7 @@ async fn resend(tab: &Tab, site: &Site) -> Result<(), Failure> {
     .await?;
     let start = std::time::Instant::now();
     while site.received(&member.phone) < 2 {
-        expect("a second code arrives", start.elapsed().as_secs() < 10).await?;
+        expect("a second code arrives", start.elapsed().as_secs() < 10)?;
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     tab.enter("#code", &site.code(&member.phone).await?).await?;
@@ -465,10 +462,10 @@ async fn lost_response(tab: &Tab, site: &Site) -> Result<(), Failure> {
     tab.submit().await?;
     tab.focused("#alert").await?;
     tab.check("lost").await?;
-    expect("the change was made", site.changes(&member).await? == 1).await?;
+    expect("the change was made", site.changes(&member).await? == 1)?;
     tab.submit().await?;
     tab.is_done().await?;
-    expect("the change was made once", site.changes(&member).await? == 1).await?;
+    expect("the change was made once", site.changes(&member).await? == 1)?;
     tab.activate(".back").await?;
     tab.shows("[data-view=phone]").await
 }
@@ -480,11 +477,11 @@ async fn offline(tab: &Tab, site: &Site) -> Result<(), Failure> {
     tab.submit().await?;
     tab.focused("#alert").await?;
     tab.check("offline").await?;
-    expect("nothing was changed", site.changes(&member).await? == 0).await?;
+    expect("nothing was changed", site.changes(&member).await? == 0)?;
     tab.set_offline(false).await?;
     tab.submit().await?;
     tab.is_done().await?;
-    expect("the change was made once", site.changes(&member).await? == 1).await
+    expect("the change was made once", site.changes(&member).await? == 1)
 }
 
 async fn double_click(tab: &Tab, site: &Site) -> Result<(), Failure> {
@@ -495,8 +492,8 @@ async fn double_click(tab: &Tab, site: &Site) -> Result<(), Failure> {
     let button = tab.driver.find(thirtyfour::By::Css("form [type=submit]")).await?;
     tab.driver.action_chain().double_click_element(&button).perform().await?;
     tab.is_done().await?;
-    expect("one call was made", tab.calls().await? == before + 1).await?;
-    expect("the change was made once", site.changes(&member).await? == 1).await
+    expect("one call was made", tab.calls().await? == before + 1)?;
+    expect("the change was made once", site.changes(&member).await? == 1)
 }
 
 async fn back_button(tab: &Tab, site: &Site) -> Result<(), Failure> {
@@ -508,7 +505,7 @@ async fn back_button(tab: &Tab, site: &Site) -> Result<(), Failure> {
     tab.driver.back().await?;
     tab.shows("#ownPhone").await?;
     let kept = tab.evaluate("return document.getElementById('ownPhone').value", Vec::new()).await?;
-    expect("the phone is still there", kept == member.phone.as_str()).await?;
+    expect("the phone is still there", kept == member.phone.as_str())?;
     tab.driver.forward().await?;
     tab.shows("#code").await?;
     tab.enter("#code", &site.code(&member.phone).await?).await?;
@@ -520,7 +517,7 @@ async fn back_button(tab: &Tab, site: &Site) -> Result<(), Failure> {
     tab.driver.back().await?;
     tab.shows("h1").await?;
     let code = tab.evaluate("return !!document.getElementById('code')", Vec::new()).await?;
-    expect("the code step is gone", code == false).await
+    expect("the code step is gone", code == false)
 }
 
 async fn reload(tab: &Tab, site: &Site) -> Result<(), Failure> {
@@ -542,7 +539,7 @@ async fn reload(tab: &Tab, site: &Site) -> Result<(), Failure> {
     tab.enter("#newPasswordAgain", NEW_PASSWORD).await?;
     tab.submit().await?;
     tab.is_done().await?;
-    expect("the password is recovered", has_password(site, &member, NEW_PASSWORD).await?).await
+    expect("the password is recovered", has_password(site, &member, NEW_PASSWORD).await?)
 }
 
 async fn second_tab(tab: &Tab, site: &Site) -> Result<(), Failure> {
@@ -597,11 +594,11 @@ async fn switched_language(tab: &Tab, site: &Site) -> Result<(), Failure> {
     let before = tab.evaluate("return document.documentElement.lang", Vec::new()).await?;
     tab.activate("#language").await?;
     let after = tab.evaluate("return document.documentElement.lang", Vec::new()).await?;
-    expect("the language is another", before != after).await?;
+    expect("the language is another", before != after)?;
     tab.driver.refresh().await?;
     tab.shows("#newPhone").await?;
     let kept = tab.evaluate("return document.documentElement.lang", Vec::new()).await?;
-    expect("a reload keeps the language", kept == after).await?;
+    expect("a reload keeps the language", kept == after)?;
     tab.activate("#language").await?;
     tab.check("switched").await
 }
@@ -610,7 +607,7 @@ async fn well_known_address(tab: &Tab, site: &Site) -> Result<(), Failure> {
     tab.driver.goto(site.address("/.well-known/change-password")).await?;
     tab.shows("h1").await?;
     let path = tab.driver.current_url().await?.path().to_owned();
-    expect("the address leads to the password", path == "/account/password").await
+    expect("the address leads to the password", path == "/account/password")
 }
 
 async fn restored_page(tab: &Tab, site: &Site) -> Result<(), Failure> {
@@ -621,7 +618,7 @@ async fn restored_page(tab: &Tab, site: &Site) -> Result<(), Failure> {
         .await?;
     tab.shows("#oldPassword").await?;
     let typed = tab.evaluate("return document.getElementById('oldPassword').value", Vec::new()).await?;
-    expect("the passwords are gone", typed == "").await?;
+    expect("the passwords are gone", typed == "")?;
     fill_in_passwords(tab).await?;
     tab.press(Key::Enter).await?;
     tab.is_done().await
