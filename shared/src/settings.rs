@@ -336,6 +336,37 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn accent_is_refused_if_white_is_illegible() {
+        for (color, is_valid) in [
+            ("#0b57d0", true),
+            ("#767676", true),
+            ("#777777", false),
+            ("#ffcc00", false),
+            ("#FFF", false),
+            ("blue", false),
+            ("#0b57d\u{e9}", false),
+        ] {
+            assert_eq!(read(&[("ACCOUNT_ACCENT", color)]).is_ok(), is_valid, "{color}");
+        }
+    }
+
+    #[test]
+    fn return_url_is_refused_if_it_runs_scripts() {
+        for (urls, is_valid) in [
+            ("https://app.example.com/me?a=1&b=2 shop://account", true),
+            ("http://localhost:5173/me", true),
+            ("http://app.example.com", false),
+            ("http://localhost.example.com", false),
+            ("javascript://x%0aalert(1)", false),
+            ("data://text/html,x", false),
+            ("https://app.example.com/\u{4e2d}", false),
+            ("//app.example.com", false),
+        ] {
+            assert_eq!(read(&[("ACCOUNT_RETURN_URLS", urls)]).is_ok(), is_valid, "{urls}");
+        }
+    }
+
+    #[test]
     fn all_errors_are_reported_with_name_and_bounds() {
         let errors = read(&[
             ("CODE_LENGTH", "5"),

@@ -13,6 +13,9 @@ const PAGE: &str = "account.html";
 const THEME: &str = "theme.css";
 const DEFAULT_ACCENT: &str = "--accent: #0b57d0;";
 
+/// The media type of a module.
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
 /// The path of the page, to which a view adds its name.
 const ROOT: &str = "/account";
 
@@ -83,7 +86,7 @@ impl Site {
         let version = version(&subresources);
         let names: Vec<_> = subresources.iter().map(|file| file.name).collect();
         // The browser requests all modules at once, and not each one after the one that imports it.
-        let modules = names.iter().filter(|name| name.ends_with(".js"));
+        let modules = names.iter().filter(|name| media_type(name) == JAVASCRIPT);
         let preloads: Vec<_> =
             modules.map(|name| format!("<link rel=\"modulepreload\" href=\"{name}\">")).collect();
         page = page.replace("{{modules}}", &preloads.join("\n"));
@@ -184,7 +187,7 @@ fn versioned(name: &str, version: &str) -> String {
 
 fn media_type(name: &str) -> &'static str {
     match name.rsplit_once('.') {
-        Some((_, "js")) => "text/javascript; charset=utf-8",
+        Some((_, "js")) => JAVASCRIPT,
         Some((_, "css")) => "text/css; charset=utf-8",
         Some((_, "svg")) => "image/svg+xml",
         _ => "text/plain; charset=utf-8",
