@@ -14,7 +14,11 @@ fn functions() -> Vec<(String, u16, u16)> {
     let of_member = |caller: Option<String>| caller.as_deref() == Some("member");
     functions
         .filter_map(|function| {
-            let refusal = if of_member(function.caller) { 401 } else { 400 };
+            let refusal = match function.name.as_str() {
+                "pages" => 404,
+                _ if of_member(function.caller) => 401,
+                _ => 400,
+            };
             Some((function.name, function.success?, refusal))
         })
         .collect()

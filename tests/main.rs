@@ -40,6 +40,7 @@ mod maturity;
 mod metrics;
 mod model;
 mod notices;
+mod pages;
 mod panics;
 mod pay_password;
 mod permissions;

@@ -3,24 +3,52 @@
 use crate::{
     aws::Clients,
     domain::{keys::Keys, password::PasswordPolicy},
-    error::Cause,
+    error::{Cause, Error},
+    http::site::Site,
     send::gate::Gate,
     settings::Settings,
     store::Store,
 };
 use secrecy::ExposeSecret;
-use std::{future::Future, time::Duration};
+use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 
 /// The state of a process, which is ready before its first event.
 pub(crate) trait State: Sized + Send + Sync + 'static {
-    /// Builds the state.
+    /// Opens the connection that the first request needs.
     ///
     /// # Errors
-    /// Fails if the keys cannot be read or parsed.
-    fn start(settings: Settings) -> impl Future<Output = Result<Self, Cause>> + Send;
+    /// Fails if the store does not respond.
+    fn warm(&self) -> impl Future<Output = Result<(), Error>> + Send;
+}
 
-    /// Returns the table.
-    fn store(&self) -> &Store;
+/// The files of the account pages: names and contents.
+pub type Files = Vec<(&'static str, Cow<'static, str>)>;
+
+/// The state of `pages`. It has neither keys nor clients, so that its binary links none and starts faster.
+#[derive(Debug)]
+pub struct Pages {
+    pub(crate) settings: Settings,
+    files: fn() -> Files,
+    /// The site, unless it is built for each request.
+    built: Option<Arc<Site>>,
+}
+
+impl Pages {
+    /// Builds the site of these files, or builds it again for each request if the files are `live`.
+    pub(crate) fn new(settings: Settings, files: fn() -> Files, live: bool) -> Self {
+        let built = (!live).then(|| Arc::new(Site::new(&files(), &settings)));
+        Self { settings, files, built }
+    }
+
+    pub(crate) fn site(&self) -> Arc<Site> {
+        self.built.clone().unwrap_or_else(|| Arc::new(Site::new(&(self.files)(), &self.settings)))
+    }
+}
+
+impl State for Pages {
+    async fn warm(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// The state of `authorize`. It has no passwords and no providers, so that its binary links none and starts faster: it
@@ -32,14 +60,20 @@ pub struct Authorizer {
     pub(crate) store: Store,
 }
 
-impl State for Authorizer {
-    async fn start(settings: Settings) -> Result<Self, Cause> {
+impl Authorizer {
+    /// Reads the keys and opens the connection to the store concurrently.
+    ///
+    /// # Errors
+    /// Fails if the keys cannot be read or parsed.
+    pub(crate) async fn start(settings: Settings) -> Result<Self, Cause> {
         let (_, keys, store) = connected(&settings).await?;
         Ok(Self { settings, keys, store })
     }
+}
 
-    fn store(&self) -> &Store {
-        &self.store
+impl State for Authorizer {
+    async fn warm(&self) -> Result<(), Error> {
+        self.store.connect().await
     }
 }
 
@@ -76,12 +110,8 @@ impl App {
 }
 
 impl State for App {
-    async fn start(settings: Settings) -> Result<Self, Cause> {
-        Self::start(settings).await
-    }
-
-    fn store(&self) -> &Store {
-        &self.store
+    async fn warm(&self) -> Result<(), Error> {
+        self.store.connect().await
     }
 }
 

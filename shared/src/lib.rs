@@ -37,7 +37,7 @@ mod flow;
 // The only module that depends on the Lambda runtime.
 pub mod lambda;
 
-pub use app::{App, Authorizer};
+pub use app::{App, Authorizer, Files};
 pub use domain::{
     audit, basis, change, code, counter, device, grant, keys, log_in, member, message, notice, opaque_token,
     password, pay_password, proof, receipt, registration, report, sends, service_token, session, token,
@@ -56,7 +56,7 @@ pub use http::{
     request::{self, Request},
     service::{self, SecretText, ServiceApi},
 };
-pub use lambda::{Handler, serve, serve_authorizer, serve_notices, serve_service};
+pub use lambda::{Handler, serve, serve_authorizer, serve_notices, serve_service, serve_site};
 
 /// A secret text: redacted in `Debug`, and wiped from memory when it is dropped.
 pub use secrecy::{ExposeSecret, SecretString as Secret};

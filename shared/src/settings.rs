@@ -134,6 +134,13 @@ pub struct Settings {
     pub trusted_proxies: usize,
     /// `HTTP_200_FAMILIES`: families whose responses all have the HTTP status 200, and their own status in the body only.
     pub http_200_families: Vec<ApiFamily>,
+    /// `APP_NAME`: the name of the app, which the account pages show.
+    pub app_name: Option<String>,
+    /// `ACCOUNT_ACCENT`: the color of the account pages' buttons, such as `#0b57d0`. White text on it has a contrast of
+    /// at least 4.5:1 (WCAG 2.2, 1.4.3).
+    pub account_accent: Option<String>,
+    /// `ACCOUNT_RETURN_URLS`: the addresses to which the account pages may return, the default first.
+    pub account_return_urls: Vec<String>,
     /// The source of the keys.
     pub keys: KeysSource,
     /// Region, credentials and endpoints of AWS, which Lambda sets.
@@ -300,6 +307,9 @@ impl Settings {
             cors_origin: reader.origin("CORS_ORIGIN"),
             trusted_proxies: reader.number("TRUSTED_PROXIES", 0, 0..=8),
             http_200_families: reader.families("HTTP_200_FAMILIES"),
+            app_name: reader.optional("APP_NAME"),
+            account_accent: reader.accent("ACCOUNT_ACCENT"),
+            account_return_urls: reader.return_urls("ACCOUNT_RETURN_URLS"),
             keys: reader.keys(),
             aws: AwsSettings {
                 region: reader.required("AWS_REGION"),
@@ -343,6 +353,37 @@ pub(crate) mod tests {
     /// Returns the defaults, with only the required settings set.
     pub(crate) fn defaults() -> Settings {
         read(&[]).unwrap()
+    }
+
+    #[test]
+    fn accent_is_refused_if_white_is_illegible() {
+        for (color, is_valid) in [
+            ("#0b57d0", true),
+            ("#767676", true),
+            ("#777777", false),
+            ("#ffcc00", false),
+            ("#FFF", false),
+            ("blue", false),
+            ("#0b57d\u{e9}", false),
+        ] {
+            assert_eq!(read(&[("ACCOUNT_ACCENT", color)]).is_ok(), is_valid, "{color}");
+        }
+    }
+
+    #[test]
+    fn return_url_is_refused_if_it_runs_scripts() {
+        for (urls, is_valid) in [
+            ("https://app.example.com/me?a=1&b=2 shop://account", true),
+            ("http://localhost:5173/me", true),
+            ("http://app.example.com", false),
+            ("http://localhost.example.com", false),
+            ("javascript://x%0aalert(1)", false),
+            ("data://text/html,x", false),
+            ("https://app.example.com/\u{4e2d}", false),
+            ("//app.example.com", false),
+        ] {
+            assert_eq!(read(&[("ACCOUNT_RETURN_URLS", urls)]).is_ok(), is_valid, "{urls}");
+        }
     }
 
     #[test]

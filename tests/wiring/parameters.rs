@@ -68,7 +68,13 @@ fn parameters_have_the_settings_defaults_and_bounds() {
 }
 
 /// Valid and invalid values of each setting whose parameter has a pattern.
-const SAMPLES: [(&str, &[&str], &[&str]); 8] = [
+const SAMPLES: [(&str, &[&str], &[&str]); 10] = [
+    ("ACCOUNT_ACCENT", &["#0b57d0", "#B3261E"], &["blue", "#fff", "0b57d0", "#0b57d0f", "#gggggg"]),
+    (
+        "ACCOUNT_RETURN_URLS",
+        &["https://app.example.com/me?tab=1", "https://app.example.com com.example.shop://account"],
+        &["app.example.com", "/account", "javascript:alert(1)", "https://a.example/\"x", "shop://", "://x"],
+    ),
     ("ALLOWED_REGIONS", &["CN", "CN,HK,US"], &["86", "CN,", "CHN", "china"]),
     (
         "CORS_ORIGIN",

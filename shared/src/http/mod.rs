@@ -1,4 +1,4 @@
-//! The calls: parameters, cookies, requests, replies, envelopes, the pages that links in emails open, and the events
+//! The calls: parameters, cookies, requests, replies, envelopes, the pages that links in emails open, the account pages, and the events
 //! and results of the functions that other services invoke.
 
 pub mod cookie;
@@ -10,3 +10,4 @@ pub mod registration;
 pub mod reply;
 pub mod request;
 pub mod service;
+pub mod site;

@@ -117,7 +117,7 @@ fn keep_every_field(request: &mut LambdaRequest) {
 ///
 /// REST APIs decode the query (Amazon API Gateway Developer Guide, "Important notes"), load balancers do not (Elastic
 /// Load Balancing, "Lambda functions as targets"), and HTTP APIs and function URLs pass it on as it was sent.
-fn take_query(request: &mut LambdaRequest) -> Vec<(String, String)> {
+pub(super) fn take_query(request: &mut LambdaRequest) -> Vec<(String, String)> {
     match request {
         LambdaRequest::ApiGatewayV1(event) => {
             let single = mem::take(&mut event.query_string_parameters);

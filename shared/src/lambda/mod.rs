@@ -8,13 +8,14 @@ mod authorizer;
 mod guard;
 mod http;
 mod service;
+mod site;
 mod stream;
 
 use crate::{
     Secret,
-    app::{App, Authorizer, State},
+    app::{App, Authorizer, Files, Pages, State},
     domain::{notice::Notice, session::SignedSession},
-    error::Error,
+    error::{Cause, Error},
     http::{envelope::Api, reply::Reply, request::Request, service::ServiceApi},
     metrics::Metrics,
     settings::Settings,
@@ -62,7 +63,7 @@ where
 ///
 /// If a setting is out of range or the secret cannot be read, the process exits during init and logs the reason.
 pub fn serve<A: Api>(handler: impl Handler<A>) -> ExitCode {
-    run(move |app, event| async move { Ok(http::respond_to_event(app, handler, event).await) })
+    run(App::start, move |app, event| async move { Ok(http::respond_to_event(app, handler, event).await) })
 }
 
 /// Responds to one event as [`serve`] does, without its runtime and without a deadline. Every response is one that
@@ -90,7 +91,7 @@ where
     H: Fn(&'static App, Notice) -> F + Copy + Send + Sync + 'static,
     F: Future<Output = Result<(), Error>> + Send + 'static,
 {
-    run(move |app, event| async move { Ok(stream::deliver(app, handler, event).await) })
+    run(App::start, move |app, event| async move { Ok(stream::deliver(app, handler, event).await) })
 }
 
 /// Runs a function that other services invoke directly. The handler receives the event's own fields, which are typed,
@@ -101,7 +102,7 @@ where
     H: Fn(&'static App, T, Request) -> F + Copy + Send + Sync + 'static,
     F: Future<Output = Result<Reply<ServiceApi>, Error>> + Send + 'static,
 {
-    run(move |app, event| service::respond(app, handler, event))
+    run(App::start, move |app, event| service::respond(app, handler, event))
 }
 
 /// Runs an authorizer of API Gateway. The handler receives the session, and fails with [`Error::InvalidToken`] to
@@ -111,12 +112,19 @@ where
     H: Fn(&'static Authorizer, Secret) -> F + Copy + Send + Sync + 'static,
     F: Future<Output = Result<SignedSession, Error>> + Send + 'static,
 {
-    run(move |authorizer, event| authorizer::respond(authorizer, handler, event))
+    run(Authorizer::start, move |authorizer, event| authorizer::respond(authorizer, handler, event))
 }
 
-fn run<S, H, F>(handler: H) -> ExitCode
+/// Runs the function of the account pages. It reads the files once, or again for each request if they are `live`.
+pub fn serve_site(files: fn() -> Files, live: bool) -> ExitCode {
+    let start = move |settings| async move { Ok(Pages::new(settings, files, live)) };
+    run(start, |pages, event| async move { Ok(site::respond(pages, event).await) })
+}
+
+fn run<S, B, H, F>(start: impl FnOnce(Settings) -> B, handler: H) -> ExitCode
 where
     S: State,
+    B: Future<Output = Result<S, Cause>>,
     H: Fn(&'static S, Event) -> F + Copy + Send + Sync + 'static,
     F: Future<Output = Result<Value, Diagnostic>> + Send + 'static,
 {
@@ -137,7 +145,7 @@ where
     };
     runtime.block_on(async {
         // The state lives as long as the process.
-        let state: &'static S = match S::start(settings).await {
+        let state: &'static S = match start(settings).await {
             Ok(state) => Box::leak(Box::new(state)),
             Err(error) => return fail(&error),
         };
@@ -189,8 +197,7 @@ async fn respond_to_ping(state: &impl State, event: &Event) -> Option<Value> {
     if !Ping::is_in(event.payload.get()) {
         return None;
     }
-    let warm =
-        state.store().connect().await.inspect_err(|error| guard::log(error, &event.context.request_id));
+    let warm = state.warm().await.inspect_err(|error| guard::log(error, &event.context.request_id));
     Some(json!({ "warm": warm.is_ok() }))
 }
 

@@ -140,6 +140,25 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         origin.ok()
     }
 
+    /// Reads a color on which white text is legible.
+    pub(super) fn accent(&mut self, name: &str) -> Option<String> {
+        let color = self.optional(name)?;
+        if !contrast_with_white(&color).is_some_and(|contrast| contrast >= 4.5) {
+            self.error(name, "a color such as #0b57d0, on which white text has a contrast of at least 4.5:1");
+        }
+        Some(color)
+    }
+
+    /// Reads addresses of apps and sites, separated by spaces.
+    pub(super) fn return_urls(&mut self, name: &str) -> Vec<String> {
+        let text = self.text(name, "");
+        let urls: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+        if !urls.iter().all(|url| is_return_url(url)) {
+            self.error(name, "https URLs, or URLs of an app such as shop://account, separated by spaces");
+        }
+        urls
+    }
+
     /// Reads a mailbox, and returns it as a header contains it.
     pub(super) fn mailbox(&mut self, name: &str) -> Option<String> {
         let mailbox = self.optional(name)?.parse::<Mailbox>();
@@ -221,4 +240,34 @@ fn http_url(text: &str) -> Option<(String, String)> {
         authority.as_str() == port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     let is_http = ["http", "https"].contains(&scheme) && !host.is_empty();
     (is_http && is_plain).then(|| (scheme.to_owned(), host.to_owned()))
+}
+
+/// Whether a link may lead to this URL: one of https, of localhost, or of an app's own scheme. The latter has a full stop
+/// or another scheme than those that run scripts or show data.
+fn is_return_url(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_lowercase())
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+.-".contains(&byte));
+    let is_plain = scheme == "http"
+        && !["localhost", "127.0.0.1"].iter().any(|host| {
+            rest.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+        });
+    let is_active = ["javascript", "data", "vbscript", "blob", "file"].contains(&scheme);
+    let is_url = !rest.is_empty()
+        && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte));
+    is_scheme && is_url && !is_plain && !is_active
+}
+
+/// Returns the contrast of white with a color such as `#0b57d0` (WCAG 2.2, "relative luminance", "contrast ratio").
+fn contrast_with_white(color: &str) -> Option<f64> {
+    let digits = color.strip_prefix('#').filter(|digits| digits.len() == 6 && digits.is_ascii())?;
+    let channel = |at: usize| {
+        let value = u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?;
+        let value = f64::from(value) / 255.0;
+        Some(if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) })
+    };
+    let luminance = 0.2126 * channel(0)? + 0.7152 * channel(2)? + 0.0722 * channel(4)?;
+    Some(1.05 / (luminance + 0.05))
 }

@@ -54,15 +54,25 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn function(&self, path: &str, method: &str) -> Option<&str> {
-        let route = |method: &str| Route { path: path.to_owned(), method: method.to_owned() };
+    /// Returns the resource of a path, which is the path of a route. A path without parameters takes precedence.
+    fn resource<'a>(&'a self, path: &'a str) -> &'a str {
+        let resources = || self.functions.keys().map(|route| route.path.as_str());
+        let is_exact = resources().any(|resource| resource == path);
+        let resource =
+            resources().find(|resource| !is_exact && event::path_parameters(resource, path).is_some());
+        resource.unwrap_or(path)
+    }
+
+    fn function(&self, resource: &str, method: &str) -> Option<&str> {
+        let route = |method: &str| Route { path: resource.to_owned(), method: method.to_owned() };
         let function = self.functions.get(&route(method)).or_else(|| self.functions.get(&route("ANY")));
         function.map(String::as_str)
     }
 
     /// Returns the response to OPTIONS, which SAM adds to every path of the template because of its `Cors`.
     fn preflight(&self, request: &Parts) -> Option<Response> {
-        let routes = self.functions.keys().filter(|route| route.path == request.uri.path());
+        let resource = self.resource(request.uri.path());
+        let routes = self.functions.keys().filter(|route| route.path == resource);
         let mut methods: BTreeSet<_> = routes.map(|route| route.method.as_str()).collect();
         if request.method != Method::OPTIONS || methods.is_empty() {
             return None;
@@ -109,13 +119,14 @@ impl Gateway {
         if let Some(response) = self.preflight(&parts) {
             return Ok(response);
         }
-        let Some(function) = self.function(parts.uri.path(), parts.method.as_str()) else {
+        let resource = self.resource(parts.uri.path());
+        let Some(function) = self.function(resource, parts.method.as_str()) else {
             return Err(self.own_response(StatusCode::FORBIDDEN, "Missing Authentication Token"));
         };
         let too_long = || self.own_response(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long");
         let body = to_bytes(body, BODY_LIMIT).await.map_err(|_| too_long())?;
         let request_id = aws::random_id();
-        let event = event::rest(&parts, &body, source, &request_id, clock::now()).to_string();
+        let event = event::rest(&parts, resource, &body, source, &request_id, clock::now()).to_string();
         if event.len() > PAYLOAD_LIMIT {
             return Err(too_long());
         }

@@ -5,6 +5,7 @@
 //! It catches SMS and email instead of sending them. All servers listen on 127.0.0.1 only.
 
 mod aws;
+pub mod cargo;
 mod clock;
 mod database;
 mod debug_routes;

@@ -11,12 +11,31 @@ use crate::{aws, clock};
 /// The name of the API's stage.
 const STAGE: &str = "local";
 
-/// Converts a request from `source` into an event. The path is also the resource, because no route has a parameter.
+/// Returns the parameters in a path of this resource, such as `file` in `/account/{file}`, or `None` if the path is not
+/// one of the resource.
+pub(super) fn path_parameters(resource: &str, path: &str) -> Option<Map<String, Value>> {
+    let (mut names, mut segments) = (resource.split('/'), path.split('/'));
+    let mut parameters = Map::new();
+    loop {
+        match (names.next(), segments.next()) {
+            (None, None) => return Some(parameters),
+            (Some(name), Some(segment)) if name == segment => (),
+            (Some(name), Some(segment)) if !segment.is_empty() => {
+                let name = name.strip_prefix('{')?.strip_suffix('}')?;
+                parameters.insert(name.to_owned(), segment.into());
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// Converts a request from `source` to a resource into an event.
 ///
 /// The template names no binary media types, so that API Gateway takes every body as UTF-8 text. As in the query and
 /// in the headers, U+FFFD replaces the bytes that are not.
 pub(super) fn rest(
     request: &Parts,
+    resource: &str,
     body: &[u8],
     source: IpAddr,
     request_id: &str,
@@ -32,20 +51,20 @@ pub(super) fn rest(
     let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect::<Pairs>();
     let text = Some(String::from_utf8_lossy(body)).filter(|text| !text.is_empty());
     json!({
-        "resource": path,
+        "resource": resource,
         "path": path,
         "httpMethod": method,
         "headers": headers.single(),
         "multiValueHeaders": headers.multiple(),
         "queryStringParameters": query.single(),
         "multiValueQueryStringParameters": query.multiple(),
-        "pathParameters": null,
+        "pathParameters": path_parameters(resource, path).filter(|parameters| !parameters.is_empty()),
         "stageVariables": null,
         "requestContext": {
             "accountId": aws::ACCOUNT_ID,
             "apiId": "local",
             "resourceId": "local",
-            "resourcePath": path,
+            "resourcePath": resource,
             "path": format!("/{STAGE}{path}"),
             "stage": STAGE,
             "domainName": header("host"),
@@ -161,7 +180,22 @@ mod tests {
     fn event(request: axum::http::request::Builder, body: &[u8]) -> Value {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let time = OffsetDateTime::from_unix_timestamp(1_787_392_805).unwrap();
-        rest(&parts, body, Ipv4Addr::LOCALHOST.into(), "the-id", time)
+        rest(&parts, parts.uri.path(), body, Ipv4Addr::LOCALHOST.into(), "the-id", time)
+    }
+
+    #[test]
+    fn path_parameters_fill_whole_segments() {
+        for (resource, path, file) in [
+            ("/account/{file}", "/account/phone", Some("phone")),
+            ("/account/{file}", "/account/", None),
+            ("/account/{file}", "/account", None),
+            ("/account/{file}", "/account/a/b", None),
+            ("/account/{file}", "/accounts/a", None),
+        ] {
+            let parameters = path_parameters(resource, path);
+            assert_eq!(parameters.map(Value::Object), file.map(|file| json!({ "file": file })), "{path}");
+        }
+        assert_eq!(path_parameters("/account", "/account"), Some(Map::new()));
     }
 
     #[test]

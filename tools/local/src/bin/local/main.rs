@@ -1,6 +1,5 @@
 //! Builds the functions and serves them on this machine. `cargo run` starts it.
 
-mod cargo;
 mod terminal;
 
 use std::{
@@ -11,7 +10,7 @@ use std::{
 };
 
 use clap::Parser;
-use local::{KEYS_SECRET_ARN, Options, Stack, UnquotableValue, keys, private_file, welcome};
+use local::{KEYS_SECRET_ARN, Options, Stack, UnquotableValue, cargo, keys, private_file, welcome};
 use template::Template;
 
 /// The phone number in the examples of the first document.

@@ -35,6 +35,9 @@ struct Message {
 /// The debug build selects no package, like `cargo run`. Cargo then enables the same features of the dependencies
 /// and compiles each of them once. Naming the binaries excludes the other programs of the workspace. The release
 /// build selects the package of the functions, as a deployment does.
+///
+/// # Errors
+/// See [`Error`].
 pub fn build<'a>(
     root: &Path,
     binaries: impl IntoIterator<Item = &'a str>,
