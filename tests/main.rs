@@ -36,6 +36,7 @@ mod maturity;
 mod metrics;
 mod model;
 mod notices;
+mod openapi;
 mod panics;
 mod pay_password;
 mod permissions;
