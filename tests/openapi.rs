@@ -1,22 +1,24 @@
-//! docs/openapi.yaml is what the functions do: every response of the tests is documented, and every documented response
-//! is one of a test.
+//! docs/openapi.yaml and docs/services.schema.json are what the functions do: every response of the tests is
+//! documented, and every documented response is one of a test.
 
 pub mod document;
 mod responses;
 pub mod schemas;
+mod services;
 mod yaml;
 
 pub use responses::check;
 
 use crate::{
     bundle::{Bundle, Call, Member, Response},
+    events,
     proxy::{ANY, InjectedFault, On, Proxy, STORE},
     wiring::generate::apply,
 };
 use document::{LONGEST_KEY, Operation};
 use futures_util::future::join_all;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use shared::{Error, Parameter, request::MAX_BODY_BYTES};
 
 const HEAD: &str =
@@ -195,11 +197,66 @@ async fn undocumented_response_fails_the_tests() {
     assert!(!is_documented(&changed));
 }
 
+#[tokio::test]
+async fn schemas_refuse_what_the_functions_refuse() {
+    let bundle = Bundle::start().await;
+    for function in services::functions().into_iter().filter(|function| function != "authorize") {
+        let schema = services::validator(&format!("{function}.event"));
+        for case in ["success", "refusal"] {
+            let event: Value = serde_json::from_str(&events::event(&function, case)).unwrap();
+            schema.validate(&event).unwrap_or_else(|error| panic!("{function} {case}: {error}"));
+            for event in services::mutations(&event) {
+                let result = bundle.invoke(&function, &event).await;
+                let is_malformed = services::MALFORMED.map(Value::from).contains(&result.body["error"]);
+                let is_valid = schema.is_valid(&event);
+                assert_eq!(is_valid, !is_malformed, "{function}: {event}\n{}", result.text);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn service_functions_keep_idempotency_keys_apart() {
+    let bundle = Bundle::start().await;
+    for function in services::functions().into_iter().filter(|function| function != "authorize") {
+        let invoke = async |event: &Value| {
+            let mut event = event.clone();
+            event["idempotencyKey"] = json!("k");
+            bundle.invoke(&function, &event).await.body["error"].clone()
+        };
+        let event: Value = serde_json::from_str(&events::event(&function, "refusal")).unwrap();
+        invoke(&event).await;
+        let schema = services::validator(&format!("{function}.event"));
+        let is_other =
+            |other: &Value| services::own(other) != services::own(&event) && schema.is_valid(other);
+        let others: Vec<_> = services::mutations(&event).into_iter().filter(is_other).take(5).collect();
+        for other in &others {
+            assert_eq!(invoke(other).await, "IDEMPOTENCY_KEY_REUSED", "{function}: {other}");
+        }
+        assert_eq!((others.len(), invoke(&event).await), (5, json!("TOO_MANY_ATTEMPTS")), "{function}");
+    }
+}
+
+#[test]
+fn authorizer_events_have_the_documented_form() {
+    let schema = services::validator("authorize.event");
+    for case in ["rest-token", "rest-request", "http-api-1", "http-api-2"] {
+        let event: Value = serde_json::from_str(&events::event("authorize", case)).unwrap();
+        schema.validate(&event).unwrap_or_else(|error| panic!("{case}: {error}"));
+        for field in ["type", "methodArn", "routeArn"] {
+            let mut event: Map<String, Value> = event.as_object().unwrap().clone();
+            if event.remove(field).is_some() {
+                assert!(!schema.is_valid(&event.into()), "{case} without {field}");
+            }
+        }
+    }
+}
+
 #[test]
 #[ignore = "reads the record of a whole run of the tests, which .ci/run makes"]
 fn every_documented_response_was_returned() {
     let recorded = responses::recorded();
-    let expected = responses::expected().into_iter();
+    let expected = responses::expected().into_iter().chain(services::expected());
     let missing: Vec<_> = expected.filter(|line| !recorded.contains(line)).collect();
     assert!(missing.is_empty(), "no test causes these documented responses: {missing:#?}");
 }

@@ -1,6 +1,9 @@
 //! Validates responses against the documents, and records them.
 
-use super::document::{Family, Operation, document};
+use super::{
+    document::{Family, Operation, document},
+    services,
+};
 use crate::bundle::Response;
 use jsonschema::Validator;
 use reqwest::header::HeaderMap;
@@ -86,6 +89,10 @@ fn as_json_schema(mut value: Value) -> Value {
 
 /// Asserts that a response of a documented call is documented, and records it.
 pub fn check(method: &str, path: &str, response: &Response, has_status_in_body: bool) {
+    let function = path.strip_prefix("/2015-03-31/functions/").and_then(|rest| rest.split('/').next());
+    if let Some(function) = function {
+        return services::check(function, response);
+    }
     let Some(documented) = OPERATIONS.get(&(method.to_owned(), path.to_owned())) else { return };
     if let Err(reason) = documented.check(response, has_status_in_body) {
         panic!(
