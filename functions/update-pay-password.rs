@@ -18,7 +18,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     if pay_password.is(&pay_password::typed(old_password)) {
         return Err(Error::NotValid(Field::PayPassword));
     }
-    let verified = app.verify_pay_password(member, old_password).await?;
+    let verified = app.verify_pay_password(member, old_password, &request).await?;
 
     let change = Change::pay_password_changed(member, app.hash(&pay_password)?, verified);
     app.commit(change, &request, Reply::created().with_session(app.renew(&session)?)).await

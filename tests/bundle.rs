@@ -318,6 +318,21 @@ impl Bundle {
         join_all((0..count).map(call)).await
     }
 
+    /// Logs in with these fields, from the address of an end user.
+    pub async fn log_in(&self, mut fields: Value) -> Response {
+        if fields.get("sourceIp").is_none() {
+            fields["sourceIp"] = json!("203.0.113.9");
+        }
+        self.invoke("log-in", &fields).await
+    }
+
+    /// Sends a code to log in (`login`) or to register (`register`) to a phone or an email address.
+    pub async fn send_log_in_code(&self, purpose: &str, to: &str) -> Response {
+        let field = if to.contains('@') { "email" } else { "phone" };
+        let event = json!({ "purpose": purpose, field: to, "sourceIp": "203.0.113.9" });
+        self.invoke("send-log-in-code", &event).await
+    }
+
     /// Invokes a function directly with an event, as the AWS CLI does.
     pub async fn invoke(&self, function: &str, event: &Value) -> Response {
         self.call(Method::POST, &format!("/2015-03-31/functions/{function}/invocations")).json(event).await

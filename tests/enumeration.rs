@@ -244,6 +244,126 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
+/// The identifiers of a member without a password, of a member with one, and of no member.
+const LOG_INS: [&str; 3] = ["wu@example.com", "13627140483", "13900139000"];
+
+async fn with_log_ins(bundle: &Bundle) {
+    bundle.member().await;
+    bundle.member_with(json!({ "email": LOG_INS[0] })).await;
+}
+
+async fn fail_to_log_in(bundle: &Bundle, identifier: &str) -> Value {
+    let mut body = bundle.log_in(json!({ "identifier": identifier, "password": "wrong" })).await.body;
+    assert!(body["requestId"].is_string(), "{body}");
+    body["requestId"] = Value::Null;
+    // The seconds to wait depend on when each was locked.
+    if body["retryAfter"].as_u64().is_some_and(|seconds| (890..=900).contains(&seconds)) {
+        (body["retryAfter"], body["message"]) = (json!("a lockout"), Value::Null);
+    }
+    body
+}
+
+#[tokio::test]
+async fn failed_logins_are_identical_for_all() {
+    let (proxy, bundle) = Proxy::between(STORE, &[]).await;
+    with_log_ins(&bundle).await;
+    bundle.call(Method::GET, "/_local/health").send().await.ok();
+    proxy.requests();
+    for failure in 1..=11 {
+        let mut seen = Vec::new();
+        for identifier in LOG_INS {
+            let body = fail_to_log_in(&bundle, identifier).await;
+            let requests = proxy.take().into_iter().filter(|request| request.caller == "log-in");
+            let operations: Vec<_> = requests.map(|request| request.operation).collect();
+            assert!(!operations.is_empty(), "{identifier}");
+            seen.push((body, operations));
+        }
+        let symbol = if failure == 11 { "TOO_MANY_ATTEMPTS" } else { "CREDENTIALS_NOT_VALID" };
+        assert_eq!(seen[0].0["error"], symbol);
+        assert!(seen.iter().all(|of_other| *of_other == seen[0]), "{failure}: {seen:?}");
+    }
+    // The outbox finds no one to record it for.
+    bundle.settled().await;
+    assert!(bundle.stack.messages().is_empty());
+}
+
+#[tokio::test]
+async fn failed_login_takes_the_same_time_for_all() {
+    const ROUNDS: usize = 9;
+    let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "100")]).await;
+    with_log_ins(&bundle).await;
+    let mut took = [Vec::new(), Vec::new(), Vec::new()];
+    for round in 0..=ROUNDS {
+        for (identifier, took) in LOG_INS.iter().zip(&mut took) {
+            let start = Instant::now();
+            fail_to_log_in(&bundle, identifier).await;
+            // The first call starts a process.
+            if round > 0 {
+                took.push(start.elapsed());
+            }
+        }
+    }
+    let took = took.map(median);
+    let (shortest, longest) = (took.iter().min().unwrap(), took.iter().max().unwrap());
+    assert!(*longest < *shortest * 2, "{took:?}");
+}
+
+#[tokio::test]
+async fn requested_login_code_reveals_no_member() {
+    let (proxy, bundle) = Proxy::between(STORE, &[]).await;
+    bundle.member().await;
+    bundle.call(Method::GET, "/_local/health").send().await.ok();
+    proxy.requests();
+    for (known, unknown) in [(PHONE, OTHER_PHONE), (EMAIL, OTHER_EMAIL)] {
+        let mut seen = Vec::new();
+        for to in [known, unknown] {
+            let mut of_this = Vec::new();
+            for _ in 0..2 {
+                let mut body = bundle.send_log_in_code("login", to).await.body;
+                for random in ["verification", "requestId"] {
+                    body[random] = json!(body[random].as_str().map(str::len));
+                }
+                if body["retryAfter"].is_u64() {
+                    (body["retryAfter"], body["message"]) = (Value::Null, Value::Null);
+                }
+                of_this.push(body);
+            }
+            bundle.settled().await;
+            let requests = proxy.take().into_iter();
+            let requests = requests.filter(|request| request.caller == "send-log-in-code");
+            let operations: Vec<_> = requests.map(|request| request.operation).collect();
+            seen.push((of_this, operations));
+        }
+        assert_eq!(seen[0].1, ["GetItem", "TransactWriteItems", "GetItem", "TransactWriteItems"]);
+        assert_eq!(seen[0], seen[1]);
+    }
+}
+
+#[tokio::test]
+async fn wrong_login_code_reveals_no_member() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    for (known, unknown, code) in [(PHONE, OTHER_PHONE, "000000"), (EMAIL, OTHER_EMAIL, "00000000")] {
+        let mut seen = Vec::new();
+        for to in [known, unknown] {
+            let sent = bundle.send_log_in_code("login", to).await;
+            bundle.settled().await;
+            let event = json!({ "identifier": to, "code": code, "verification": sent.verification() });
+            let mut bodies = Vec::new();
+            for _ in 0..6 {
+                let mut body = bundle.log_in(event.clone()).await.body;
+                for varying in ["requestId", "retryAfter", "message"] {
+                    body[varying] = Value::Null;
+                }
+                bodies.push(body);
+            }
+            seen.push(bodies);
+        }
+        assert_eq!(seen[0][5]["error"], "TOO_MANY_ATTEMPTS");
+        assert_eq!(seen[0], seen[1]);
+    }
+}
+
 #[tokio::test]
 async fn binding_reveals_nothing_before_a_correct_code() {
     let bundle = Bundle::start().await;

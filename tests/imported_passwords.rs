@@ -13,7 +13,7 @@ use shared::password::{HashFormat, Memory, PasswordPolicy, Salt};
 
 /// The password `the-old-password` as other systems store it. `shared/src/domain/password/legacy/tests.rs` has the
 /// sources.
-const LOGIN: [(&str, Option<HashFormat<'_>>); 9] = [
+pub const LOGIN: [(&str, Option<HashFormat<'_>>); 9] = [
     // Supabase Auth.
     ("$2a$04$x1mdGEW6GjhvyC81qw5urOy7c9JUUJf2y9.q3/aqTYK2N98v9iFpq", None),
     // Django.
@@ -41,7 +41,7 @@ const LOGIN: [(&str, Option<HashFormat<'_>>); 9] = [
 ];
 
 /// The pay password 739154, hashed with bcrypt 4.0.1 for Python.
-const PAY: (&str, Option<HashFormat<'_>>) =
+pub const PAY: (&str, Option<HashFormat<'_>>) =
     ("$2a$04$rHrCPLnDS4k4IiQRo6/weeCthYMRyq.KoCww.NzKzPcwYwcuq3gUG", None);
 
 /// The pay password 739154, hashed with Python's hashlib.
@@ -49,7 +49,7 @@ const PLAIN_PAY: (&str, Option<HashFormat<'_>>) =
     ("221738f5e219709eb4191ccae4ecb12b", Some(HashFormat::Md5(Salt::None)));
 
 /// Creates a member whose `attribute` is the hash as the import stores it.
-async fn imported_member(
+pub async fn imported_member(
     bundle: &Bundle,
     phone: &str,
     email: &str,
@@ -71,7 +71,7 @@ async fn stored_hash(bundle: &Bundle, member: &Member, attribute: &str) -> Strin
     item[attribute]["S"].as_str().unwrap().to_owned()
 }
 
-async fn is_upgraded(bundle: &Bundle, member: &Member, attribute: &str) -> bool {
+pub async fn is_upgraded(bundle: &Bundle, member: &Member, attribute: &str) -> bool {
     stored_hash(bundle, member, attribute).await.starts_with("$argon2id$v=19$m=19456,t=2,p=1,keyid=")
 }
 

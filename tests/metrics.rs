@@ -15,20 +15,22 @@ use serde_json::{Value, json};
 use shared::{audit::Action, clock::Timestamp, error::SendLimit};
 
 /// Every metric with its dimensions and its unit.
-const METRICS: [(&str, &[&str], &str); 13] = [
-    ("CodesSent", &["Channel", "CallingCode"], "Count"),
-    ("CodesVerified", &["Channel", "CallingCode"], "Count"),
+const METRICS: [(&str, &[&str], &str); 15] = [
+    ("CodesSent", &["Channel", "CallingCode", "Purpose"], "Count"),
+    ("CodesVerified", &["Channel", "CallingCode", "Purpose"], "Count"),
     ("CodesRefused", &["Reason"], "Count"),
     ("WrongCodes", &["Channel"], "Count"),
     ("BreakerOpen", &[], "Count"),
     ("Changes", &["Action"], "Count"),
     ("Lockouts", &[], "Count"),
+    ("PayPasswordLockouts", &[], "Count"),
     ("ProviderTime", &["Provider"], "Milliseconds"),
     ("NoticesSent", &["Channel", "CallingCode"], "Count"),
     ("NoticesDropped", &["Reason"], "Count"),
     ("NoticesFailed", &[], "Count"),
     ("Failures", &["Symbol", "Family"], "Count"),
     ("Authorizations", &["Outcome"], "Count"),
+    ("LogIns", &["Outcome"], "Count"),
 ];
 
 /// Returns every EMF document that the functions printed.
@@ -210,6 +212,38 @@ fn alarms_watch_every_sms_and_wrong_code() {
     let both = |metric: &'static str| [(metric, "mail"), (metric, "sms")].map(owned);
     let compared = [both("CodesVerified"), both("WrongCodes")].concat();
     assert_eq!(metrics_of_alarm("WrongCodesRising"), compared);
+    let outcomes = ["failed", "locked", "succeeded"].map(|outcome| owned(("LogIns", outcome)));
+    assert_eq!(metrics_of_alarm("FailedLogInsRising"), outcomes);
+}
+
+#[tokio::test]
+async fn logins_are_counted_by_their_outcome() {
+    let bundle = Bundle::with(&[("PASSWORD_MAX_FAILURES", "2")]).await;
+    bundle.member().await;
+    for (password, times) in [(OLD_PASSWORD, 1), ("wrong", 3)] {
+        for _ in 0..times {
+            bundle.log_in(json!({ "phone": PHONE, "password": password })).await;
+        }
+    }
+    assert_counts(&bundle, "LogIns", "Outcome", &[("succeeded", 1), ("failed", 2), ("locked", 1)]);
+    assert_eq!(count(&bundle, "Lockouts", None), 1);
+}
+
+#[tokio::test]
+async fn codes_to_register_are_also_counted_by_purpose() {
+    let bundle = Bundle::start().await;
+    bundle.member().await;
+    for purpose in ["login", "register"] {
+        let sent = bundle.send_log_in_code(purpose, PHONE).await;
+        let code = bundle.code_to("+8613627140483").await;
+        let event = json!({ "phone": PHONE, "code": code, "verification": sent.verification() });
+        assert_eq!(bundle.log_in(event).await.body["success"], true);
+        bundle.age("sent#", 120).await;
+    }
+    for metric in ["CodesSent", "CodesVerified"] {
+        assert_counts(&bundle, metric, "Channel", &[("sms", 2)]);
+        assert_counts(&bundle, metric, "Purpose", &[("register", 1)]);
+    }
 }
 
 #[tokio::test]
@@ -346,6 +380,11 @@ async fn lockout_is_counted_once_at_the_limit() {
             assert_eq!(try_wrong().await.refusal(), (429, "TOO_MANY_ATTEMPTS"), "{case}");
         }
         assert_eq!(count(&bundle, "Lockouts", None), 1, "{case}");
+        if case == "pay password" {
+            assert_eq!(count(&bundle, "PayPasswordLockouts", None), 1);
+        } else {
+            assert_none(&bundle, "PayPasswordLockouts");
+        }
         if case == "code" {
             assert_counts(&bundle, "WrongCodes", "Channel", &[("sms", 2)]);
             assert_none(&bundle, "CodesVerified");

@@ -3,10 +3,14 @@
 use crate::{
     authorizer,
     bundle::{
-        Bundle, CHANGE_BY_MESSAGE, NOT_ME, OLD_PASSWORD, RECOVERY, SEND, SEND_CODE, SEND_MAIL, VERIFY_MAIL,
-        root,
+        Bundle, CHANGE_BY_MESSAGE, Member, NOT_ME, OLD_PASSWORD, PIN, RECOVERY, SEND, SEND_CODE, SEND_MAIL,
+        VERIFY_MAIL, root, wrong_code,
     },
     changes::{ChangeKind, MANY, PreparedChange},
+    check_pay_password::{self, check, phone, with_code, wrong},
+    create_member,
+    imported_passwords::{PAY, imported_member},
+    log_in,
     proxy::{ANY, InjectedFault, MAIL, On, Proxy, REFUSED, Request, SMS, STORE},
     receipts,
     wiring::{
@@ -249,11 +253,12 @@ async fn locks(bundle: &Bundle) {
 
 /// Makes the calls of other services: each succeeds, is repeated, is refused, and fails.
 async fn services(bundle: &Bundle, store: &Proxy) {
-    let member = bundle.member_with(json!({ "phone": "13700000004" })).await;
+    let member = bundle.member_with(json!({ "phone": "13700000004", "payPassword": PIN })).await;
     for token in [&*member.token, "not-a-session"] {
         authorizer::authorize(bundle, token).await;
     }
-    let receipt = receipts::issue(bundle, &member).await;
+    log_ins(bundle).await;
+    let receipt = checks(bundle, &member).await;
     let spend = async |receipt: &str, key: &str| {
         let mut event = receipts::event(receipt);
         event["idempotencyKey"] = json!(key);
@@ -263,9 +268,106 @@ async fn services(bundle: &Bundle, store: &Proxy) {
         assert_eq!(spend(&receipt, key).await.body["success"], true);
     }
     assert_eq!(spend("not-a-receipt", "c").await.body["error"], "RECEIPT_NOT_VALID");
+    creations(bundle, store).await;
     store.fault(On::all("GetItem"), InjectedFault::Refuse("AccessDeniedException"));
     assert_eq!(spend(&receipt, "d").await.body["errorType"], "INTERNAL_SERVER_ERROR");
     store.heal();
+}
+
+/// Creates members: with a grant and without, again with and without the key, refused, and failed.
+async fn creations(bundle: &Bundle, store: &Proxy) {
+    let create = async |mut event: Value, key: Option<&str>| {
+        if let Some(key) = key {
+            event["idempotencyKey"] = json!(key);
+        }
+        bundle.invoke("create-member", &event).await
+    };
+    let by_grant = create_member::event(&create_member::phone_grant(bundle, "13700000008").await);
+    let mut vouched = create_member::vouched();
+    vouched["member"] = json!("0192f0c1-7d3a-7c60-b1a5-0d8b0a3f5e12");
+    (vouched["phone"], vouched["email"]) = (json!("13700000006"), json!("vouched@example.com"));
+    for (event, key) in [(&by_grant, "a"), (&vouched, "b")] {
+        for key in [Some(key), Some(key), None] {
+            let response = create(event.clone(), key).await;
+            assert_eq!(response.body["success"], true, "{}", response.text);
+        }
+    }
+    vouched["phone"] = json!("13700000007");
+    assert_eq!(create(vouched.clone(), Some("c")).await.body["error"], "MEMBER_EXISTS");
+    vouched["member"] = json!("0192f0c1-7d3a-7c60-b1a5-0d8b0a3f5e13");
+    store.fault(On::all("TransactWriteItems"), InjectedFault::Refuse("AccessDeniedException"));
+    assert_eq!(create(vouched, Some("d")).await.body["errorType"], "INTERNAL_SERVER_ERROR");
+    store.heal();
+}
+
+/// Makes checks of a pay password until its lockout, and returns a receipt.
+async fn checks(bundle: &Bundle, member: &Member) -> String {
+    let code = check_pay_password::log_in_code(bundle, member, phone("13700000004")).await;
+    let mut keyed = with_code(member, &code);
+    keyed["idempotencyKey"] = json!("a");
+    for _ in 0..2 {
+        assert_eq!(check(bundle, &keyed).await.body["success"], true);
+    }
+    let receipt = receipts::issue(bundle, member).await;
+    let outdated = imported_member(bundle, "13700000005", "importee@example.com", "pay_password", PAY).await;
+    receipts::issue(bundle, &outdated).await;
+    let mut wrong_code = with_code(member, &code);
+    wrong_code["code"] = json!("000000");
+    assert_eq!(check(bundle, &wrong_code).await.body["error"], "{CODE}_NOT_VALID");
+    let mut wrong = wrong(member);
+    wrong["idempotencyKey"] = json!("b");
+    assert_eq!(check(bundle, &wrong).await.body["attemptsLeft"], 4);
+    wrong.as_object_mut().unwrap().remove("idempotencyKey");
+    for left in (0..4).rev() {
+        assert_eq!(check(bundle, &wrong).await.body["attemptsLeft"], left);
+    }
+    let mut locked = wrong;
+    locked["idempotencyKey"] = json!("c");
+    assert_eq!(check(bundle, &locked).await.body["error"], "TOO_MANY_ATTEMPTS");
+    receipt
+}
+
+/// Logs in by password and by code, registers, fails until the lockout, and repeats each call.
+async fn log_ins(bundle: &Bundle) {
+    let (phone, email, stranger) = ("13700000009", "known@example.com", "13700000010");
+    let new = json!({ "phone": phone, "email": email, "password": OLD_PASSWORD });
+    let member = bundle.member_with(new).await;
+    log_in::store_imported_hash(bundle, &member).await;
+    let by_password = |password: &str, key: &str| {
+        let mut event = log_in::by_password(phone, password);
+        event["idempotencyKey"] = json!(key);
+        event
+    };
+    for (password, key) in
+        [(OLD_PASSWORD, "a"), (OLD_PASSWORD, "a"), ("wrong", "a"), ("wrong", "b"), ("wrong", "b")]
+    {
+        bundle.log_in(by_password(password, key)).await;
+    }
+    log_in::fail(bundle, phone, 9).await;
+    assert_eq!(bundle.log_in(by_password("wrong", "c")).await.body["error"], "TOO_MANY_ATTEMPTS");
+    // The refusal releases its claim. So does a send that is limited.
+    for (purpose, to) in
+        [("login", phone), ("login", email), ("register", stranger), ("register", "stranger@example.com")]
+    {
+        let field = if to.contains('@') { "email" } else { "phone" };
+        let event = json!({ "purpose": purpose, field: to, "sourceIp": "203.0.113.9", "idempotencyKey": to });
+        let sent = bundle.invoke("send-log-in-code", &event).await;
+        for key in [to, "d"] {
+            let mut again = event.clone();
+            again["idempotencyKey"] = json!(key);
+            bundle.invoke("send-log-in-code", &again).await;
+        }
+        let mut mismatch = event.clone();
+        mismatch["purpose"] = json!("other");
+        bundle.invoke("send-log-in-code", &mismatch).await;
+        bundle.settled().await;
+        let code = bundle.code();
+        for code in [wrong_code(&code), &code] {
+            let mut event = json!({ "identifier": to, "code": code, "verification": sent.verification(), "idempotencyKey": code });
+            event["sourceIp"] = json!("203.0.113.9");
+            bundle.invoke("log-in", &event).await;
+        }
+    }
 }
 
 /// Returns the template with the statements of every role written from the acts of its function.
@@ -382,6 +484,7 @@ fn only_the_expected_functions_write_each_kind() {
         "bind-phone",
         "change-password",
         "change-password-by-message",
+        "check-pay-password",
         "recover-password",
         "report-change",
         "reset-pay-password",
@@ -389,36 +492,52 @@ fn only_the_expected_functions_write_each_kind() {
         "update-pay-password",
         "verify-mail",
     ];
-    let senders = ["send-change-password-message", "send-code", "send-mail"];
+    let with = |functions: &[&'static str], more: &[&'static str]| {
+        let mut all = [functions, more].concat();
+        all.sort_unstable();
+        all
+    };
+    // A login replaces an outdated hash of the password, and a check that of the pay password.
+    let writers = with(&changers, &["log-in"]);
+    let recorders = with(&changers, &["create-member", "deliver-notices", "log-in"]);
+    let senders = ["send-change-password-message", "send-code", "send-log-in-code", "send-mail"];
     let put = &["dynamodb:PutItem"][..];
     for (actions, partition, expected) in [
-        (&WRITES[..], "member#1", &changers[..]),
-        // Members are only updated, under a condition: no function creates or replaces one.
-        (&["dynamodb:DeleteItem", "dynamodb:PutItem"], "member#1", &[]),
-        (put, "audit#1", &changers),
+        (&["dynamodb:UpdateItem"][..], "member#1", &writers[..]),
+        // Changes only update members, under a condition. One function creates them, and none deletes one.
+        (put, "member#1", &["create-member"]),
+        (&["dynamodb:DeleteItem"], "member#1", &[]),
+        (put, "audit#1", &recorders),
         (&["dynamodb:GetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"], "audit#1", &[]),
-        (&WRITES, "phone#+8613627140483", &["bind-phone", "report-change"]),
-        (&WRITES, "email#li@example.com", &["report-change", "verify-mail"]),
+        (&WRITES, "phone#+8613627140483", &["bind-phone", "create-member", "report-change"]),
+        (&WRITES, "email#li@example.com", &["create-member", "report-change", "verify-mail"]),
+        (&["dynamodb:DeleteItem"], "phone#+8613627140483", &["bind-phone", "report-change"]),
         (&["dynamodb:GetItem", "dynamodb:DeleteItem"], "report#1", &["report-change"]),
-        (put, "grant#1", &["verify-mail", "verify-recovery-code"]),
-        (
-            &["dynamodb:GetItem", "dynamodb:DeleteItem"],
-            "grant#1",
-            &["recover-password", "reset-pay-password"],
-        ),
-        (put, "code#phone#+8613627140483#60", &["send-change-password-message", "send-code"]),
-        (put, "code#email#li@example.com#80", &["send-mail"]),
-        (&WRITES, "sent#phone#+8613627140483", &["send-change-password-message", "send-code"]),
-        (&WRITES, "sent#member#1", &senders),
+        (put, "grant#1", &["log-in", "verify-mail", "verify-recovery-code"]),
+        (&["dynamodb:DeleteItem"], "grant#1", &["recover-password", "reset-pay-password"]),
+        // A grant to register remains until it expires.
+        (&["dynamodb:GetItem"], "grant#1", &["create-member"]),
+        (put, "code#phone#+8613627140483#60", &senders[..3]),
+        (put, "code#email#li@example.com#80", &senders[2..]),
+        (&WRITES, "sent#phone#+8613627140483", &senders[..3]),
+        (&WRITES, "sent#member#1", &["send-change-password-message", "send-code", "send-mail"]),
         (&WRITES, "source#192.0.2.1#1", &senders),
         (&["dynamodb:GetItem"], "receipt#1", &["spend-receipt"]),
         (&["dynamodb:UpdateItem"], "receipt#1", &["spend-receipt"]),
-        (&["dynamodb:DeleteItem", "dynamodb:PutItem"], "receipt#1", &[]),
-        (&WRITES, "failures#email#li@example.com#80", &["verify-mail"]),
+        (put, "receipt#1", &["check-pay-password"]),
+        (&["dynamodb:DeleteItem"], "receipt#1", &[]),
+        (&WRITES, "failures#email#li@example.com#80", &["log-in", "verify-mail"]),
+        (&WRITES, "failures#log-in#1", &["log-in"]),
         (&WRITES, "notices#phone#+8613627140483", &["deliver-notices"]),
-        (&WRITES, "mail", &["deliver-notices", "send-mail", "verify-mail"]),
-        (&WRITES, "failures#pay-password#1", &["reset-pay-password", "update-pay-password"]),
-        // No function only reads codes, failure counters or idempotency records.
+        (&WRITES, "mail", &["deliver-notices", "log-in", "send-mail", "verify-mail"]),
+        (&WRITES, "register#mail", &["deliver-notices", "log-in"]),
+        (
+            &WRITES,
+            "failures#pay-password#1",
+            &["check-pay-password", "reset-pay-password", "update-pay-password"],
+        ),
+        // Only log-in reads failure counters, those of logins. No function only reads codes or idempotency records.
+        (&["dynamodb:GetItem"], "failures#log-in#1", &["log-in"]),
         (&["dynamodb:GetItem"], "code#phone#+8613627140483#60", &[]),
         (&["dynamodb:GetItem"], "failures#password#1", &[]),
         (&["dynamodb:GetItem"], "idempotency#1", &[]),

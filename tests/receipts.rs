@@ -2,11 +2,12 @@
 
 use crate::{
     bundle::{Bundle, Member, Response},
-    events,
+    check_pay_password, events,
+    pay_password::payer,
     proxy::{InjectedFault, On, Proxy, STORE},
 };
 use serde_json::{Value, json};
-use shared::{clock::Timestamp, opaque_token::OpaqueToken, receipt::Order};
+use shared::{clock::Timestamp, opaque_token::OpaqueToken};
 
 /// How long a receipt can be spent for the first time, and below how long it is stored, in seconds.
 const VALID: u64 = 120;
@@ -17,30 +18,17 @@ pub fn event(receipt: &str) -> Value {
     serde_json::from_str(&events::event("spend-receipt", "success").replace("RECEIPT", receipt)).unwrap()
 }
 
-/// Returns a new receipt of the member for the order of [`event`].
-pub async fn issue(bundle: &Bundle, member: &Member) -> String {
-    let order: Order = serde_json::from_value(event("")["order"].clone()).unwrap();
-    let (token, now) = (OpaqueToken::draw().unwrap(), Timestamp::now());
-    let number = |at: Timestamp| json!({ "N": at.0.to_string() });
-    let item = json!({
-        "pk": { "S": format!("receipt#{}", token.hash()) },
-        "sk": { "S": "receipt" },
-        "member": { "S": member.id },
-        "elements": { "L": [{ "S": "pay-password" }, { "S": "sms" }] },
-        "checked_at": number(now),
-        "order": { "S": order.mac(&bundle.keys()) },
-        "valid_until": number(now.plus(VALID)),
-        "expires_at": number(now.plus(STORED)),
-    });
-    bundle.dynamodb("PutItem", json!({ "Item": item })).await;
-    token.expose().to_owned()
+/// Returns a new receipt for the order of [`event`], which a member with a pay password confirmed.
+pub async fn issue(bundle: &Bundle, payer: &Member) -> String {
+    let checked = check_pay_password::check(bundle, &check_pay_password::event(payer)).await;
+    checked.body["receipt"].as_str().unwrap_or_else(|| panic!("{}", checked.text)).to_owned()
 }
 
 async fn spend(bundle: &Bundle, receipt: &str) -> Response {
     bundle.invoke("spend-receipt", &event(receipt)).await
 }
 
-fn assert_refused(response: &Response, symbol: &str) {
+pub fn assert_refused(response: &Response, symbol: &str) {
     assert!(!response.headers.contains_key("x-amz-function-error"), "{}", response.text);
     assert_eq!((&response.body["success"], &response.body["error"]), (&json!(false), &json!(symbol)));
 }
@@ -48,14 +36,16 @@ fn assert_refused(response: &Response, symbol: &str) {
 #[tokio::test]
 async fn receipt_is_spent_once_for_its_order() {
     let bundle = Bundle::start().await;
-    let member = bundle.member().await;
-    let receipt = issue(&bundle, &member).await;
+    let member = payer(&bundle).await;
     let before = Timestamp::now().0;
+    let receipt = issue(&bundle, &member).await;
     let first = spend(&bundle, &receipt).await;
     let (checked_at, spent_at) = (&first.body["checkedAt"], &first.body["spentAt"]);
-    assert!((before..=Timestamp::now().0).contains(&spent_at.as_u64().unwrap()), "{}", first.text);
+    for at in [checked_at, spent_at] {
+        assert!((before..=Timestamp::now().0).contains(&at.as_u64().unwrap()), "{}", first.text);
+    }
     let expected = json!({
-        "success": true, "requestId": "checkout-7f1c", "member": member.id, "elements": ["pay-password", "sms"],
+        "success": true, "requestId": "checkout-7f1c", "member": member.id, "elements": ["pay-password"],
         "checkedAt": checked_at, "spentAt": spent_at, "first": true,
     });
     assert_eq!(first.body, expected);
@@ -71,7 +61,7 @@ async fn receipt_is_spent_once_for_its_order() {
 #[tokio::test]
 async fn other_order_is_refused_in_each_field() {
     let bundle = Bundle::start().await;
-    let receipt = issue(&bundle, &bundle.member().await).await;
+    let receipt = issue(&bundle, &payer(&bundle).await).await;
     for (field, value) in
         [("reference", "order-2"), ("amount", "19901"), ("currency", "HKD"), ("payee", "Mallory")]
     {
@@ -90,7 +80,7 @@ async fn other_order_is_refused_in_each_field() {
 #[tokio::test]
 async fn expired_or_unknown_receipt_is_refused() {
     let bundle = Bundle::start().await;
-    let receipt = issue(&bundle, &bundle.member().await).await;
+    let receipt = issue(&bundle, &payer(&bundle).await).await;
     bundle.age("receipt#", i64::try_from(VALID).unwrap()).await;
     let unknown = OpaqueToken::draw().unwrap();
     for receipt in [&receipt, unknown.expose(), "", "not-a-receipt", &receipt[1..]] {
@@ -105,7 +95,7 @@ async fn expired_or_unknown_receipt_is_refused() {
 #[tokio::test]
 async fn parallel_spends_have_one_first() {
     let bundle = Bundle::start().await;
-    let receipt = issue(&bundle, &bundle.member().await).await;
+    let receipt = issue(&bundle, &payer(&bundle).await).await;
     let spent = bundle.concurrently("spend-receipt", 40, |_| spend(&bundle, &receipt)).await;
     assert!(spent.iter().all(|response| response.body["success"] == true), "{spent:?}");
     assert_eq!(spent.iter().filter(|response| response.body["first"] == true).count(), 1);
@@ -116,7 +106,7 @@ async fn parallel_spends_have_one_first() {
 #[tokio::test]
 async fn key_repeats_the_first_response() {
     let bundle = Bundle::start().await;
-    let receipt = issue(&bundle, &bundle.member().await).await;
+    let receipt = issue(&bundle, &payer(&bundle).await).await;
     let mut keyed = event(&receipt);
     keyed["idempotencyKey"] = json!("pay-1");
     let first = bundle.invoke("spend-receipt", &keyed).await;
@@ -137,7 +127,7 @@ async fn key_repeats_the_first_response() {
 #[tokio::test]
 async fn lost_response_of_the_store_spends_once() {
     let (proxy, bundle) = Proxy::between(STORE, &[]).await;
-    let receipt = issue(&bundle, &bundle.member().await).await;
+    let receipt = issue(&bundle, &payer(&bundle).await).await;
     proxy.fault(On::nth("TransactWriteItems", 1), InjectedFault::DropAfter);
     assert_eq!(spend(&bundle, &receipt).await.body["first"], true);
     assert_eq!(spend(&bundle, &receipt).await.body["first"], false);

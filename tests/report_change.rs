@@ -55,7 +55,7 @@ async fn bind_email(bundle: &Bundle, member: &Member, email: &str) {
     bundle.call(Method::POST, VERIFY_MAIL).json(&body).await.ok();
 }
 
-async fn update_member(bundle: &Bundle, member: &Member, expression: &str, values: Value) {
+pub async fn update_member(bundle: &Bundle, member: &Member, expression: &str, values: Value) {
     let mut update = json!({
         "Key": { "pk": { "S": format!("member#{}", member.id) }, "sk": { "S": "member" } },
         "UpdateExpression": expression,
@@ -67,7 +67,7 @@ async fn update_member(bundle: &Bundle, member: &Member, expression: &str, value
 }
 
 /// Freezes a member, as a report through this address does.
-async fn freeze(bundle: &Bundle, member: &Member, through: &str) {
+pub async fn freeze(bundle: &Bundle, member: &Member, through: &str) {
     let frozen = json!({ "M": { "since": { "N": "1" }, "through": { "S": format!("email#{through}") } } });
     update_member(bundle, member, "SET frozen = :frozen", json!({ ":frozen": frozen })).await;
 }

@@ -64,6 +64,19 @@ async fn renewal_returns_a_verifiable_service_token() {
 }
 
 #[tokio::test]
+async fn login_returns_a_service_token() {
+    let bundle = with_service_key("service-token-of-login").await;
+    let member = bundle.member().await;
+    let event = json!({ "phone": PHONE, "password": OLD_PASSWORD, "idempotencyKey": "a" });
+    // The second is a replay, which issues it again.
+    for _ in 0..2 {
+        let response = bundle.log_in(event.clone()).await;
+        let claims = part(response.body["serviceToken"].as_str().unwrap(), 1);
+        assert_eq!((&claims["sub"], &claims["amr"]), (&json!(member.id), &json!(["pwd"])));
+    }
+}
+
+#[tokio::test]
 async fn replay_returns_a_service_token_again() {
     let bundle = with_service_key("service-token-replay").await;
     let member = bundle.member().await;

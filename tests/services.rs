@@ -3,6 +3,7 @@
 use crate::{
     bundle::{Bundle, Response},
     events,
+    pay_password::payer,
     proxy::{InjectedFault, On, Proxy, STORE},
     receipts,
     wiring::endpoints::Endpoints,
@@ -19,7 +20,7 @@ fn functions() -> Vec<String> {
 }
 
 /// Asserts that an event is refused as a result, and returns the message.
-fn refused(response: &Response, symbol: &str) -> String {
+pub fn refused(response: &Response, symbol: &str) -> String {
     assert!(!response.headers.contains_key("x-amz-function-error"), "{}", response.text);
     assert_eq!((&response.body["success"], &response.body["error"]), (&json!(false), &json!(symbol)));
     assert!(response.body["requestId"].is_string(), "{}", response.text);
@@ -69,7 +70,7 @@ async fn malformed_events_are_refused_as_results() {
 #[tokio::test]
 async fn fault_fails_the_invocation_without_its_cause() {
     let (proxy, bundle) = Proxy::between(STORE, &[]).await;
-    let receipt = receipts::issue(&bundle, &bundle.member().await).await;
+    let receipt = receipts::issue(&bundle, &payer(&bundle).await).await;
     for (code, symbol) in
         [("AccessDeniedException", "INTERNAL_SERVER_ERROR"), ("ThrottlingException", "SERVICE_BUSY")]
     {

@@ -7,6 +7,8 @@ use crate::{
         OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, Response, SEND,
         SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
     },
+    check_pay_password::{check, log_in_code, phone, with_code},
+    create_member,
     proxy::{Proxy, STORE},
     receipts,
 };
@@ -106,7 +108,7 @@ async fn phone_and_pin_endpoints_make_documented_store_requests() {
 
     put(&bundle, UPDATE_PAY_PASSWORD, &member, &json!({ "oldPassword": PIN, "payPasswordFirst": NEW_PIN }))
         .await;
-    let changed = ["GetItem", "UpdateItem", "TransactWriteItems"];
+    let changed = ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems"];
     assert_eq!(take_requests(&proxy, &bundle).await, with(&changed, &NOTICES));
 
     let (_, code) = bundle.request_sms_code(Some(&member), PHONE).await;
@@ -184,15 +186,73 @@ async fn recovery_and_email_endpoints_make_documented_store_requests() {
     );
 }
 
+async fn log_ins(proxy: &Proxy, bundle: &Bundle) {
+    let mut event = json!({ "phone": PHONE, "password": OLD_PASSWORD });
+    bundle.log_in(event.clone()).await;
+    let right = ["TransactWriteItems", "GetItem", "GetItem", "TransactWriteItems"];
+    assert_eq!(take_requests(proxy, bundle).await, right);
+    event["password"] = json!("wrong");
+    let wrong = ["TransactWriteItems", "GetItem", "GetItem", "GetItem"];
+    for failure in 1..=11 {
+        bundle.log_in(event.clone()).await;
+        let expected = match failure {
+            // The outbox finds the owner, and records the lockout.
+            10 => with(&wrong, &["PutItem", "GetItem", "PutItem"]),
+            11 => vec!["TransactWriteItems"],
+            _ => wrong.to_vec(),
+        };
+        assert_eq!(take_requests(proxy, bundle).await, expected, "{failure}");
+    }
+    let asks = ["GetItem", "TransactWriteItems"];
+    for (to, to_whom) in [(PHONE, &["GetItem", "GetItem"][..]), (OTHER_PHONE, &["GetItem"])] {
+        let sent = bundle.send_log_in_code("register", to).await;
+        let delivered = [to_whom, &["UpdateItem", "UpdateItem"]].concat();
+        assert_eq!(take_requests(proxy, bundle).await, with(&asks, &delivered));
+        let event = json!({ "phone": to, "code": bundle.code(), "verification": sent.verification() });
+        bundle.log_in(event).await;
+        // Reads the member, or that there is no owner.
+        let verified = ["UpdateItem", "UpdateItem", "UpdateItem", "GetItem", "TransactWriteItems"];
+        assert_eq!(take_requests(proxy, bundle).await, with(&verified, &["UpdateItem", "UpdateItem"]));
+    }
+}
+
 #[tokio::test]
 async fn service_functions_make_the_documented_store_requests() {
     let (proxy, bundle, member) = counted().await;
-    let receipt = receipts::issue(&bundle, &member).await;
+    log_ins(&proxy, &bundle).await;
     proxy.requests();
     authorizer::authorize(&bundle, &member.token).await;
     assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem"]);
+    put(&bundle, SET_PAY_PASSWORD, &member, &json!({ "payPasswordFirst": PIN })).await;
+    let code = log_in_code(&bundle, &member, phone(PHONE)).await;
+    take_requests(&proxy, &bundle).await;
+    let receipt = receipts::issue(&bundle, &member).await;
+    let by_pin = ["GetItem", "UpdateItem", "UpdateItem", "TransactWriteItems"];
+    assert_eq!(take_requests(&proxy, &bundle).await, by_pin);
+    check(&bundle, &with_code(&member, &code)).await;
+    let attempts = ["UpdateItem"; 5];
+    let by_both = [&["GetItem"], &attempts[..], &["TransactWriteItems", "UpdateItem", "UpdateItem"]];
+    assert_eq!(take_requests(&proxy, &bundle).await, by_both.concat());
     for requests in [vec!["GetItem", "TransactWriteItems"], vec!["GetItem"]] {
         bundle.invoke("spend-receipt", &receipts::event(&receipt)).await;
+        assert_eq!(take_requests(&proxy, &bundle).await, requests);
+    }
+
+    let by_grant = create_member::event(&create_member::phone_grant(&bundle, OTHER_PHONE).await);
+    proxy.requests();
+    // A repetition reads the member, and compares the password that is in `amr`.
+    let repeated = vec!["GetItem", "GetItem", "UpdateItem", "UpdateItem"];
+    for requests in [vec!["GetItem", "TransactWriteItems"], repeated] {
+        bundle.invoke("create-member", &by_grant).await;
+        assert_eq!(take_requests(&proxy, &bundle).await, requests);
+    }
+    let mut vouched = create_member::vouched();
+    (vouched["member"], vouched["phone"]) =
+        (json!("0192f0c1-7d3a-7c60-b1a5-0d8b0a3f5e12"), json!("13700000001"));
+    vouched["email"] = json!(OTHER_EMAIL);
+    let repeated = vec!["TransactWriteItems", "GetItem", "UpdateItem", "UpdateItem"];
+    for requests in [vec!["TransactWriteItems"], repeated] {
+        bundle.invoke("create-member", &vouched).await;
         assert_eq!(take_requests(&proxy, &bundle).await, requests);
     }
 }

@@ -30,6 +30,12 @@ pub enum Error {
         /// The attempts that are left before a lockout.
         attempts_left: u32,
     },
+    /// The pay password of an order is wrong.
+    #[error("the pay password is not valid")]
+    PayPasswordNotValid {
+        /// The attempts that are left before a lockout.
+        attempts_left: u32,
+    },
     /// At a login: no member has this phone or email address, the member has no password, or it is wrong.
     #[error("the credentials are not valid")]
     CredentialsNotValid {
@@ -38,7 +44,7 @@ pub enum Error {
     },
     /// The code is right, and no member has the address that it was sent to.
     #[error("no member has this phone or email address")]
-    MemberNotFound,
+    MemberNotFound(Registration),
     /// Another member has this id.
     #[error("a member with this id exists")]
     MemberExists,
@@ -129,6 +135,39 @@ pub enum Error {
     #[error("internal: {0}")]
     #[serde(skip)]
     Internal(#[source] Cause),
+}
+
+/// The grant to register with the address that a code proved. `Debug` does not show it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Registration {
+    verification: String,
+    expires_in: u64,
+}
+
+impl Registration {
+    /// Wraps a grant that is valid for `expires_in` seconds.
+    #[must_use]
+    pub fn new(verification: &str, expires_in: u64) -> Self {
+        Self { verification: verification.to_owned(), expires_in }
+    }
+
+    /// Returns the grant's text, for the client that receives it.
+    #[must_use]
+    pub fn verification(&self) -> &str {
+        &self.verification
+    }
+
+    /// Returns the seconds until the grant expires.
+    #[must_use]
+    pub fn expires_in(&self) -> u64 {
+        self.expires_in
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Registration(…)")
+    }
 }
 
 /// The meaning of a parameter, as it appears in the symbols `{…}_REQUIRED` and `{…}_NOT_VALID`.
@@ -325,8 +364,9 @@ impl Error {
             Self::NotValid(field) => format!("{{{}}}_NOT_VALID", field.symbol()).into(),
             Self::CodeNotValid { .. } => "{CODE}_NOT_VALID".into(),
             Self::OldPasswordNotValid { .. } => "{OLD_PASSWORD}_NOT_VALID".into(),
+            Self::PayPasswordNotValid { .. } => "{PAY_PASSWORD}_NOT_VALID".into(),
             Self::CredentialsNotValid { .. } => "CREDENTIALS_NOT_VALID".into(),
-            Self::MemberNotFound => "MEMBER_NOT_FOUND".into(),
+            Self::MemberNotFound(_) => "MEMBER_NOT_FOUND".into(),
             Self::MemberExists => "MEMBER_EXISTS".into(),
             Self::InvalidToken => "INVALID_TOKEN".into(),
             Self::SendFrequently { .. } => "SEND_MESSAGE_FREQUENTLY".into(),
@@ -361,7 +401,8 @@ impl Error {
             | Self::NotValid(_)
             | Self::CodeNotValid { .. }
             | Self::OldPasswordNotValid { .. }
-            | Self::MemberNotFound
+            | Self::PayPasswordNotValid { .. }
+            | Self::MemberNotFound(_)
             | Self::UserNotFound
             | Self::UserPhoneNotMatch
             | Self::PayPasswordNotSet
@@ -407,7 +448,17 @@ impl Error {
         match self {
             Self::CodeNotValid { attempts_left }
             | Self::OldPasswordNotValid { attempts_left }
+            | Self::PayPasswordNotValid { attempts_left }
             | Self::CredentialsNotValid { attempts_left } => Some(*attempts_left),
+            _ => None,
+        }
+    }
+
+    /// Returns the grant that the refusal of a login carries, if it is one of an address without a member.
+    #[must_use]
+    pub fn registration(&self) -> Option<&Registration> {
+        match self {
+            Self::MemberNotFound(registration) => Some(registration),
             _ => None,
         }
     }

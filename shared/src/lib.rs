@@ -39,15 +39,19 @@ pub mod lambda;
 
 pub use app::{App, Authorizer};
 pub use domain::{
-    audit, basis, change, code, counter, grant, keys, member, message, notice, opaque_token, password,
-    pay_password, proof, receipt, report, sends, service_token, session, token, traffic,
+    audit, basis, change, code, counter, device, grant, keys, log_in, member, message, notice, opaque_token,
+    password, pay_password, proof, receipt, registration, report, sends, service_token, session, token,
+    traffic,
 };
 pub use error::{Error, Field};
+pub use flow::receipt::Payer;
 pub use http::{
     cookie,
     envelope::{self, Api, Family, Format, MemberApi, PageApi, UserApi},
+    log_in::{LogIn, LogInCode},
     page::{self, ReportPage},
     parameter::{self, Parameter},
+    registration::NewMember,
     reply::{self, Reply},
     request::{self, Request},
     service::{self, SecretText, ServiceApi},

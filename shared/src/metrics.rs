@@ -6,7 +6,7 @@
 use crate::{
     domain::{
         audit::Action,
-        traffic::{MessageKind, Route},
+        traffic::{Audience, Carrier, MessageKind, Route},
     },
     error::{Cause, Error, SendError},
     settings::ApiFamily,
@@ -16,9 +16,10 @@ use lambda_http::tracing;
 use metrics_cloudwatch_embedded::{Builder, Collector};
 use std::{io, time::Instant};
 
-/// Counts codes that a provider accepted, or may have accepted: by `Channel`, and for SMS also by `CallingCode`.
+/// Counts codes that a provider accepted, or may have accepted: by `Channel`, for SMS also by `CallingCode`, and those to
+/// register also by `Purpose`.
 const CODES_SENT: &str = "CodesSent";
-/// Counts codes that were verified and consumed: by `Channel`, and for SMS also by `CallingCode`.
+/// Counts codes that were verified and consumed: by the same.
 const CODES_VERIFIED: &str = "CodesVerified";
 /// Counts codes that were not sent, by `Reason`: a rate limit, a region that is not allowed, email without sender, or
 /// the provider.
@@ -33,6 +34,8 @@ const CHANGES: &str = "Changes";
 /// Counts failure counters that reached their limit: of passwords, of pay passwords, of a day's codes, or of the codes
 /// from a source address in an hour.
 const LOCKOUTS: &str = "Lockouts";
+/// Counts lockouts of pay passwords of which the member is notified.
+const PAY_PASSWORD_LOCKOUTS: &str = "PayPasswordLockouts";
 /// Milliseconds until a `Provider` responded or the call was abandoned.
 const PROVIDER_TIME: &str = "ProviderTime";
 /// Counts notices of changes that a provider accepted, or may have accepted: by `Channel`, and for SMS also by
@@ -50,7 +53,10 @@ const FAILURES: &str = "Failures";
 /// Counts sessions that `authorize` checked: by `Outcome`, which is `allowed`, `refused` or `failed`.
 const AUTHORIZATIONS: &str = "Authorizations";
 
-const COUNTS: [&str; 12] = [
+/// Counts logins: by `Outcome`, which is `succeeded`, `failed`, or `locked` if the password was not compared.
+const LOG_INS: &str = "LogIns";
+
+const COUNTS: [&str; 14] = [
     CODES_SENT,
     CODES_VERIFIED,
     CODES_REFUSED,
@@ -58,11 +64,13 @@ const COUNTS: [&str; 12] = [
     BREAKER_OPEN,
     CHANGES,
     LOCKOUTS,
+    PAY_PASSWORD_LOCKOUTS,
     NOTICES_SENT,
     NOTICES_DROPPED,
     NOTICES_FAILED,
     FAILURES,
     AUTHORIZATIONS,
+    LOG_INS,
 ];
 
 /// Prints the recorded metrics, if a namespace is set.
@@ -136,8 +144,18 @@ pub(crate) fn wrong_code(route: &Route, left: u32) {
 /// Records an attempt with a wrong password or code, after which `left` more are allowed.
 pub(crate) fn wrong_attempt(left: u32) {
     if left == 0 {
-        counter!(LOCKOUTS).increment(1);
+        lockout();
     }
+}
+
+/// Records that wrong attempts locked a pay password.
+pub(crate) fn pay_password_locked() {
+    counter!(PAY_PASSWORD_LOCKOUTS).increment(1);
+}
+
+/// Records that a failure counter reached its limit.
+pub(crate) fn lockout() {
+    counter!(LOCKOUTS).increment(1);
 }
 
 /// Records that a send met an open circuit breaker.
@@ -170,6 +188,11 @@ pub(crate) fn authorization(outcome: &'static str) {
     counter!(AUTHORIZATIONS, "Outcome" => outcome).increment(1);
 }
 
+/// Records the outcome of a login: `succeeded`, `failed` or `locked`.
+pub(crate) fn log_in(outcome: &'static str) {
+    counter!(LOG_INS, "Outcome" => outcome).increment(1);
+}
+
 /// A provider of messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Provider {
@@ -200,14 +223,17 @@ impl Drop for ProviderTimer {
 
 fn count_on(name: &'static str, route: &Route) {
     counter!(name, "Channel" => channel(route)).increment(1);
-    if let Route::CallingCode(code) = route {
+    if let Carrier::CallingCode(code) = &route.carrier {
         counter!(name, "CallingCode" => code.clone()).increment(1);
+    }
+    if route.audience == Audience::Anyone {
+        counter!(name, "Purpose" => "register").increment(1);
     }
 }
 
 fn channel(route: &Route) -> &'static str {
-    match route {
-        Route::CallingCode(_) => "sms",
-        Route::Mail => "mail",
+    match route.carrier {
+        Carrier::CallingCode(_) => "sms",
+        Carrier::Mail => "mail",
     }
 }

@@ -53,6 +53,9 @@ pub struct Settings {
     pub notices_per_day: u32,
     /// `REGION_SENDS_PER_HOUR`: SMS to one calling code in an hour, codes and notices.
     pub region_sends_per_hour: u32,
+    /// `REGISTER_SENDS_PER_HOUR`: codes to register that are sent to one calling code in an hour, and as many by email. They
+    /// go to anyone, so they have a budget and a circuit breaker of their own.
+    pub register_sends_per_hour: u32,
     /// `MAIL_SENDS_PER_HOUR`: emails in an hour, codes and notices; it refuses only codes. The default is 48,000 a day.
     pub mail_sends_per_hour: u32,
     /// `BREAKER_MIN_VERIFIED_PERCENT`: minimum share of verified codes of those sent to a calling code, or by email,
@@ -70,14 +73,23 @@ pub struct Settings {
     pub default_language: Language,
     /// `PASSWORD_MIN_LENGTH`: minimum length in code points. NIST SP 800-63B-4, 3.1.1.2: 8 with a second factor.
     pub password_min_length: usize,
-    /// `PASSWORD_MAX_FAILURES`: wrong login passwords in a row on a session before the lockout.
+    /// `PASSWORD_MAX_FAILURES`: wrong login passwords in a row on a session before the lockout, and failed logins in a row
+    /// with one phone or email address, or on one known device.
     pub password_max_failures: u32,
     /// `PASSWORD_LOCK_SECONDS`: duration of that lockout.
     pub password_lock_seconds: u64,
+    /// `LOG_IN_FAILURES_PER_DAY`: failed logins with one phone or email address, or on one known device, in 24 h. NIST SP
+    /// 800-63B-4, 3.2.2: at most 100.
+    pub log_in_failures_per_day: u32,
+    /// `SOURCE_LOG_IN_FAILURES_PER_HOUR`: failed logins from a source address in an hour, across all members.
+    pub source_log_in_failures_per_hour: u32,
     /// `PAY_PASSWORD_MAX_FAILURES`: wrong pay passwords in a row before the lockout.
     pub pay_password_max_failures: u32,
     /// `PAY_PASSWORD_LOCK_SECONDS`: duration of that lockout.
     pub pay_password_lock_seconds: u64,
+    /// `PAY_PASSWORD_FAILURES_PER_DAY`: wrong pay passwords in 24 h, across lockouts. NIST SP 800-63B-4, 3.2.2: at most
+    /// 100.
+    pub pay_password_failures_per_day: u32,
     /// `REAUTHENTICATION_SECONDS`: age up to which a login counts as recent.
     pub reauthentication_seconds: u64,
     /// `COOLING_OFF_SECONDS`: cooling-off period after a replaced phone or a recovery, in which the pay password
@@ -250,6 +262,7 @@ impl Settings {
             notices_per_day: reader.number("NOTICES_PER_DAY", 20, 1..=1_000),
             region_sends_per_hour: reader.number("REGION_SENDS_PER_HOUR", 500, 1..=1_000_000),
             mail_sends_per_hour: reader.number("MAIL_SENDS_PER_HOUR", 2_000, 1..=1_000_000),
+            register_sends_per_hour: reader.number("REGISTER_SENDS_PER_HOUR", 100, 1..=1_000_000),
             breaker_min_verified_percent: reader.number("BREAKER_MIN_VERIFIED_PERCENT", 35, 0..=100),
             breaker_min_codes: reader.number("BREAKER_MIN_CODES", 50, 1..=1_000_000),
             breaker_action: reader.breaker_action("BREAKER_ACTION"),
@@ -258,8 +271,15 @@ impl Settings {
             password_min_length: reader.number("PASSWORD_MIN_LENGTH", 8, 6..=64),
             password_max_failures: reader.number("PASSWORD_MAX_FAILURES", 10, 1..=100),
             password_lock_seconds: reader.number("PASSWORD_LOCK_SECONDS", 900, 1..=86_400),
+            log_in_failures_per_day: reader.number("LOG_IN_FAILURES_PER_DAY", 100, 1..=100),
+            source_log_in_failures_per_hour: reader.number(
+                "SOURCE_LOG_IN_FAILURES_PER_HOUR",
+                100,
+                1..=1_000_000,
+            ),
             pay_password_max_failures: reader.number("PAY_PASSWORD_MAX_FAILURES", 5, 1..=10),
             pay_password_lock_seconds: reader.number("PAY_PASSWORD_LOCK_SECONDS", 10_800, 1..=604_800),
+            pay_password_failures_per_day: reader.number("PAY_PASSWORD_FAILURES_PER_DAY", 20, 1..=100),
             reauthentication_seconds: reader.number("REAUTHENTICATION_SECONDS", 900, 1..=86_400),
             cooling_off_seconds: reader.number("COOLING_OFF_SECONDS", 86_400, 0..=2_592_000),
             changes_per_hour: reader.number("CHANGES_PER_HOUR", 10, 1..=100),
@@ -362,6 +382,8 @@ pub(crate) mod tests {
             ("CODE_TTL_SECONDS", "600", "601"),
             ("MAIL_CODE_TTL_SECONDS", "600", "601"),
             ("FAILURES_PER_DAY", "100", "101"),
+            ("PAY_PASSWORD_FAILURES_PER_DAY", "100", "101"),
+            ("LOG_IN_FAILURES_PER_DAY", "100", "101"),
             ("ARGON2_MEMORY_KIB", "7168", "7167"),
         ] {
             assert!(read(&[(name, accepted)]).is_ok() && read(&[(name, rejected)]).is_err(), "{name}");

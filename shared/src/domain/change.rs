@@ -12,7 +12,7 @@ pub use rules::ChangeRules;
 use super::{
     audit::Action,
     code::Purpose,
-    counter::Counter,
+    counter::{Counter, PayPasswordFailures},
     member::{Frozen, Member},
     password::PasswordHash,
     proof::{
@@ -45,7 +45,7 @@ enum Kind {
     EmailBound { proof: VerifiedCode },
     PayPasswordSet { hash: PasswordHash, reauthenticated: Option<Reauthenticated> },
     PayPasswordChanged { hash: PasswordHash, proof: VerifiedPayPassword },
-    PayPasswordReset { hash: Option<PasswordHash>, proof: Possession, failures: Counter },
+    PayPasswordReset { hash: Option<PasswordHash>, proof: Possession, failures: PayPasswordFailures },
     Reported { proof: ValidReport },
 }
 
@@ -100,13 +100,13 @@ impl Change {
         Self::new(member, Kind::PayPasswordChanged { hash, proof })
     }
 
-    /// Removes the pay password, or replaces it with `hash`. Ends its lockout by resetting the counter `failures`.
+    /// Removes the pay password, or replaces it with `hash`. Ends its lockouts by resetting the counters `failures`.
     /// Fails during a cooling-off period, and while the phone is immature.
     pub fn pay_password_reset(
         member: &Member,
         hash: Option<PasswordHash>,
         proof: Possession,
-        failures: Counter,
+        failures: PayPasswordFailures,
     ) -> Self {
         Self::new(member, Kind::PayPasswordReset { hash, proof, failures })
     }
@@ -168,7 +168,7 @@ impl Change {
                 if proof.credential_version != member.credential_version {
                     return Err(Error::InvalidToken);
                 }
-                Ok(self.password_plan(Action::PasswordChanged, hash).resetting(&proof.failures))
+                Ok(self.password_plan(Action::PasswordChanged, hash).resetting([&proof.failures]))
             }
             Kind::PasswordChangedByMessage { hash, proof } => {
                 require_purpose(Purpose::ChangePassword, proof.binding.purpose)?;
@@ -213,7 +213,9 @@ impl Change {
                 {
                     return Err(Error::NotValid(Field::OldPassword));
                 }
-                Ok(self.pay_password_plan(Action::PayPasswordChanged, Some(hash)).resetting(&proof.failures))
+                let plan = self.pay_password_plan(Action::PayPasswordChanged, Some(hash));
+                let PayPasswordFailures { row, day } = &proof.failures;
+                Ok(Plan { takes_back: Some(day), ..plan.resetting([row]) })
             }
             Kind::PayPasswordReset { hash, proof, failures } => {
                 require_purpose(Purpose::ResetPayPassword, proof.purpose())?;
@@ -222,8 +224,8 @@ impl Change {
                 }
                 member.require_own(proof.destination())?;
                 rules.require_pay_reset_allowed(member, proof.destination())?;
-                let plan =
-                    self.pay_password_plan(Action::PayPasswordReset, hash.as_ref()).resetting(failures);
+                let plan = self.pay_password_plan(Action::PayPasswordReset, hash.as_ref());
+                let plan = plan.resetting([&failures.row, &failures.day]);
                 proof.require_basis(member)?;
                 let consumed = match proof {
                     Possession::ByCode(code) => Consumed::Code(code),
@@ -280,7 +282,8 @@ impl Change {
             restores: Vec::new(),
             freeze: Freeze::Unchanged,
             consumes: None,
-            resets: None,
+            resets: Vec::new(),
+            takes_back: None,
             notifies: self.member.destinations(),
         }
     }
@@ -352,8 +355,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) freeze: Freeze,
     /// The code, grant or report that it consumes.
     pub(crate) consumes: Option<Consumed<'a>>,
-    /// The counter of failures that it resets.
-    pub(crate) resets: Option<&'a Counter>,
+    /// The counters of failures that it resets.
+    pub(crate) resets: Vec<&'a Counter>,
+    /// The counter of failures that it takes its own attempt out of.
+    pub(crate) takes_back: Option<&'a Counter>,
     /// The destinations of its notices.
     pub(crate) notifies: Vec<Destination>,
 }
@@ -421,8 +426,8 @@ impl<'a> Plan<'a> {
         !matches!(self.consumes, Some(Consumed::Report(_)))
     }
 
-    fn resetting(self, failures: &'a Counter) -> Self {
-        Self { resets: Some(failures), ..self }
+    fn resetting(self, failures: impl Into<Vec<&'a Counter>>) -> Self {
+        Self { resets: failures.into(), ..self }
     }
 
     /// Upgrades the hash of the login password that was typed for the reauthentication.

@@ -5,9 +5,11 @@ use crate::{
     contact::{Destination, Phone},
     domain::{
         code::Purpose,
+        keys::{Key, KeyPurpose, Keys},
         member::{Member, MemberId},
     },
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// A counter up to a limit. An attempt is counted before it is compared, and a notice before it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +45,10 @@ pub(crate) enum Window {
 const SECONDS_PER_HOUR: u64 = 3_600;
 const SECONDS_PER_DAY: u64 = 86_400;
 
+/// How many wrong passwords the repetitions of a registration may have: no more than the consecutive failures that NIST
+/// SP 800-63B-4, 3.2.2 allows, and enough for calls at the same time, each of which counts until it is compared.
+const REGISTRATION_FAILURES: u32 = 100;
+
 impl Counter {
     /// Returns the counter of wrong codes for a destination and purpose in 24 hours, across all codes sent.
     #[must_use]
@@ -72,6 +78,14 @@ impl Counter {
         Self { part, ..Self::new(passwords(member), limit, lock_seconds, Window::Lockout) }
     }
 
+    /// Returns the counter of wrong passwords in repetitions of a registration, in 24 hours.
+    #[must_use]
+    pub fn of_registrations(member: MemberId) -> Self {
+        let part = Some("registration".to_owned());
+        let counter = Self::new(passwords(member), REGISTRATION_FAILURES, SECONDS_PER_DAY, Window::Fixed);
+        Self { part, ..counter }
+    }
+
     /// Returns the counter of wrong pay passwords in a row. At `limit` they lock the pay password for
     /// `lock_seconds`.
     #[must_use]
@@ -79,16 +93,63 @@ impl Counter {
         Self::new(pay_passwords(member), limit, lock_seconds, Window::Lockout)
     }
 
+    /// Returns the counter of wrong pay passwords in 24 hours, across their lockouts. It is a part of the same subject, so
+    /// that an operator finds and clears both.
+    #[must_use]
+    pub fn of_pay_passwords_in_a_day(member: MemberId, limit: u32) -> Self {
+        let part = Some("day".to_owned());
+        Self { part, ..Self::new(pay_passwords(member), limit, SECONDS_PER_DAY, Window::Fixed) }
+    }
+
+    /// Returns the counter of failed logins in a row with one phone or email address, or on one known device of it. At
+    /// `limit` they lock the password for `lock_seconds`. `subject` is of [`failed_log_ins`].
+    pub(crate) fn of_log_ins_in_a_row(subject: &str, part: &str, limit: u32, lock_seconds: u64) -> Self {
+        let part = Some(format!("row#{part}"));
+        Self { part, ..Self::new(subject.to_owned(), limit, lock_seconds, Window::Lockout) }
+    }
+
+    /// Returns the counter of failed logins with the same, in 24 hours.
+    pub(crate) fn of_log_ins_in_a_day(subject: &str, part: &str, limit: u32) -> Self {
+        let part = Some(format!("day#{part}"));
+        Self { part, ..Self::new(subject.to_owned(), limit, SECONDS_PER_DAY, Window::Fixed) }
+    }
+
+    /// Returns the counter of failed logins from a source address in an hour, across all phones and email addresses.
+    /// `source` is [`Origin::source`](crate::domain::audit::Origin::source).
+    pub(crate) fn of_log_ins_from(source: &str, limit: u32) -> Self {
+        Self::new(format!("log-in-source#{source}"), limit, SECONDS_PER_HOUR, Window::Fixed)
+    }
+
     fn new(subject: String, limit: u32, window_seconds: u64, window: Window) -> Self {
         Self { kind: CounterKind::Failures, subject, part: None, limit, window_seconds, window }
     }
 }
 
-/// Returns the subject of every counter that can lock a member out.
-pub(crate) fn subjects(member: &Member) -> Vec<String> {
+/// The counters of a member's wrong pay passwords. Every function that compares one counts in both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayPasswordFailures {
+    /// Those in a row. A right pay password resets it.
+    pub(crate) row: Counter,
+    /// Those in a day. A right pay password takes its own attempt back.
+    pub(crate) day: Counter,
+}
+
+/// Returns the subject of every counter that can lock a member out, under every key.
+pub(crate) fn subjects(member: &Member, keys: &Keys) -> Vec<String> {
     let codes_to = |destination: Destination| Purpose::ALL.map(|purpose| codes(&destination, purpose));
     let all_codes = member.destinations().into_iter().flat_map(codes_to);
-    [passwords(member.id), pay_passwords(member.id)].into_iter().chain(all_codes).collect()
+    let log_ins_with =
+        |destination: Destination| keys.all().map(move |key| failed_log_ins(key, &destination));
+    let all_log_ins = member.destinations().into_iter().flat_map(log_ins_with);
+    let of_member = [passwords(member.id), pay_passwords(member.id)];
+    of_member.into_iter().chain(all_log_ins).chain(all_codes).collect()
+}
+
+/// Returns the subject of failed logins with a phone or an email address: a MAC of it under a key, because it can be
+/// that of a person who is not a member.
+pub(crate) fn failed_log_ins(key: &Key, destination: &Destination) -> String {
+    let mac = key.mac(KeyPurpose::Identifier, &[destination.key().as_bytes()]);
+    format!("log-in#{}.{}", key.id, URL_SAFE_NO_PAD.encode(mac))
 }
 
 fn passwords(member: MemberId) -> String {

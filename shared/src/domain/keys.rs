@@ -47,6 +47,10 @@ pub enum KeyPurpose {
     Report,
     /// Computes the MAC of the order that a receipt confirms.
     Receipt,
+    /// Computes the MAC of a phone or an email address under which failed logins are counted.
+    Identifier,
+    /// Signs the tokens of devices on which a member logged in.
+    Device,
 }
 
 impl KeyPurpose {
@@ -61,6 +65,8 @@ impl KeyPurpose {
             Self::Request => b"account-security request",
             Self::Report => b"account-security report",
             Self::Receipt => b"account-security receipt",
+            Self::Identifier => b"account-security identifier",
+            Self::Device => b"account-security device",
         }
     }
 }
@@ -77,6 +83,8 @@ pub struct Key {
     request: [u8; 32],
     report: [u8; 32],
     receipt: [u8; 32],
+    identifier: [u8; 32],
+    device: [u8; 32],
 }
 
 impl Key {
@@ -93,7 +101,8 @@ impl Key {
         let (code, pepper) = (subkey(KeyPurpose::Code)?, subkey(KeyPurpose::Pepper)?);
         let (response, request) = (subkey(KeyPurpose::Response)?, subkey(KeyPurpose::Request)?);
         let (report, receipt) = (subkey(KeyPurpose::Report)?, subkey(KeyPurpose::Receipt)?);
-        Ok(Self { id, session, token, code, pepper, response, request, report, receipt })
+        let (identifier, device) = (subkey(KeyPurpose::Identifier)?, subkey(KeyPurpose::Device)?);
+        Ok(Self { id, session, token, code, pepper, response, request, report, receipt, identifier, device })
     }
 
     /// Returns a subkey: HKDF-SHA-256 of the key's text, with an empty salt and the purpose as `info`.
@@ -108,6 +117,8 @@ impl Key {
             KeyPurpose::Request => &self.request,
             KeyPurpose::Report => &self.report,
             KeyPurpose::Receipt => &self.receipt,
+            KeyPurpose::Identifier => &self.identifier,
+            KeyPurpose::Device => &self.device,
         }
     }
 
@@ -350,6 +361,8 @@ pub(crate) mod tests {
                 KeyPurpose::Request,
                 KeyPurpose::Report,
                 KeyPurpose::Receipt,
+                KeyPurpose::Identifier,
+                KeyPurpose::Device,
             ] {
                 assert!(seen.insert(*key.bytes(purpose)));
             }

@@ -1,7 +1,12 @@
 //! Every text that people read, in every language.
 
 use crate::{
-    domain::{audit::Action, code::Purpose, notice::Changed},
+    clock::Timestamp,
+    domain::{
+        audit::{Action, Origin},
+        code::Purpose,
+        notice::{Changed, PayPasswordLocked},
+    },
     error::{Error, Field},
     language::Language::{self, Chinese, English},
 };
@@ -85,7 +90,7 @@ pub fn of_error(error: &Error, language: Language) -> String {
         (Error::Missing(field), _) => return missing(*field, language),
         (Error::NotValid(field), _) => return not_valid(*field, language).to_owned(),
         (Error::CodeNotValid { attempts_left }, _) => return code_not_valid(*attempts_left, language),
-        (Error::OldPasswordNotValid { attempts_left }, _) => {
+        (Error::OldPasswordNotValid { attempts_left } | Error::PayPasswordNotValid { attempts_left }, _) => {
             return password_not_valid(*attempts_left, language);
         }
         (Error::SendFrequently { retry_after, .. }, Chinese) => {
@@ -154,8 +159,8 @@ pub fn of_error(error: &Error, language: Language) -> String {
         (Error::CredentialsNotValid { attempts_left }, _) => {
             return credentials_not_valid(*attempts_left, language);
         }
-        (Error::MemberNotFound, Chinese) => "该手机号或邮箱尚未注册",
-        (Error::MemberNotFound, English) => "No account has this phone or mail address yet.",
+        (Error::MemberNotFound(_), Chinese) => "该手机号或邮箱尚未注册",
+        (Error::MemberNotFound(_), English) => "No account has this phone or mail address yet.",
         (Error::MemberExists, Chinese) => "该用户已存在",
         (Error::MemberExists, English) => "This member exists already.",
         (Error::BodyTooLarge, Chinese) => "请求内容过大",
@@ -209,42 +214,49 @@ pub fn code_by_mail(purpose: Purpose, ttl_seconds: u64, language: Language) -> (
     }
 }
 
-/// Returns the SMS that notifies a member of a change: its kind, time and source address, and what to do if the
-/// member did not make it.
-#[must_use]
-pub fn change_by_sms(changed: &Changed) -> String {
-    let (what, when, from) = (action_text(changed.action, changed.language), when(changed), source(changed));
-    match changed.language {
-        Chinese => format!("您的{what}，{when}，IP {from}。如非本人操作，请立即找回密码并联系客服。"),
-        English => format!(
-            "Your {what} on {when} from {from}. Not you? Recover your password and contact support at once."
-        ),
-    }
+/// The texts of a notice: the SMS for a phone, and the subject and the paragraphs of the email for an address.
+#[derive(Debug)]
+pub struct NoticeTexts {
+    /// The SMS: what happened, when and from which source address, and what to do if it was not the member.
+    pub sms: String,
+    /// The subject of the email.
+    pub subject: String,
+    /// The paragraphs of the email. The last one explains what to do if it was not the member, and refers to a link if one
+    /// follows. The `User-Agent` is left out, because an attacker could choose its text.
+    pub paragraphs: [String; 3],
 }
 
-/// Returns the subject and the paragraphs of the email that notifies a member of a change. The last paragraph
-/// explains what to do if the member did not make it, and refers to a link if one follows. The `User-Agent` is left out, because an attacker could choose
-/// its text.
+/// Returns the texts that notify a member of a change.
 #[must_use]
-pub fn change_by_mail(changed: &Changed, has_link: bool) -> (String, [String; 3]) {
-    let (what, when, from) = (action_text(changed.action, changed.language), when(changed), source(changed));
-    match changed.language {
-        Chinese => (
-            format!("安全提醒：{what}"),
-            [
-                format!("您的{what}。"),
-                format!("时间：{when}；IP：{from}。"),
-                not_you(has_link).in_language(Chinese).to_owned(),
-            ],
-        ),
-        English => (
-            format!("Security notice: your {what}"),
-            [
-                format!("Your {what}."),
-                format!("When: {when}. From: {from}."),
-                not_you(has_link).in_language(English).to_owned(),
-            ],
-        ),
+pub fn of_change(changed: &Changed, has_link: bool) -> NoticeTexts {
+    let Changed { action, at, origin, language, .. } = changed;
+    notice(action_text(*action, *language), *at, origin, *language, has_link)
+}
+
+/// Returns the texts that notify a member of a locked pay password.
+#[must_use]
+pub fn of_lockout(locked: &PayPasswordLocked) -> NoticeTexts {
+    let PayPasswordLocked { at, origin, language, .. } = locked;
+    let what = sentence("支付密码输错已锁定", "payment PIN was locked after wrong tries");
+    notice(what.in_language(*language), *at, origin, *language, false)
+}
+
+fn notice(what: &str, at: Timestamp, origin: &Origin, language: Language, has_link: bool) -> NoticeTexts {
+    let (when, from) = (when(at), source(origin, language));
+    let not_you = not_you(has_link).in_language(language).to_owned();
+    match language {
+        Chinese => NoticeTexts {
+            sms: format!("您的{what}，{when}，IP {from}。如非本人操作，请立即找回密码并联系客服。"),
+            subject: format!("安全提醒：{what}"),
+            paragraphs: [format!("您的{what}。"), format!("时间：{when}；IP：{from}。"), not_you],
+        },
+        English => NoticeTexts {
+            sms: format!(
+                "Your {what} on {when} from {from}. Not you? Recover your password and contact support at once."
+            ),
+            subject: format!("Security notice: your {what}"),
+            paragraphs: [format!("Your {what}."), format!("When: {when}. From: {from}."), not_you],
+        },
     }
 }
 
@@ -295,17 +307,15 @@ fn action_text(action: Action, language: Language) -> &'static str {
     .in_language(language)
 }
 
-/// Formats the time of a change in UTC, because the member's time zone is not known.
-fn when(changed: &Changed) -> String {
-    let at = i64::try_from(changed.at.0)
-        .ok()
-        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+/// Formats a time in UTC, because the member's time zone is not known.
+fn when(at: Timestamp) -> String {
+    let at = i64::try_from(at.0).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
     at.and_then(|at| at.format(format_description!("[year]-[month]-[day] [hour]:[minute] UTC")).ok())
         .unwrap_or_default()
 }
 
-fn source(changed: &Changed) -> &str {
-    changed.origin.source_ip.as_deref().unwrap_or(match changed.language {
+fn source(origin: &Origin, language: Language) -> &str {
+    origin.source_ip.as_deref().unwrap_or(match language {
         Chinese => "未知",
         English => "an unknown address",
     })
@@ -428,25 +438,30 @@ fn wait_en(seconds: u64) -> String {
 mod tests {
     use super::*;
 
-    use crate::{
-        clock::Timestamp,
-        contact::Destination,
-        domain::{audit::Origin, member::MemberId},
-    };
+    use crate::{contact::Destination, domain::member::MemberId};
 
     fn changed(action: Action, language: Language) -> Changed {
         Changed {
             member: MemberId(uuid::Uuid::nil()),
             action,
             at: Timestamp(1_795_285_147),
-            origin: Origin {
-                request_id: String::new(),
-                source_ip: Some("203.0.113.255".to_owned()),
-                user_agent: Some("an app".to_owned()),
-            },
+            origin: origin(),
             language,
             destination: Destination::of_address("li@example.com"),
             report: None,
+        }
+    }
+
+    fn locked(language: Language) -> PayPasswordLocked {
+        let (at, destination) = (Timestamp(1_795_285_147), Destination::of_address("li@example.com"));
+        PayPasswordLocked { at, origin: origin(), language, destination }
+    }
+
+    fn origin() -> Origin {
+        Origin {
+            request_id: String::new(),
+            source_ip: Some("203.0.113.255".to_owned()),
+            user_agent: Some("an app".to_owned()),
         }
     }
 
@@ -475,8 +490,9 @@ mod tests {
             }
             assert_one_part(MORE_CHANGES.in_language(language), language);
             for action in Action::ALL {
-                assert_one_part(&change_by_sms(&changed(action, language)), language);
+                assert_one_part(&of_change(&changed(action, language), false).sms, language);
             }
+            assert_one_part(&of_lockout(&locked(language)).sms, language);
         }
     }
 
@@ -487,21 +503,34 @@ mod tests {
     }
 
     #[test]
+    fn notice_of_a_lockout_names_its_cause() {
+        let texts = of_lockout(&locked(English));
+        assert_eq!(
+            texts.sms,
+            "Your payment PIN was locked after wrong tries on 2026-11-21 18:19 UTC from 203.0.113.255. \
+             Not you? Recover your password and contact support at once."
+        );
+        assert_eq!(texts.subject, "Security notice: your payment PIN was locked after wrong tries");
+        assert_eq!(of_lockout(&locked(Chinese)).paragraphs[0], "您的支付密码输错已锁定。");
+    }
+
+    #[test]
     fn notice_names_change_time_and_source_address() {
         assert_eq!(
-            change_by_sms(&changed(Action::PhoneReplaced, English)),
+            of_change(&changed(Action::PhoneReplaced, English), false).sms,
             "Your account was bound to another phone on 2026-11-21 18:19 UTC from 203.0.113.255. \
              Not you? Recover your password and contact support at once."
         );
         assert_eq!(
-            change_by_sms(&changed(Action::PasswordRecovered, Chinese)),
+            of_change(&changed(Action::PasswordRecovered, Chinese), false).sms,
             "您的登录密码已找回重设，2026-11-21 18:19 UTC，IP 203.0.113.255。如非本人操作，请立即找回密码并联系客服。"
         );
-        let (subject, paragraphs) = change_by_mail(&changed(Action::PayPasswordReset, English), false);
+        let NoticeTexts { subject, paragraphs, .. } =
+            of_change(&changed(Action::PayPasswordReset, English), false);
         assert_eq!(subject, "Security notice: your payment PIN was reset");
         assert_eq!(paragraphs[1], "When: 2026-11-21 18:19 UTC. From: 203.0.113.255.");
         assert!(paragraphs[2].ends_with("recover your password at once, and contact support."));
-        let (_, paragraphs) = change_by_mail(&changed(Action::PayPasswordReset, English), true);
+        let NoticeTexts { paragraphs, .. } = of_change(&changed(Action::PayPasswordReset, English), true);
         assert!(paragraphs[2].contains("open the following link within 72 hours"), "{}", paragraphs[2]);
     }
 }

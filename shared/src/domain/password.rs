@@ -5,9 +5,10 @@ mod blocklist;
 mod legacy;
 
 pub use argon2::Memory;
-pub use legacy::{HashFormat, ImportHashError, Salt};
+pub use legacy::{HashFormat, HashFormatError, ImportHashError, Salt};
 
 use crate::{Secret, domain::keys::Keys, error::Error, settings::Settings};
+use aws_lc_rs::constant_time;
 use legacy::LegacyHash;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -91,6 +92,25 @@ impl PasswordHash {
         legacy.was_made_from(keys, &digest, memory).map_err(ImportHashError::Failed)
     }
 
+    /// Whether [`PasswordPolicy::adopt`] returned this for the same text.
+    ///
+    /// # Errors
+    /// Fails if `text` cannot be adopted.
+    pub fn is_adopted_from(
+        &self,
+        keys: &Keys,
+        text: &str,
+        format: Option<HashFormat<'_>>,
+        memory: &mut Memory,
+    ) -> Result<bool, ImportHashError> {
+        match Self::parse_stored(keys, text).filter(|_| format.is_none()) {
+            Some(hash) => {
+                Ok(constant_time::verify_slices_are_equal(hash.0.as_bytes(), self.0.as_bytes()).is_ok())
+            }
+            None => self.is_import_of(keys, text, format, memory),
+        }
+    }
+
     /// Parses a hash that was imported. Returns `None` for one of our own.
     fn legacy(&self) -> Result<Option<LegacyHash>, Error> {
         let Some(stored) = self.0.strip_prefix(legacy::PREFIX) else { return Ok(None) };
@@ -163,6 +183,26 @@ impl PasswordPolicy {
         self.argon2(keys, normalized.expose_secret().as_bytes()).map(PasswordHash)
     }
 
+    /// Whether `typed` matches the stored hash, if there is one. Without one, and with one whose key was removed, it does
+    /// the work of a hash under the current settings, so that the time does not disclose whether there is one.
+    ///
+    /// # Errors
+    /// The errors of [`verify`].
+    pub fn verify_or_pad(
+        &self,
+        keys: &Keys,
+        typed: &str,
+        stored: Option<&PasswordHash>,
+    ) -> Result<bool, Error> {
+        let is_usable = |hash: &&PasswordHash| hash.key_id().is_none_or(|id| keys.by_id(&id).is_some());
+        if let Some(stored) = stored.filter(is_usable) {
+            return verify(keys, typed, stored);
+        }
+        let placeholder = PasswordHash(argon2::placeholder(self.costs(), keys.current())?);
+        // It matches nothing, whatever the result of the comparison is.
+        verify(keys, typed, &placeholder).map(|_| false)
+    }
+
     /// Hashes a typed password that has just matched a stored hash again, if that hash is outdated. The new hash matches
     /// every text that the system of an imported hash accepted as the same password.
     ///
@@ -203,6 +243,24 @@ impl PasswordPolicy {
         let digest = legacy::parse(text, format)?;
         let legacy = digest.into_legacy_hash(key, |digest| argon2::hash(self.costs(), key, digest, memory));
         legacy.map(|legacy| PasswordHash(legacy.to_string())).map_err(ImportHashError::Failed)
+    }
+
+    /// Returns a hash of this system, such as one from an export, as it is, or [imports](PasswordPolicy::import) one of
+    /// another system.
+    ///
+    /// # Errors
+    /// The errors of [`PasswordPolicy::import`].
+    pub fn adopt(
+        &self,
+        keys: &Keys,
+        text: &str,
+        format: Option<HashFormat<'_>>,
+        memory: &mut Memory,
+    ) -> Result<PasswordHash, ImportHashError> {
+        match PasswordHash::parse_stored(keys, text).filter(|_| format.is_none()) {
+            Some(hash) => Ok(hash),
+            None => self.import(keys, text, format, memory),
+        }
     }
 
     /// Whether a hash should be upgraded: its costs are below the settings, its pepper is not the current one, or it
@@ -338,6 +396,21 @@ mod tests {
         ] {
             assert!(PasswordHash::parse_stored(&keys, &broken).is_none(), "{broken}");
         }
+    }
+
+    #[test]
+    fn missing_hash_matches_nothing_after_the_same_work() {
+        let keys = two_keys();
+        let hash = POLICY.hash(&keys, &Password::existing("password-of-li")).unwrap();
+        assert!(POLICY.verify_or_pad(&keys, "password-of-li", Some(&hash)).unwrap());
+        assert!(!POLICY.verify_or_pad(&keys, "password-of-wu", Some(&hash)).unwrap());
+        assert!(!POLICY.verify_or_pad(&keys, "password-of-li", None).unwrap());
+        let placeholder = argon2::placeholder(POLICY.costs(), keys.current()).unwrap();
+        let costs = |hash: &str| hash.split('$').nth(3).unwrap().to_owned();
+        assert_eq!(costs(&placeholder), costs(hash.as_str()));
+        assert!(argon2::is_well_formed(&placeholder), "{placeholder}");
+        let malformed = PasswordHash("password-of-li".to_owned());
+        assert!(POLICY.verify_or_pad(&keys, "password-of-li", Some(&malformed)).is_err());
     }
 
     #[test]

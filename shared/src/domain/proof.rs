@@ -4,7 +4,7 @@
 use super::{
     basis::Basis,
     code::{Binding, CodeMac, Purpose},
-    counter::Counter,
+    counter::{Counter, PayPasswordFailures},
     member::{Member, MemberId},
     password::PasswordHash,
     report::{ReportId, ReportableChange},
@@ -15,13 +15,16 @@ use crate::{
     error::{Error, Field},
 };
 
-/// A code that matched. It authorizes nothing until a change or a grant consumes it.
+/// A code that matched. It authorizes nothing until a change, a grant or a login consumes it.
+///
+/// A change or a grant takes a code that was sent for a member. A code to log in or to register is an
+/// `Option<Basis>`, because the code to register is sent to anyone.
 #[derive(Debug)]
-pub struct VerifiedCode {
+pub struct VerifiedCode<B = Basis> {
     /// The destination, purpose and flow that the code is bound to.
     pub binding: Binding,
     /// The member for whom the code was sent, in the state that it was issued on.
-    pub basis: Basis,
+    pub basis: B,
     /// Whether the member reauthenticated when requesting the code.
     pub reauthenticated: bool,
     /// When the code was sent.
@@ -31,6 +34,14 @@ pub struct VerifiedCode {
     pub(crate) failures: Counter,
     /// The counter of wrong codes from the source address, to which this attempt is given back as well.
     pub(crate) guesses: Counter,
+}
+
+impl VerifiedCode<Option<Basis>> {
+    /// Returns the code if it was sent for a member.
+    pub(crate) fn of_member(self) -> Option<VerifiedCode> {
+        let Self { binding, basis, reauthenticated, sent_at, mac, failures, guesses } = self;
+        Some(VerifiedCode { binding, basis: basis?, reauthenticated, sent_at, mac, failures, guesses })
+    }
 }
 
 /// A grant that is valid for a member. It authorizes nothing until a change consumes it.
@@ -71,8 +82,8 @@ pub struct VerifiedPassword {
 pub struct VerifiedPayPassword {
     /// The stored hash that it matched.
     pub(crate) hash: PasswordHash,
-    /// The counter of failures, which the change resets.
-    pub(crate) failures: Counter,
+    /// The counters of failures. Its use resets those in a row, and takes its own attempt out of those of the day.
+    pub(crate) failures: PayPasswordFailures,
 }
 
 /// A reauthentication: a recent login or, instead, the login password.

@@ -45,6 +45,13 @@ impl Order {
         self.mac_under(keys, &keys.current().id).unwrap_or_default()
     }
 
+    /// Returns a MAC of the order's reference under the current key, with that key's id, for the audit trail. It does not
+    /// depend on the amount or the payee.
+    #[must_use]
+    pub fn reference_mac(&self, keys: &Keys) -> String {
+        mac_under(keys, &keys.current().id, &[self.reference.as_bytes()]).unwrap_or_default()
+    }
+
     /// Returns whether a MAC is that of this order. It is not if its key was removed.
     pub(crate) fn matches(&self, keys: &Keys, mac: &str) -> bool {
         let own = mac.split_once('.').and_then(|(id, _)| self.mac_under(keys, id));
@@ -54,9 +61,13 @@ impl Order {
     fn mac_under(&self, keys: &Keys, id: &str) -> Option<String> {
         let Self { reference, amount, currency, payee } = self;
         let parts = [reference, amount, currency, payee].map(String::as_bytes);
-        let mac = keys.by_id(id)?.mac(KeyPurpose::Receipt, &parts);
-        Some(format!("{id}.{}", URL_SAFE_NO_PAD.encode(mac)))
+        mac_under(keys, id, &parts)
     }
+}
+
+fn mac_under(keys: &Keys, id: &str, parts: &[&[u8]]) -> Option<String> {
+    let mac = keys.by_id(id)?.mac(KeyPurpose::Receipt, parts);
+    Some(format!("{id}.{}", URL_SAFE_NO_PAD.encode(mac)))
 }
 
 /// An element of authentication that was checked.
@@ -154,6 +165,15 @@ mod tests {
             assert!(!order(&[(name, json!(value))]).unwrap().matches(&keys, &mac), "{name}");
         }
         assert!(!order(&[]).unwrap().matches(&keys, mac.split_once('.').unwrap().1));
+    }
+
+    #[test]
+    fn reference_mac_depends_only_on_the_reference() {
+        let keys = two_keys();
+        let mac = |changed: &[(&str, Value)]| order(changed).unwrap().reference_mac(&keys);
+        assert_eq!(mac(&[]), mac(&[("amount", json!("2000")), ("payee", json!("shop"))]));
+        assert_ne!(mac(&[]), mac(&[("reference", json!("o-2"))]));
+        assert!(mac(&[]).starts_with("new.") && !mac(&[]).contains("o-1"));
     }
 
     #[test]

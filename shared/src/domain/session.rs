@@ -2,6 +2,7 @@
 
 use crate::{
     clock::Timestamp,
+    contact::Destination,
     domain::{
         keys::{KeyPurpose, Keys},
         member::{Member, MemberId},
@@ -13,8 +14,38 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::time::Duration;
 
-/// The `amr` of a login with the password (RFC 8176, 2).
-const PASSWORD: &str = "pwd";
+/// How a member logs in here, as `amr` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogInMethod {
+    /// With the login password.
+    Password,
+    /// With a code by SMS.
+    Sms,
+    /// With a code by email.
+    Mail,
+}
+
+impl LogInMethod {
+    /// Returns the method's name in `amr`. `pwd` and `sms` are those of RFC 8176, 2, which has none for email.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Password => "pwd",
+            Self::Sms => "sms",
+            Self::Mail => "mail",
+        }
+    }
+}
+
+impl From<&Destination> for LogInMethod {
+    /// Returns the method of a login with a code that was sent to this destination.
+    fn from(destination: &Destination) -> Self {
+        match destination {
+            Destination::Phone(_) => Self::Sms,
+            Destination::Email(_) => Self::Mail,
+        }
+    }
+}
 
 /// The claims of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,12 +63,24 @@ pub struct Claims {
 }
 
 impl Claims {
+    /// Returns the claims of a session for a member who logs in now.
+    #[must_use]
+    pub fn of_log_in(member: &Member, method: LogInMethod) -> Self {
+        Self {
+            member: member.id,
+            credential_version: member.credential_version,
+            auth_time: Timestamp::now(),
+            amr: vec![method.name().to_owned()],
+        }
+    }
+
     /// Returns whether the member logged in with the password less than `seconds` before `now`. A login by code does
     /// not count: the code proves only the phone or the address, which another person can hold after a SIM swap, or
     /// after the number was assigned again.
     #[must_use]
     pub fn is_recent_login(&self, now: Timestamp, seconds: u64) -> bool {
-        self.amr.iter().any(|method| method == PASSWORD) && self.auth_time.plus(seconds) > now
+        self.amr.iter().any(|method| method == LogInMethod::Password.name())
+            && self.auth_time.plus(seconds) > now
     }
 }
 
@@ -89,7 +132,8 @@ pub fn issue(
     credential_version: u64,
     auth_time: Timestamp,
 ) -> Result<String, Error> {
-    sign(keys, settings, &Claims { member, credential_version, auth_time, amr: vec![PASSWORD.to_owned()] })
+    let amr = vec![LogInMethod::Password.name().to_owned()];
+    sign(keys, settings, &Claims { member, credential_version, auth_time, amr })
 }
 
 /// Signs a session with HS256 under the current key. It expires after `SESSION_TTL_SECONDS`, and at the latest
@@ -113,8 +157,14 @@ pub fn sign(keys: &Keys, settings: &Settings, claims: &Claims) -> Result<String,
 }
 
 /// Returns when a session that is issued now expires.
-pub(super) fn expiry(settings: &Settings, now: Timestamp, auth_time: Timestamp) -> Timestamp {
+pub(crate) fn expiry(settings: &Settings, now: Timestamp, auth_time: Timestamp) -> Timestamp {
     now.plus(settings.session_ttl_seconds).min(auth_time.plus(settings.session_max_seconds))
+}
+
+/// Returns the seconds for which the session of a login that happens now is valid.
+#[must_use]
+pub fn lifetime(settings: &Settings) -> u64 {
+    settings.session_ttl_seconds.min(settings.session_max_seconds)
 }
 
 /// How far in the future `auth_time` and `nbf` may be, because the clock of a login service may be ahead of ours. RFC 7519,

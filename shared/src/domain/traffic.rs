@@ -7,6 +7,7 @@
 use crate::{
     clock::Timestamp,
     contact::{Destination, InvalidContact},
+    domain::code::Purpose,
     settings::{BreakerAction, Settings},
 };
 use std::fmt;
@@ -25,19 +26,53 @@ pub fn slot(moment: Timestamp) -> u64 {
 
 /// The messages that share one budget and one circuit breaker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Route {
-    /// SMS to the phones of this calling code.
+pub struct Route {
+    /// How they are sent.
+    pub carrier: Carrier,
+    /// Who receives them.
+    pub audience: Audience,
+}
+
+/// How messages are sent, and by SMS where to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// By SMS to the phones of this calling code.
     CallingCode(String),
-    /// Email.
+    /// By email.
     Mail,
 }
 
+/// Who receives messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Members, or those who bind a phone or an email address to their account.
+    Members,
+    /// Anyone who registers. These codes have a route of their own, so that an attacker who requests many of them does
+    /// not use up the members' budget.
+    Anyone,
+}
+
 impl Route {
-    /// Returns the route to a destination.
+    /// Returns the route of a code to a destination.
     ///
     /// # Errors
     /// [`InvalidContact`] if a stored phone is not an E.164 number.
-    pub fn to(destination: &Destination) -> Result<Self, InvalidContact> {
+    pub fn of_code(destination: &Destination, purpose: Purpose) -> Result<Self, InvalidContact> {
+        let audience = if purpose == Purpose::Register { Audience::Anyone } else { Audience::Members };
+        Ok(Self { carrier: Carrier::to(destination)?, audience })
+    }
+
+    /// Returns the route of a notice to a destination.
+    ///
+    /// # Errors
+    /// [`InvalidContact`] if a stored phone is not an E.164 number.
+    pub fn of_notice(destination: &Destination) -> Result<Self, InvalidContact> {
+        Ok(Self { carrier: Carrier::to(destination)?, audience: Audience::Members })
+    }
+}
+
+impl Carrier {
+    fn to(destination: &Destination) -> Result<Self, InvalidContact> {
         match destination {
             Destination::Phone(phone) => Ok(Self::CallingCode(phone.parts()?.0.to_owned())),
             Destination::Email(_) => Ok(Self::Mail),
@@ -46,11 +81,14 @@ impl Route {
 }
 
 impl fmt::Display for Route {
-    /// Writes the calling code, or `mail`.
+    /// Writes the calling code or `mail`, after `register` for the codes to register.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CallingCode(code) => f.write_str(code),
-            Self::Mail => f.write_str("mail"),
+        if self.audience == Audience::Anyone {
+            f.write_str("register ")?;
+        }
+        match &self.carrier {
+            Carrier::CallingCode(code) => f.write_str(code),
+            Carrier::Mail => f.write_str("mail"),
         }
     }
 }
@@ -84,6 +122,8 @@ pub struct TrafficLimits {
     pub region_per_hour: u32,
     /// The emails that may be sent in an hour.
     pub mail_per_hour: u32,
+    /// The codes to register that may be sent to one calling code, or by email, in an hour.
+    pub register_per_hour: u32,
     /// The codes that a breaker needs before it can open.
     pub breaker_min_codes: u32,
     /// The minimum share of verified codes in percent. Below it the breaker opens.
@@ -97,6 +137,7 @@ impl From<&Settings> for TrafficLimits {
         Self {
             region_per_hour: settings.region_sends_per_hour,
             mail_per_hour: settings.mail_sends_per_hour,
+            register_per_hour: settings.register_sends_per_hour,
             breaker_min_codes: settings.breaker_min_codes,
             breaker_min_verified_percent: settings.breaker_min_verified_percent,
             breaker_action: settings.breaker_action,
@@ -113,10 +154,11 @@ impl TrafficLimits {
             MessageKind::Code => (self.breaker_min_codes, self.breaker_min_verified_percent),
             MessageKind::Notice => (0, 0),
         };
-        let budget = match (route, kind) {
-            (Route::CallingCode(_), _) => self.region_per_hour.into(),
-            (Route::Mail, MessageKind::Code) => self.mail_per_hour.into(),
-            (Route::Mail, MessageKind::Notice) => u64::MAX,
+        let budget = match (&route.carrier, route.audience, kind) {
+            (_, Audience::Anyone, _) => self.register_per_hour.into(),
+            (Carrier::CallingCode(_), Audience::Members, _) => self.region_per_hour.into(),
+            (Carrier::Mail, Audience::Members, MessageKind::Code) => self.mail_per_hour.into(),
+            (Carrier::Mail, Audience::Members, MessageKind::Notice) => u64::MAX,
         };
         let (min_codes, min_verified_percent) = (min_codes.into(), min_verified_percent.into());
         TrafficPolicy { budget, min_codes, min_verified_percent }
@@ -197,7 +239,9 @@ mod tests {
     fn notice_is_refused_only_by_the_sms_budget() {
         use MessageKind::{Code, Notice};
         let limits = TrafficLimits::from(&crate::settings::tests::defaults());
-        let sms = Route::CallingCode("86".to_owned());
+        let to_members = |carrier| Route { carrier, audience: Audience::Members };
+        let sms = to_members(Carrier::CallingCode("86".to_owned()));
+        let mail = to_members(Carrier::Mail);
         let check = |route: &Route, kind, traffic: &[Slot]| {
             limits.policy(route, kind).check(traffic, NOW).map(|(denial, _)| denial)
         };
@@ -206,12 +250,24 @@ mod tests {
         for (route, kind, after_guesses, after_budget) in [
             (&sms, Code, Some(Denial::Breaker), Some(Denial::Budget)),
             (&sms, Notice, None, Some(Denial::Budget)),
-            (&Route::Mail, Code, Some(Denial::Breaker), Some(Denial::Budget)),
-            (&Route::Mail, Notice, None, None),
+            (&mail, Code, Some(Denial::Breaker), Some(Denial::Budget)),
+            (&mail, Notice, None, None),
         ] {
             let refused = (check(route, kind, &unverified), check(route, kind, &exhausted));
             assert_eq!(refused, (after_guesses, after_budget), "{route} {kind:?}");
         }
+    }
+
+    #[test]
+    fn codes_to_register_have_their_own_budget() {
+        let limits = TrafficLimits::from(&crate::settings::tests::defaults());
+        let email = Destination::of_address("li@example.com");
+        let budget = |purpose| {
+            let route = Route::of_code(&email, purpose).unwrap();
+            (route.to_string(), limits.policy(&route, MessageKind::Code).budget)
+        };
+        assert_eq!(budget(Purpose::Register), ("register mail".to_owned(), 100));
+        assert_eq!(budget(Purpose::LogIn), ("mail".to_owned(), 2_000));
     }
 
     #[test]

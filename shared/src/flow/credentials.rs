@@ -3,8 +3,9 @@
 use crate::{
     app::App,
     clock::Timestamp,
+    contact::Destination,
     domain::{
-        counter::Counter,
+        counter::{Counter, PayPasswordFailures},
         member::Member,
         password::{self, Password, PasswordHash},
         pay_password,
@@ -14,6 +15,7 @@ use crate::{
     error::{Error, Field},
     http::{parameter::Parameter, request::Request},
     metrics,
+    store::StoredHash,
 };
 use lambda_http::tracing;
 
@@ -22,9 +24,9 @@ impl App {
     /// attempt nor a code.
     ///
     /// # Errors
-    /// [`Error::NotValid`] if it is too short, too long, too common, or one of the member's contacts.
-    pub fn accept_password(&self, typed: &str, member: Option<&Member>) -> Result<Password, Error> {
-        let contacts = member.map(Member::contacts).unwrap_or_default();
+    /// [`Error::NotValid`] if it is too short, too long, too common, or one of the member's `contacts`.
+    pub fn accept_password(&self, typed: &str, contacts: &[Destination]) -> Result<Password, Error> {
+        let contacts: Vec<_> = contacts.iter().flat_map(Destination::spellings).collect();
         self.passwords.accept(typed, &contacts).ok_or(Error::NotValid(Field::NewPassword))
     }
 
@@ -92,12 +94,13 @@ impl App {
             self.settings.password_max_failures,
             self.settings.password_lock_seconds,
         );
-        let stored = self.verify(&failures, member.password.as_ref(), typed).await?;
+        let left = self.store.count(&failures).await?;
+        let stored = self.compare(member.password.as_ref(), typed, left)?;
         let rehashed = self.passwords.upgrade(&self.keys, typed, stored)?;
         Ok(VerifiedPassword { credential_version: member.credential_version, failures, rehashed })
     }
 
-    /// Verifies the member's pay password.
+    /// Verifies the member's pay password. The wrong attempt that locks it notifies the member.
     ///
     /// # Errors
     /// [`Error::PayPasswordNotSet`], [`Error::OldPasswordNotValid`] if it is wrong, [`Error::TooManyAttempts`] during a
@@ -106,11 +109,64 @@ impl App {
         &self,
         member: &Member,
         typed: &str,
+        request: &Request,
     ) -> Result<VerifiedPayPassword, Error> {
-        let stored = member.pay_password.as_ref().ok_or(Error::PayPasswordNotSet)?;
+        let stored = member.require_pay_password()?;
         let failures = self.pay_password_failures(member);
-        let hash = self.verify(&failures, Some(stored), &pay_password::typed(typed)).await?.clone();
-        Ok(VerifiedPayPassword { hash, failures })
+        let (left_in_row, left_in_day) = self.count_pay_password(&failures).await?;
+        let left = left_in_row.min(left_in_day);
+        match self.compare(Some(stored), &pay_password::typed(typed), left) {
+            Ok(stored) => Ok(VerifiedPayPassword { hash: stored.clone(), failures }),
+            Err(wrong @ Error::OldPasswordNotValid { attempts_left: 0 }) => {
+                let reached = if left_in_row == 0 { &failures.row } else { &failures.day };
+                self.lock_pay_password(member, reached, request).await;
+                Err(wrong)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Counts an attempt at a pay password, and returns how many are left in the row and in the day. The counts follow one
+    /// another, because attempts that the row refuses must not use up the day. One that the day refuses is not compared,
+    /// and so is taken out of the row again.
+    async fn count_pay_password(&self, failures: &PayPasswordFailures) -> Result<(u32, u32), Error> {
+        let left_in_row = self.store.count(&failures.row).await?;
+        let left_in_day = match self.store.count(&failures.day).await {
+            Err(refused @ Error::TooManyAttempts { .. }) => {
+                self.store.take_back(&failures.row).await?;
+                return Err(refused);
+            }
+            counted => counted?,
+        };
+        Ok((left_in_row, left_in_day))
+    }
+
+    /// Records that a pay password is locked, and notifies the member. A failure is only logged, because the lockout holds
+    /// without it.
+    async fn lock_pay_password(&self, member: &Member, reached: &Counter, request: &Request) {
+        let language = request.notice_language(member);
+        match self.store.lock_pay_password(member, reached, &request.origin, language).await {
+            Ok(true) => metrics::pay_password_locked(),
+            Ok(false) => (),
+            Err(error) => tracing::error!(cause = %error, "a lockout was not notified"),
+        }
+    }
+
+    /// Replaces the hash of a pay password that has just matched, if it is outdated. A failure is only logged: the pay
+    /// password was right, and its next use tries again.
+    pub async fn upgrade_pay_password(&self, member: &Member, typed: &str, verified: &VerifiedPayPassword) {
+        let typed = pay_password::typed(typed);
+        let upgraded = match self.passwords.upgrade(&self.keys, &typed, &verified.hash) {
+            Ok(Some(hash)) => {
+                let stored = StoredHash::PayPassword(&verified.hash);
+                self.store.replace_hash(member.id, stored, &hash).await
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = upgraded {
+            tracing::warn!(cause = %error, "an outdated hash of a pay password was not replaced");
+        }
     }
 
     /// Returns the reauthentication of a request: its login `password` or, without one, a recent login. [`Change`] decides
@@ -151,14 +207,19 @@ impl App {
         Ok(verified.rehashed)
     }
 
-    /// Returns the counter of consecutive wrong pay passwords, whose lockout lasts `PAY_PASSWORD_LOCK_SECONDS`.
+    /// Returns the counters of wrong pay passwords: of those in a row, whose lockout lasts `PAY_PASSWORD_LOCK_SECONDS`, and
+    /// of those in a day.
     #[must_use]
-    pub fn pay_password_failures(&self, member: &Member) -> Counter {
-        Counter::of_pay_passwords(
-            member.id,
-            self.settings.pay_password_max_failures,
-            self.settings.pay_password_lock_seconds,
-        )
+    pub fn pay_password_failures(&self, member: &Member) -> PayPasswordFailures {
+        let settings = &self.settings;
+        PayPasswordFailures {
+            row: Counter::of_pay_passwords(
+                member.id,
+                settings.pay_password_max_failures,
+                settings.pay_password_lock_seconds,
+            ),
+            day: Counter::of_pay_passwords_in_a_day(member.id, settings.pay_password_failures_per_day),
+        }
     }
 
     fn hash_unlike(
@@ -178,13 +239,13 @@ impl App {
         self.hash(password)
     }
 
-    async fn verify<'a>(
+    /// Compares a password after its attempt was counted, which left `left` more.
+    fn compare<'a>(
         &self,
-        failures: &Counter,
         stored: Option<&'a PasswordHash>,
         typed: &str,
+        left: u32,
     ) -> Result<&'a PasswordHash, Error> {
-        let left = self.store.count(failures).await?;
         match stored {
             Some(stored) if password::verify(&self.keys, typed, stored)? => Ok(stored),
             Some(_) | None => {

@@ -1,14 +1,15 @@
-//! Delivery of queued notices. Notices of changes are delivered at least once, codes at most once.
+//! Delivery of queued notices. Notices of changes and lockouts are delivered at least once, codes at most once.
 
 use crate::{
     app::App,
     clock::Timestamp,
     contact::Destination,
     domain::{
-        message,
-        notice::{Changed, Notice},
+        message::{self, NoticeTexts},
+        notice::Notice,
     },
     error::{Error, SendError},
+    language::Language,
     send::{EmailMessage, gate::Message},
 };
 use lambda_http::tracing;
@@ -20,33 +21,58 @@ impl App {
     /// [`Error::SendFailed`], [`Error::Busy`] and [`Error::Internal`], after which the stream retries the delivery.
     pub async fn deliver(&self, notice: &Notice) -> Result<(), Error> {
         match notice {
-            Notice::Changed(changed) => match self.notify(changed).await {
-                Ok(()) => Ok(()),
-                Err(error) if error.is_permanent() => {
-                    tracing::warn!(cause = %error, action = %changed.action, "a notice is dropped");
-                    Ok(())
-                }
-                Err(error) => Err(error.into_error(&changed.destination)),
-            },
+            Notice::Changed(changed) => {
+                let link = self.report_link(changed);
+                let texts = message::of_change(changed, link.is_some());
+                self.notify(&changed.destination, changed.language, &texts, link.as_deref()).await
+            }
+            Notice::PayPasswordLocked(locked) => {
+                let texts = message::of_lockout(locked);
+                self.notify(&locked.destination, locked.language, &texts, None).await
+            }
             Notice::Code(requested) if requested.valid_until > Timestamp::now() => {
                 self.deliver_code(requested).await
             }
             Notice::Code(_) => Ok(()),
+            Notice::LogInLocked(locked) => match self.store.owner(&locked.destination).await? {
+                Some(member) => self.store.record_lockout(member, locked).await,
+                None => Ok(()),
+            },
         }
     }
 
-    async fn notify(&self, changed: &Changed) -> Result<(), SendError> {
-        let message = match &changed.destination {
+    /// Sends a notice to its destination. One that is refused for good is dropped.
+    async fn notify(
+        &self,
+        destination: &Destination,
+        language: Language,
+        texts: &NoticeTexts,
+        link: Option<&str>,
+    ) -> Result<(), Error> {
+        match self.send_notice(destination, language, texts, link).await {
+            Err(error) if error.is_permanent() => {
+                tracing::warn!(cause = %error, "a notice is dropped");
+                Ok(())
+            }
+            sent => sent.map_err(|error| error.into_error(destination)),
+        }
+    }
+
+    async fn send_notice(
+        &self,
+        destination: &Destination,
+        language: Language,
+        texts: &NoticeTexts,
+        link: Option<&str>,
+    ) -> Result<(), SendError> {
+        let message = match destination {
             Destination::Phone(to) => Message::NoticeBySms {
                 to,
-                text: message::change_by_sms(changed),
-                last: message::MORE_CHANGES.in_language(changed.language),
+                text: texts.sms.clone(),
+                last: message::MORE_CHANGES.in_language(language),
             },
             Destination::Email(to) => {
-                let link = self.report_link(changed);
-                let (subject, paragraphs) = message::change_by_mail(changed, link.is_some());
-                let (link, language) = (link.as_deref(), changed.language);
-                let email = EmailMessage::of_change(&subject, &paragraphs, link, language)?;
+                let email = EmailMessage::of_notice(&texts.subject, &texts.paragraphs, link, language)?;
                 Message::NoticeByEmail(to, email)
             }
         };

@@ -157,8 +157,25 @@ impl App {
         request: &'a Request,
         reply: &Reply<A>,
     ) -> Result<Option<SealedResponse<'a>>, Error> {
+        self.seal_response(request, Ok(reply))
+    }
+
+    /// Encrypts the refusal of an idempotent request whose transaction consumes its proof nevertheless.
+    pub(super) fn seal_refusal<'a, A: Family>(
+        &self,
+        request: &'a Request,
+        refusal: &Error,
+    ) -> Result<Option<SealedResponse<'a>>, Error> {
+        self.seal_response::<A>(request, Err(refusal))
+    }
+
+    fn seal_response<'a, A: Family>(
+        &self,
+        request: &'a Request,
+        response: Result<&Reply<A>, &Error>,
+    ) -> Result<Option<SealedResponse<'a>>, Error> {
         let Some(idempotent) = &request.idempotent else { return Ok(None) };
-        idempotent.seal(&self.keys, serialize(Ok(reply))?).map(Some)
+        idempotent.seal(&self.keys, serialize(response)?).map(Some)
     }
 }
 

@@ -3,16 +3,44 @@
 use crate::{
     app::App,
     clock::Timestamp,
+    contact::Destination,
     domain::{
-        member::MemberId,
+        code::Purpose,
+        member::{Member, MemberId},
         opaque_token::OpaqueToken,
-        receipt::{Element, Order, Receipt},
+        proof::{IssuedProof, VerifiedCode, VerifiedPayPassword},
+        receipt::{Element, Order, RECEIPT_TTL_SECONDS, Receipt},
     },
-    error::Error,
-    http::{reply::Reply, request::Request, service::ServiceApi},
-    store::receipt::Spent,
+    error::{Error, Field},
+    http::{
+        reply::Reply,
+        request::Request,
+        service::{SecretText, ServiceApi},
+    },
+    store::receipt::{Check, Spent},
 };
 use serde::Serialize;
+use std::iter;
+
+/// Who pays, as a service names them.
+#[derive(Clone, Debug)]
+pub enum Payer {
+    /// The member of this session. An ended session is refused.
+    Session(SecretText),
+    /// This member, whom the service authenticated itself.
+    Member(MemberId),
+}
+
+/// The success of a check.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct IssuedReceipt<'a> {
+    receipt: &'a str,
+    expires_in: u64,
+    elements: &'a [Element],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cooling_until: Option<Timestamp>,
+}
 
 /// The success of spending a receipt.
 #[derive(Serialize)]
@@ -27,19 +55,80 @@ struct SpentReceipt<'a> {
 }
 
 impl App {
-    /// Issues a receipt for an order that these elements of the member confirmed, and returns its token.
+    /// Returns the member who pays, as a service names them.
     ///
     /// # Errors
-    /// [`Error::Busy`], [`Error::Internal`].
+    /// [`Error::InvalidToken`] if the session is invalid, [`Error::UserNotFound`] if the member does not exist,
+    /// [`Error::AccountFrozen`] if the member reported a change, [`Error::PayPasswordNotSet`].
+    pub async fn payer(&self, payer: &Payer) -> Result<Member, Error> {
+        let member = match payer {
+            Payer::Session(session) => self.authenticate_token(session.expose()).await?.member,
+            Payer::Member(id) => self.store.member(*id).await?,
+        };
+        let member = member.ok_or(Error::UserNotFound)?;
+        member.require_not_frozen()?;
+        member.require_pay_password()?;
+        Ok(member)
+    }
+
+    /// Verifies the second element: a code to log in that was sent to the member's own phone.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`] if `verification` is not of such a code or the code is malformed, [`Error::CoolingOff`] if the
+    /// phone is immature, and the errors of [`App::verify_code`].
+    pub async fn verify_second_element(
+        &self,
+        member: &Member,
+        code: &str,
+        verification: &str,
+        request: &Request,
+    ) -> Result<VerifiedCode, Error> {
+        let phone =
+            member.phone.clone().map(Destination::Phone).ok_or(Error::NotValid(Field::Verification))?;
+        let holder = self.code_holder(member, &phone, Purpose::LogIn, Some(verification))?;
+        self.change_rules().require_mature(member, &phone)?;
+        let code = self.code(code, &phone)?;
+        let verified = self.verify_code(&phone, Purpose::LogIn, holder, &code, request).await?;
+        verified.require_basis(member)?;
+        Ok(verified)
+    }
+
+    /// Issues a receipt for an order that the member confirmed with the pay password, and perhaps with a code.
+    ///
+    /// # Errors
+    /// [`Error::CodeNotValid`] if another request consumed the code; [`Error::InvalidToken`], [`Error::AccountFrozen`] or
+    /// [`Error::UserNotFound`] if the member was changed since the check; [`Error::TooManyAttempts`] if checks of the
+    /// member contend; [`Error::Busy`], [`Error::Internal`].
     pub async fn issue_receipt(
         &self,
-        member: MemberId,
-        elements: Vec<Element>,
+        member: &Member,
         order: &Order,
-    ) -> Result<OpaqueToken, Error> {
+        pay_password: VerifiedPayPassword,
+        code: Option<VerifiedCode>,
+        request: &Request,
+    ) -> Result<Reply<ServiceApi>, Error> {
+        let elements: Vec<_> =
+            iter::once(Element::PayPassword).chain(code.as_ref().map(|_| Element::Sms)).collect();
         let token = OpaqueToken::draw()?;
-        self.store.put_receipt(&token, &Receipt::new(member, elements, order, &self.keys)).await?;
-        Ok(token)
+        let reply = Reply::service(&IssuedReceipt {
+            receipt: token.expose(),
+            expires_in: RECEIPT_TTL_SECONDS,
+            elements: &elements,
+            cooling_until: self.change_rules().cooling_until(member),
+        })?;
+        let sealed = self.seal(request, &reply)?;
+        let receipt = Receipt::new(member.id, elements.clone(), order, &self.keys);
+        let check = Check {
+            member,
+            failures: &pay_password.failures,
+            code: code.as_ref(),
+            reference: order.reference_mac(&self.keys),
+        };
+        self.store.issue_receipt(&token, &receipt, &check, &request.origin, sealed.as_ref()).await?;
+        if let Some(code) = &code {
+            self.record_verified(code).await;
+        }
+        Ok(reply)
     }
 
     /// Spends a receipt for an order, or returns that it was spent for the same order before.

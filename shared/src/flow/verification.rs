@@ -8,7 +8,7 @@ use crate::{
     Secret,
     app::App,
     clock::Timestamp,
-    contact::Destination,
+    contact::{Destination, Email, Phone},
     domain::{
         basis::Basis,
         code::{self, Binding, Code, CodeHolder, CodeMac, FlowId, NewCode, Purpose},
@@ -45,8 +45,11 @@ impl App {
     /// # Errors
     /// [`Error::NotValid`] unless it is a phone number of an allowed calling code.
     pub fn phone(&self, typed: &str) -> Result<Destination, Error> {
-        let phone = self.settings.phones.parse(typed).map_err(|_| Error::NotValid(Field::Phone))?;
-        Ok(Destination::Phone(phone))
+        self.parse_phone(typed).map(Destination::Phone)
+    }
+
+    pub(super) fn parse_phone(&self, typed: &str) -> Result<Phone, Error> {
+        self.settings.phones.parse(typed).map_err(|_| Error::NotValid(Field::Phone))
     }
 
     /// Parses an email address as a person types it.
@@ -54,7 +57,7 @@ impl App {
     /// # Errors
     /// [`Error::NotValid`] unless it is an accepted email address.
     pub fn email(&self, typed: &str) -> Result<Destination, Error> {
-        typed.parse().map(Destination::Email).map_err(|_| Error::NotValid(Field::Email))
+        parse_email(typed).map(Destination::Email)
     }
 
     /// Parses a code that was sent to `destination`, as a person types or pastes it. Handlers call this before anything
@@ -136,7 +139,8 @@ impl App {
         Ok(new)
     }
 
-    /// Requests a code that `deliver-notices` generates and sends, if the destination has a member.
+    /// Requests a code that `deliver-notices` generates and sends, if the destination has a member. A code to register is
+    /// sent to any destination.
     ///
     /// # Errors
     /// [`Error::OriginNotAllowed`] if another site caused the request, [`Error::NotValid`] if the destination is not
@@ -152,8 +156,9 @@ impl App {
         self.require_sendable(destination)?;
         let new = self.new_code(destination, purpose)?;
         let send = code_send(&new, None, request);
+        let route = Route::of_code(destination, purpose).map_err(Error::internal)?;
         // Only checked here. Delivery counts codes, so codes that are never sent do not use up the budget.
-        let checked = self.gate.check_traffic(&self.store, destination, send.at).await;
+        let checked = self.gate.check_traffic(&self.store, &route, send.at).await;
         checked.map_err(|refused| refused.into_error(destination))?;
         let notice = Notice::Code(CodeRequested {
             destination: destination.clone(),
@@ -178,24 +183,16 @@ impl App {
         checked.map_err(|refused| refused.into_error(destination))
     }
 
-    /// Generates and sends a requested code, if its destination has a member. A duplicate delivery sends nothing.
+    /// Generates and sends a requested code, if there is a recipient. A duplicate delivery sends nothing.
     ///
     /// # Errors
     /// [`Error::SendFailed`] if the provider refused the code, so that the stream retries the delivery.
     pub(super) async fn deliver_code(&self, requested: &CodeRequested) -> Result<(), Error> {
-        let Some(owner) = self.store.owner(&requested.destination).await? else { return Ok(()) };
-        let Some(member) = self.store.member(owner).await? else { return Ok(()) };
-        // The code goes to the spelling that the member bound. The client may have typed another one, which can be
-        // another mailbox on a server that distinguishes case.
-        let Some(destination) = member.bound(&requested.destination) else { return Ok(()) };
-        // A recovery through an immature contact looks the same as one through an unknown contact.
-        if self.change_rules().require_mature(&member, &destination).is_err() {
-            return Ok(());
-        }
-        let basis = Basis::new(&member, &destination);
+        let Some((destination, basis)) = self.recipient(requested).await? else { return Ok(()) };
         let (binding, now) = (Binding { destination, ..requested.binding() }, Timestamp::now());
         let code = code::generate(self.code_length(&binding.destination))?;
-        if !self.store.mark_delivered(&binding, &basis, &binding.mac(&self.keys, &code), now).await? {
+        let mac = binding.mac(&self.keys, &code);
+        if !self.store.mark_delivered(&binding, basis.as_ref(), &mac, now).await? {
             return Ok(());
         }
         match self.publish(&binding, &code, requested.language, now).await {
@@ -213,8 +210,30 @@ impl App {
         }
     }
 
-    /// Verifies a code. The attempt is counted before the code is compared: for the code, for its destination, and for
-    /// the source address.
+    /// Returns where a requested code is sent, and the state of the member whom it is for. Returns `None` if it is not
+    /// sent, and no member only for a code to register.
+    async fn recipient(
+        &self,
+        requested: &CodeRequested,
+    ) -> Result<Option<(Destination, Option<Basis>)>, Error> {
+        let is_for_anyone = requested.purpose == Purpose::Register;
+        let Some(owner) = self.store.owner(&requested.destination).await? else {
+            return Ok(is_for_anyone.then(|| (requested.destination.clone(), None)));
+        };
+        let Some(member) = self.store.member(owner).await? else { return Ok(None) };
+        // The code goes to the spelling that the member bound. The client may have typed another one, which can be
+        // another mailbox on a server that distinguishes case.
+        let Some(destination) = member.bound(&requested.destination) else { return Ok(None) };
+        // A recovery or a login through an immature contact looks the same as one through an unknown contact.
+        if !is_for_anyone && self.change_rules().require_mature(&member, &destination).is_err() {
+            return Ok(None);
+        }
+        let basis = Basis::new(&member, &destination);
+        Ok(Some((destination, Some(basis))))
+    }
+
+    /// Verifies a code that was sent for a member. The attempt is counted before the code is compared: for the code, for
+    /// its destination, and for the source address.
     ///
     /// # Errors
     /// [`Error::CodeNotValid`] if it is wrong, consumed or expired, [`Error::TooManyAttempts`] if the attempts of the
@@ -228,6 +247,22 @@ impl App {
         guess: &Code,
         request: &Request,
     ) -> Result<VerifiedCode, Error> {
+        let code = self.verify_sent_code(destination, purpose, holder, guess, request).await?;
+        code.of_member().ok_or(Error::CodeNotValid { attempts_left: 0 })
+    }
+
+    /// Verifies a code in the same way, whether it was sent for a member or not.
+    ///
+    /// # Errors
+    /// The errors of [`App::verify_code`].
+    pub(super) async fn verify_sent_code(
+        &self,
+        destination: &Destination,
+        purpose: Purpose,
+        holder: CodeHolder,
+        guess: &Code,
+        request: &Request,
+    ) -> Result<VerifiedCode<Option<Basis>>, Error> {
         let max_attempts = self.settings.code_max_attempts;
         let attempt = Attempt { destination, purpose, holder: &holder };
         let source = request.origin.source();
@@ -240,15 +275,18 @@ impl App {
         let failures = Counter::of_codes(destination, purpose, self.settings.failures_per_day);
         let left = self.store.count(&failures).await?.min(left_for_source);
         let binding = Binding { destination: destination.clone(), purpose, flow };
-        // A destination without a member has no MAC. Comparing with an absent one takes the same time.
+        // A code that was not sent has no MAC. Comparing with an absent one takes the same time.
         let absent = CodeMac::absent(&self.keys);
         let matches = binding.matches(&self.keys, mac.as_ref().unwrap_or(&absent), guess);
-        match (basis, mac) {
-            (Some(basis), Some(mac)) if matches => {
+        match mac {
+            Some(mac) if matches => {
                 Ok(VerifiedCode { binding, basis, reauthenticated, sent_at, mac, failures, guesses })
             }
             _ => {
-                metrics::wrong_code(&Route::to(destination).map_err(Error::internal)?, left);
+                metrics::wrong_code(
+                    &Route::of_code(destination, binding.purpose).map_err(Error::internal)?,
+                    left,
+                );
                 let attempts_left = max_attempts.saturating_sub(tries).min(left);
                 Err(Error::CodeNotValid { attempts_left })
             }
@@ -268,7 +306,7 @@ impl App {
         let (grant, ttl) = (Grant::draw()?, self.settings.grant_ttl_seconds);
         let reply = reply.with_grant(&grant, ttl);
         let sealed = self.seal(request, &reply)?;
-        self.store.exchange(&code, &grant, ttl, sealed.as_ref()).await?;
+        self.store.exchange(&code, Some(&code.basis), &grant, ttl, sealed.as_ref()).await?;
         self.record_verified(&code).await;
         Ok(reply)
     }
@@ -291,14 +329,23 @@ impl App {
     /// # Errors
     /// [`Error::Internal`] if the token cannot be signed.
     pub fn sent(&self, code: NewCode) -> Result<Reply<MemberApi>, Error> {
-        let reply = Reply::ok().with_expiry(&code);
+        self.with_code(Reply::ok(), code)
+    }
+
+    /// Adds the same to a reply.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the token cannot be signed.
+    pub fn with_code<A: Family>(&self, reply: Reply<A>, code: NewCode) -> Result<Reply<A>, Error> {
+        let reply = reply.with_expiry(&code);
         Ok(reply.with_verification(Token::from(code.binding).sign(&self.keys)?))
     }
 
     /// Counts a consumed code as verified traffic of its route, and takes its attempt out of the wrong codes of the
     /// source address. Not in the transaction, which would conflict with every other request on these items.
-    pub(super) async fn record_verified(&self, code: &VerifiedCode) {
-        let route = Route::to(&code.binding.destination).map_err(Error::internal);
+    pub(super) async fn record_verified<B>(&self, code: &VerifiedCode<B>) {
+        let Binding { destination, purpose, .. } = &code.binding;
+        let route = Route::of_code(destination, *purpose).map_err(Error::internal);
         let verified = async {
             let route = route?;
             metrics::code_verified(&route);
@@ -334,14 +381,15 @@ impl App {
         let message = match destination {
             Destination::Phone(phone) => {
                 let (ttl, domain) = (settings.code_ttl_seconds, settings.web_otp_domain.as_deref());
-                Message::CodeBySms(phone, message::code_by_sms(code, *purpose, ttl, domain, language))
+                let text = message::code_by_sms(code, *purpose, ttl, domain, language);
+                Message::CodeBySms(phone, text, *purpose)
             }
             Destination::Email(email) => {
                 let (subject, opening) =
                     message::code_by_mail(*purpose, settings.mail_code_ttl_seconds, language);
                 let link = self.link(binding, code).map_err(|error| SendError::Refused(error.to_string()))?;
                 let message = EmailMessage::with_code(&subject, &opening, code, link.as_deref(), language)?;
-                Message::CodeByEmail(email, message)
+                Message::CodeByEmail(email, message, *purpose)
             }
         };
         let sent = self.gate.send(&self.store, message, now).await;
@@ -352,8 +400,12 @@ impl App {
         })
     }
 
-    /// Returns the URL of the `verify-mail` page, where one click verifies the code.
+    /// Returns the URL of the `verify-mail` page, where one click verifies the code. A code to log in or to register is
+    /// typed where it was requested.
     fn link(&self, binding: &Binding, code: &str) -> Result<Option<String>, Error> {
+        if !matches!(binding.purpose, Purpose::BindMail | Purpose::RecoverByMail) {
+            return Ok(None);
+        }
         let Some(base) = &self.settings.mail_link_base_url else { return Ok(None) };
         let verification = Token::from(binding.clone()).sign(&self.keys)?;
         let query = form_urlencoded::Serializer::new(String::new())
@@ -367,4 +419,8 @@ impl App {
 fn code_send<'a>(code: &'a NewCode, basis: Option<Basis>, request: &Request) -> CodeSend<'a> {
     let (source, at) = (request.origin.source(), Timestamp::now());
     CodeSend { code, basis, is_own: false, reauthenticated: false, source, at }
+}
+
+pub(super) fn parse_email(typed: &str) -> Result<Email, Error> {
+    typed.parse().map_err(|_| Error::NotValid(Field::Email))
 }

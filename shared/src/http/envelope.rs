@@ -300,7 +300,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::grant::Grant,
-        error::{Field, SendLimit},
+        error::{Field, Registration, SendLimit},
     };
     use std::fmt::Write;
 
@@ -334,7 +334,7 @@ mod tests {
             Error::EventNotValid("unknown field `colour`".to_owned()),
             Error::ReceiptNotValid,
             Error::CredentialsNotValid { attempts_left: 9 },
-            Error::MemberNotFound,
+            Error::MemberNotFound(Registration::new("grant", 600)),
             Error::MemberExists,
             Error::BodyTooLarge,
             Error::IdempotencyKeyReused,

@@ -3,8 +3,10 @@
 
 pub mod cookie;
 pub mod envelope;
+pub mod log_in;
 pub mod page;
 pub mod parameter;
+pub mod registration;
 pub mod reply;
 pub mod request;
 pub mod service;

@@ -107,6 +107,19 @@ impl Reply<ServiceApi> {
     pub fn service(fields: &impl Serialize) -> Result<Self, Error> {
         Ok(Self { success: ServiceSuccess::new(fields)?, added: AddedFields::default() })
     }
+
+    /// Creates the success of a service function without fields of its own.
+    #[must_use]
+    pub fn service_done() -> Self {
+        Self { success: ServiceSuccess::default(), added: AddedFields::default() }
+    }
+
+    /// Adds the lifetime of the session, in seconds.
+    #[must_use]
+    pub fn with_lifetime(mut self, seconds: u64) -> Self {
+        self.added.expires_in = Some(seconds);
+        self
+    }
 }
 
 impl<A: Family> Reply<A> {

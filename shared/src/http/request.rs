@@ -106,6 +106,16 @@ impl Request {
         if self.is_cross_site { Err(Error::OriginNotAllowed) } else { Ok(()) }
     }
 
+    /// Fails unless a service sent the end user's address, by which failed logins and sends are limited. Without it they
+    /// would share one limit.
+    ///
+    /// # Errors
+    /// [`Error::EventNotValid`] if it did not.
+    pub fn require_source_ip(&self) -> Result<(), Error> {
+        let missing = || Error::EventNotValid("missing field `sourceIp`".to_owned());
+        self.origin.source_ip.as_ref().map(drop).ok_or_else(missing)
+    }
+
     /// Returns the language of a notice to the member: the one that the request prefers, or else the member's, or
     /// else the default.
     #[must_use]

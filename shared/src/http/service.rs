@@ -11,7 +11,7 @@ use crate::{
         audit::{MAX_USER_AGENT_CHARACTERS, Origin},
         message,
     },
-    error::Error,
+    error::{Error, Registration},
     language::Language,
 };
 use serde::{
@@ -19,7 +19,7 @@ use serde::{
     de::{DeserializeOwned, Error as _},
 };
 use serde_json::{Map, Value};
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 /// The functions that other services invoke directly, without a gateway.
 #[derive(Debug)]
@@ -29,9 +29,16 @@ impl Family for ServiceApi {
     type Success = ServiceSuccess;
 }
 
-/// The content of a success of [`ServiceApi`]: the fields of its function.
-#[derive(Debug, Serialize, Deserialize)]
+/// The content of a success of [`ServiceApi`]: the fields of its function. Their values are not shown in `Debug`, because
+/// one can be a receipt.
+#[derive(Default, Serialize, Deserialize)]
 pub struct ServiceSuccess(Map<String, Value>);
+
+impl fmt::Debug for ServiceSuccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 impl ServiceSuccess {
     pub(super) fn new(fields: &impl Serialize) -> Result<Self, Error> {
@@ -74,6 +81,10 @@ struct RefusalBody<'a> {
     retry_after: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts_left: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification: Option<&'a str>,
 }
 
 impl ServiceApi {
@@ -103,6 +114,7 @@ impl ServiceApi {
     /// # Errors
     /// [`Error::Internal`] if it cannot be serialized.
     pub(crate) fn refusal(error: &Error, language: Language, request_id: &str) -> Result<Value, Error> {
+        let registration = error.registration();
         let body = RefusalBody {
             success: false,
             request_id,
@@ -110,6 +122,8 @@ impl ServiceApi {
             message: &message::of_error(error, language),
             retry_after: error.retry_after(),
             attempts_left: error.attempts_left(),
+            expires_in: registration.map(Registration::expires_in),
+            verification: registration.map(Registration::verification),
         };
         serde_json::to_value(&body).map_err(Error::internal)
     }
@@ -223,9 +237,9 @@ fn request_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Strin
 fn typed<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Error> {
     serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
         let (path, reason) = (error.path().to_string(), error.into_inner().to_string());
-        // Of serde's messages only these two never contain a value.
-        let names_field =
-            ["unknown field `", "missing field `"].iter().any(|start| reason.starts_with(start));
+        // Of serde's messages only the first two never contain a value. The others are our own.
+        let starts = ["unknown field `", "missing field `", "field `", "conflicting field `"];
+        let names_field = starts.iter().any(|start| reason.starts_with(start));
         Error::EventNotValid(if names_field { reason } else { format!("`{path}` is malformed") })
     })
 }
@@ -246,6 +260,39 @@ impl<'de> Deserialize<'de> for SecretText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self(text.into()))
     }
+}
+
+/// Returns the one that an event has of several alternative fields, each given with its name.
+///
+/// # Errors
+/// [`Error::EventNotValid`] if it has none of them, or more than one.
+pub fn one_of<T, const N: usize>(alternatives: [(&str, Option<T>); N]) -> Result<T, Error> {
+    let names = alternatives.each_ref().map(|(name, _)| format!("`{name}`")).join(" or ");
+    let mut sent = alternatives.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    match (sent.next(), sent.next()) {
+        (Some((_, value)), None) => Ok(value),
+        (Some((first, _)), Some((second, _))) => {
+            Err(Error::EventNotValid(format!("`{first}` and `{second}` exclude each other")))
+        }
+        (None, _) => Err(Error::EventNotValid(format!("missing field {names}"))),
+    }
+}
+
+/// Returns two fields that an event has together or not at all, each given with its name.
+///
+/// # Errors
+/// [`Error::EventNotValid`] if it has only one of them.
+pub fn both_or_neither<A, B>(
+    (first, a): (&str, Option<A>),
+    (second, b): (&str, Option<B>),
+) -> Result<Option<(A, B)>, Error> {
+    let (missing, sent) = match (a, b) {
+        (Some(a), Some(b)) => return Ok(Some((a, b))),
+        (None, None) => return Ok(None),
+        (Some(_), None) => (second, first),
+        (None, Some(_)) => (first, second),
+    };
+    Err(Error::EventNotValid(format!("missing field `{missing}` beside `{sent}`")))
 }
 
 #[cfg(test)]
@@ -316,6 +363,28 @@ mod tests {
         }
         let large = json!({ "receipt": "r".repeat(MAX_BODY_BYTES) });
         assert!(matches!(ServiceEvent::parse(&large.to_string()), Err(Error::BodyTooLarge)));
+    }
+
+    #[test]
+    fn contradictory_fields_are_named() {
+        let reason = |error| match error {
+            Error::EventNotValid(reason) => reason,
+            other => other.to_string(),
+        };
+        let one = |a, b| one_of([("a", a), ("b", b)]).map_err(reason);
+        assert_eq!((one(Some(1), None), one(None, Some(2))), (Ok(1), Ok(2)));
+        assert_eq!(one(None, None), Err("missing field `a` or `b`".to_owned()));
+        assert_eq!(one(Some(1), Some(2)), Err("`a` and `b` exclude each other".to_owned()));
+        let both = |a, b| both_or_neither(("a", a), ("b", b)).map_err(reason);
+        assert_eq!((both(Some(1), Some(2)), both(None, None)), (Ok(Some((1, 2))), Ok(None)));
+        assert_eq!(both(Some(1), None), Err("missing field `b` beside `a`".to_owned()));
+        assert_eq!(both(None, Some(2)), Err("missing field `a` beside `b`".to_owned()));
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let success = ServiceSuccess::new(&json!({ "receipt": "hunter2" })).unwrap();
+        assert_eq!(format!("{success:?}"), r#"{"receipt"}"#);
     }
 
     #[test]

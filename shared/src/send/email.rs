@@ -46,11 +46,11 @@ struct Link<'a> {
 }
 
 impl EmailMessage {
-    /// Creates an email of paragraphs and, if there is one, the link that reports the change.
+    /// Creates the email of a notice from its paragraphs and, if there is one, the link that reports the change.
     ///
     /// # Errors
     /// [`SendError::Refused`] if the template fails.
-    pub fn of_change(
+    pub fn of_notice(
         subject: &str,
         paragraphs: &[String],
         link: Option<&str>,

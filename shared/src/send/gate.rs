@@ -13,6 +13,7 @@ use crate::{
     clock::Timestamp,
     contact::{Destination, Email, Phone, PhoneRules},
     domain::{
+        code::Purpose,
         counter::Counter,
         traffic::{Denial, MessageKind, Route, Slot, TrafficLimits},
     },
@@ -36,9 +37,9 @@ pub struct Gate {
 /// A message to one destination.
 pub enum Message<'a> {
     /// The SMS with a code.
-    CodeBySms(&'a Phone, String),
+    CodeBySms(&'a Phone, String, Purpose),
     /// The email with a code.
-    CodeByEmail(&'a Email, EmailMessage),
+    CodeByEmail(&'a Email, EmailMessage, Purpose),
     /// The SMS that notifies of a change.
     NoticeBySms {
         /// The phone that receives it.
@@ -55,9 +56,19 @@ pub enum Message<'a> {
 impl Message<'_> {
     fn destination(&self) -> Destination {
         match self {
-            Self::CodeBySms(to, _) | Self::NoticeBySms { to, .. } => Destination::Phone((*to).clone()),
-            Self::CodeByEmail(to, _) | Self::NoticeByEmail(to, _) => Destination::Email((*to).clone()),
+            Self::CodeBySms(to, ..) | Self::NoticeBySms { to, .. } => Destination::Phone((*to).clone()),
+            Self::CodeByEmail(to, ..) | Self::NoticeByEmail(to, _) => Destination::Email((*to).clone()),
         }
+    }
+
+    fn route(&self) -> Result<Route, Error> {
+        let route = match self {
+            Self::CodeBySms(.., purpose) | Self::CodeByEmail(.., purpose) => {
+                Route::of_code(&self.destination(), *purpose)
+            }
+            Self::NoticeBySms { .. } | Self::NoticeByEmail(..) => Route::of_notice(&self.destination()),
+        };
+        route.map_err(Error::internal)
     }
 
     fn kind(&self) -> MessageKind {
@@ -117,19 +128,18 @@ impl Gate {
         }
     }
 
-    /// Checks whether the budget and the breaker admit another code, without counting one.
+    /// Checks whether the budget and the breaker of a route admit another code, without counting one.
     ///
     /// # Errors
     /// [`SendError::Limited`], [`SendError::Store`].
     pub(crate) async fn check_traffic(
         &self,
         store: &Store,
-        to: &Destination,
+        route: &Route,
         now: Timestamp,
     ) -> Result<(), SendError> {
-        let route = Route::to(to).map_err(Error::internal)?;
-        let traffic = store.traffic(&route).await?;
-        self.admit_traffic(&route, MessageKind::Code, &traffic, now).inspect_err(metrics::code_refused)
+        let traffic = store.traffic(route).await?;
+        self.admit_traffic(route, MessageKind::Code, &traffic, now).inspect_err(metrics::code_refused)
     }
 
     /// Sends a message, if its destination and the limits admit it. Records the outcome.
@@ -144,7 +154,7 @@ impl Gate {
         now: Timestamp,
     ) -> Result<(), SendError> {
         let (to, kind) = (message.destination(), message.kind());
-        let route = Route::to(&to).map_err(Error::internal)?;
+        let route = message.route()?;
         let notices = match &message {
             // The last one announces that no more will follow.
             Message::NoticeBySms { to, .. } => Some(Counter::of_notices(to, self.notices_per_day + 1)),
@@ -217,10 +227,10 @@ impl Gate {
     async fn publish(&self, permit: Permit, message: Message<'_>) -> Result<(), SendError> {
         match message {
             Message::NoticeBySms { to, last, .. } if permit.is_last => self.sms.send(permit, to, last).await,
-            Message::CodeBySms(to, text) | Message::NoticeBySms { to, text, .. } => {
+            Message::CodeBySms(to, text, _) | Message::NoticeBySms { to, text, .. } => {
                 self.sms.send(permit, to, &text).await
             }
-            Message::CodeByEmail(to, email) | Message::NoticeByEmail(to, email) => {
+            Message::CodeByEmail(to, email, _) | Message::NoticeByEmail(to, email) => {
                 self.email.send(permit, to, &email).await
             }
         }

@@ -4,8 +4,9 @@ use super::{Item, ItemKey, Store, read, store_error, text, transaction::Transact
 use crate::{
     clock::{self, Timestamp},
     domain::{
-        audit::{AdminAction, AuditEvent, Origin},
+        audit::{AdminAction, AuditEvent, Origin, Use},
         member::MemberId,
+        notice::LogInLocked,
     },
     error::Error,
     random,
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// How long a record is stored: 400 days, which is a year and the time to notice that something happened.
 const RETENTION_SECONDS: u64 = 400 * 86_400;
 
-/// A record. Item `audit#<member>` / `<milliseconds>#<request id>`, or `audit#operator` for an action that concerns
+/// A record. Item `audit#<member>` / `<milliseconds>#<uuid>`, or `audit#operator` for an action that concerns
 /// no single member. It has a partition of its own, because a function that records a change may not put a member.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
@@ -23,6 +24,9 @@ pub struct Record {
     pub action: AuditEvent,
     /// The time of the action.
     pub at: Timestamp,
+    /// The MAC of the reference of the order that the action confirmed, if it confirmed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// The operator, if one performed the action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
@@ -62,12 +66,13 @@ impl Record {
 
     fn new(action: AuditEvent, actor: Option<String>, origin: Origin) -> Self {
         let at = Timestamp::now();
-        Self { action, at, actor, origin, expires_at: at.plus(RETENTION_SECONDS) }
+        Self { action, at, reference: None, actor, origin, expires_at: at.plus(RETENTION_SECONDS) }
     }
 
-    /// Returns the item of a record that is written now.
+    /// Returns the item of a record that is written now. A service chooses its request ids, and can use one for several
+    /// requests, so they do not identify a record.
     fn into_item(self, partition: String) -> Result<Item, Error> {
-        let sort_key = format!("{:013}#{}", clock::now_millis(), self.origin.request_id);
+        let sort_key = format!("{:013}#{}", clock::now_millis(), random::uuid()?);
         write(self, ItemKey::new(partition, sort_key))
     }
 }
@@ -108,6 +113,26 @@ impl Store {
         self.partition(partition(member)).await
     }
 
+    /// Records a lockout by failed logins. The same lockout is recorded once, however often its notice is delivered.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn record_lockout(&self, member: MemberId, locked: &LogInLocked) -> Result<(), Error> {
+        let LogInLocked { at, origin, .. } = locked;
+        let event = AuditEvent::Use(Use::LogInLocked);
+        let expires_at = at.plus(RETENTION_SECONDS);
+        let record = Record {
+            action: event,
+            at: *at,
+            reference: None,
+            actor: None,
+            origin: origin.clone(),
+            expires_at,
+        };
+        let sort_key = format!("{:013}#{event}", at.0 * 1_000);
+        self.put_once(write(record, ItemKey::new(partition(member), sort_key))?).await.map(drop)
+    }
+
     /// Records an action of an operator on a member, or one that concerns no single member.
     ///
     /// # Errors
@@ -134,6 +159,17 @@ impl Transaction {
         origin: &Origin,
     ) -> Result<(), Error> {
         self.put_record(member, Record::new(event.into(), None, origin.clone()))
+    }
+
+    /// Adds the record of a checked pay password, with the MAC of the order's reference.
+    pub(super) fn record_check(
+        &mut self,
+        member: MemberId,
+        reference: String,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let record = Record::new(Use::PayPasswordChecked.into(), None, origin.clone());
+        self.put_record(member, Record { reference: Some(reference), ..record })
     }
 
     /// Adds the record of an operator's action on a member.

@@ -83,7 +83,7 @@ impl Store {
         let mut transaction = self.transaction();
         transaction.complete(sealed)?;
         match plan.consumes {
-            Some(Consumed::Code(code)) => transaction.consume_code(code)?,
+            Some(Consumed::Code(code)) => transaction.consume_code(code, Some(code.basis.member))?,
             Some(Consumed::Grant(grant)) => transaction.consume_grant(grant)?,
             Some(Consumed::Report(report)) => transaction.consume_report(report)?,
             None => (),
@@ -100,8 +100,11 @@ impl Store {
         for destination in plan.binds.iter().chain(&plan.restores) {
             transaction.release_replaced(member, destination)?;
         }
-        if let Some(failures) = plan.resets {
+        for failures in &plan.resets {
             transaction.reset(failures)?;
+        }
+        if let Some(failures) = plan.takes_back {
+            transaction.take_back(failures)?;
         }
         transaction.record(member.id, plan.action, origin)?;
         let report = reportable.map(|change| transaction.store_report(change)).transpose()?;

@@ -60,7 +60,8 @@ pub(crate) struct Attempt<'a> {
 /// Item `code#<destination>#<flag>` / `code`.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct CodeItem {
-    /// The member whom the code is for. A deferred code has none until it is generated.
+    /// The member whom the code is for. A deferred code has none until it is generated, and a code to register has none if
+    /// no member has the destination.
     #[serde(skip_serializing_if = "Option::is_none")]
     member: Option<MemberId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,7 +82,7 @@ pub(crate) struct CodeItem {
 }
 
 impl CodeItem {
-    /// Returns the state of the member that the code was issued on, once it is generated.
+    /// Returns the state of the member that the code was issued on, once it is generated for one.
     pub(crate) fn basis(&self) -> Option<Basis> {
         let (member, credential_version) = (self.member?, self.credential_version?);
         Some(Basis { member, credential_version, replaces: self.replaces.clone() })
@@ -202,7 +203,8 @@ impl Store {
         self.commit(transaction).await
     }
 
-    /// Marks a deferred code as delivered, with the MAC of the code that is about to be sent. Returns `false` if it
+    /// Marks a deferred code as delivered, with the MAC of the code that is about to be sent, and the member whom it is
+    /// for, if there is one. Returns `false` if it
     /// must not be sent: a duplicate of its notice delivered it before, a newer code replaced it, or it has expired.
     ///
     /// # Errors
@@ -210,22 +212,26 @@ impl Store {
     pub(crate) async fn mark_delivered(
         &self,
         binding: &Binding,
-        basis: &Basis,
+        basis: Option<&Basis>,
         mac: &CodeMac,
         sent_at: Timestamp,
     ) -> Result<bool, Error> {
         let write_id = WriteId::draw()?;
-        let update = self
-            .update_code(binding)
+        let of_member =
+            if basis.is_some() { "#member = :member, credential_version = :version, " } else { "" };
+        let mut update = self.update_code(binding);
+        if let Some(basis) = basis {
+            update = update
+                .expression_attribute_names("#member", "member")
+                .expression_attribute_values(":member", text(basis.member.to_string()))
+                .expression_attribute_values(":version", number(basis.credential_version));
+        }
+        let update = update
             .update_expression(format!(
-                "SET mac = :mac, #member = :member, credential_version = :version, sent_at = :now, \
-                 delivered = :delivered, {IS_LAST}"
+                "SET {of_member}mac = :mac, sent_at = :now, delivered = :delivered, {IS_LAST}"
             ))
             .condition_expression(UNDELIVERED)
-            .expression_attribute_names("#member", "member")
             .expression_attribute_values(":mac", text(mac.as_str()))
-            .expression_attribute_values(":member", text(basis.member.to_string()))
-            .expression_attribute_values(":version", number(basis.credential_version))
             .expression_attribute_values(":delivered", AttributeValue::Bool(true))
             .expression_attribute_values(":now", number(sent_at.0))
             .return_values_on_condition_check_failure(AllOld);
@@ -313,10 +319,15 @@ impl Store {
 }
 
 impl Transaction {
-    /// Consumes a verified code, and takes its attempt out of the day's failures.
-    pub(super) fn consume_code(&mut self, code: &VerifiedCode) -> Result<(), Error> {
+    /// Consumes a verified code that was sent for this member, if for any, and takes its attempt out of the day's
+    /// failures.
+    pub(super) fn consume_code<B>(
+        &mut self,
+        code: &VerifiedCode<B>,
+        member: Option<MemberId>,
+    ) -> Result<(), Error> {
         let delete = Delete::builder()
-            .set_key(Some(binding_key(&code.binding, Some(code.basis.member)).into_item()))
+            .set_key(Some(binding_key(&code.binding, member).into_item()))
             .condition_expression(STILL_VALID)
             .expression_attribute_values(":mac", text(code.mac.as_str()))
             .expression_attribute_values(":now", number(Timestamp::now().0));

@@ -4,7 +4,7 @@
 
 use super::{
     ABSENT, Item, ItemKey, Store, failed_condition, number, read, store_error,
-    transaction::{Backoff, MAX_WRITES, Transaction},
+    transaction::{Backoff, MAX_WRITES, Refusal, Transaction, Verdict},
     write_id::{IS_LAST, NOT_YET, WriteId},
 };
 use crate::{
@@ -12,11 +12,14 @@ use crate::{
     domain::{
         audit::AdminAction,
         counter::{self, Counter, CounterKind, Window},
+        keys::Keys,
         member::{Member, MemberId},
     },
     error::Error,
 };
-use aws_sdk_dynamodb::types::{Delete, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld, Update};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld, Update,
+};
 use serde::Deserialize;
 
 /// How often a count is repeated when other requests count at the same time. Each of those moves the item on, so that
@@ -28,6 +31,8 @@ const WHOLE: &str = "counter";
 
 /// Condition: the window has not ended, and has room for another attempt.
 const HAS_ROOM: &str = "#count < :limit AND expires_at > :now";
+/// Condition: the attempts are used up, and no notice of that was queued.
+const LOCKS_UNNOTIFIED: &str = "#count >= :limit AND expires_at > :now AND attribute_not_exists(notified)";
 /// Condition: the window ended, and no one has begun another since it was read.
 const ENDED_AS_READ: &str = "expires_at = :ended";
 
@@ -47,6 +52,20 @@ struct StoredCounter {
     expires_at: Timestamp,
 }
 
+/// The window of a counter ended, at this time. `None` if another request has begun the next one, or removed the item.
+#[derive(Debug, thiserror::Error)]
+#[error("the window of a counter ended")]
+struct Ended(Option<Timestamp>);
+
+/// The state of a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CounterState {
+    /// The attempts that are left.
+    pub(crate) left: u32,
+    /// When its window ends.
+    pub(crate) expires_at: Timestamp,
+}
+
 /// The failed attempts of one counter that can lock a member out.
 #[derive(Clone, Debug)]
 pub struct FailureCounter {
@@ -64,17 +83,23 @@ pub struct FailureCounter {
 pub enum FailureKind {
     /// Wrong login passwords.
     Password,
-    /// Wrong pay passwords.
+    /// Failed logins.
+    LogIn,
+    /// Wrong pay passwords in a row.
     PayPassword,
+    /// Wrong pay passwords in a day.
+    PayPasswordOfDay,
     /// Wrong codes.
     Code,
 }
 
 impl FailureKind {
-    fn of_subject(subject: &str) -> Self {
+    fn of(subject: &str, part: &str) -> Self {
         match subject.split('#').next() {
             Some("password") => Self::Password,
-            Some("pay-password") => Self::PayPassword,
+            Some("log-in") => Self::LogIn,
+            Some("pay-password") if part == WHOLE => Self::PayPassword,
+            Some("pay-password") => Self::PayPasswordOfDay,
             _ => Self::Code,
         }
     }
@@ -132,7 +157,9 @@ impl Store {
                     .expression_attribute_values(":limit", number(counter.limit))
                     .expression_attribute_values(":now", number(now.0)),
                 Some(end) => update
-                    .update_expression(format!("SET expires_at = :until, #count = :one, {IS_LAST}"))
+                    .update_expression(format!(
+                        "SET expires_at = :until, #count = :one, {IS_LAST} REMOVE notified"
+                    ))
                     .condition_expression(ENDED_AS_READ)
                     .expression_attribute_values(":ended", number(end.0)),
             };
@@ -152,6 +179,57 @@ impl Store {
             };
         }
         Err(Error::Busy("too many requests restarted a counter at once".into()))
+    }
+
+    /// Counts an attempt on several counters, on all or on none.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAttempts`] if one of the counters had none left, with the longest wait, or if other requests count
+    /// on them during every attempt. Then nothing is counted.
+    pub(crate) async fn count_on_all(&self, counters: &[&Counter]) -> Result<(), Error> {
+        let now = Timestamp::now();
+        // The ends of windows that have ended and were not yet swept, as in `count`.
+        let mut ended = vec![None; counters.len()];
+        let mut backoff = Backoff::of_request();
+        for _ in 0..RACES {
+            let mut transaction = self.transaction();
+            for (counter, ended) in counters.iter().zip(&ended) {
+                transaction.count(counter, *ended, now)?;
+            }
+            let Some(verdicts) = self.attempt(transaction).await? else { return Ok(()) };
+            let (mut wait, mut is_conflict) = (None, false);
+            for (verdict, ended) in verdicts.into_iter().zip(&mut ended) {
+                match verdict {
+                    Verdict::Blameless => (),
+                    Verdict::Conflict => is_conflict = true,
+                    Verdict::Refused(Error::TooManyAttempts { retry_after }) => {
+                        wait = wait.max(Some(retry_after));
+                    }
+                    Verdict::Refused(Error::Busy(cause)) if cause.is::<Ended>() => {
+                        *ended = cause.downcast_ref().and_then(|Ended(end)| *end);
+                    }
+                    Verdict::Refused(error) => return Err(error),
+                }
+            }
+            if let Some(retry_after) = wait {
+                return Err(Error::TooManyAttempts { retry_after });
+            }
+            if is_conflict && !backoff.wait().await {
+                break;
+            }
+        }
+        Err(Error::TooManyAttempts { retry_after: 1 })
+    }
+
+    /// Returns the state of a counter.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn counter(&self, counter: &Counter) -> Result<CounterState, Error> {
+        let item: Option<CounterItem> = self.get(key(counter)).await?;
+        let (count, expires_at) = item.map_or((0, Timestamp(0)), |item| (item.count, item.expires_at));
+        let left = u32::try_from(i64::from(counter.limit) - count).unwrap_or_default();
+        Ok(CounterState { left, expires_at })
     }
 
     /// Resets a counter after a right attempt that allows no change.
@@ -189,12 +267,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
-    pub async fn failure_counters(&self, member: &Member) -> Result<Vec<FailureCounter>, Error> {
+    pub async fn failure_counters(&self, member: &Member, keys: &Keys) -> Result<Vec<FailureCounter>, Error> {
         let mut counters = Vec::new();
-        for subject in counter::subjects(member) {
-            let kind = FailureKind::of_subject(&subject);
+        for subject in counter::subjects(member, keys) {
             for stored in self.partition::<StoredCounter>(partition(CounterKind::Failures, &subject)).await? {
                 let StoredCounter { pk, sk, count, expires_at } = stored;
+                let kind = FailureKind::of(&subject, &sk);
                 counters.push(FailureCounter { kind, count, expires_at, key: ItemKey::new(pk, sk) });
             }
         }
@@ -231,6 +309,37 @@ impl Store {
 }
 
 impl Transaction {
+    /// Counts an attempt, unless none is left. `ended` is the end of a window that has ended and was not yet swept.
+    fn count(&mut self, counter: &Counter, ended: Option<Timestamp>, now: Timestamp) -> Result<(), Error> {
+        let limit = counter.limit;
+        let update = Update::builder()
+            .set_key(Some(key(counter).into_item()))
+            .expression_attribute_names("#count", "count")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":until", number(now.plus(counter.window_seconds).0));
+        let update = match ended {
+            None => update
+                .update_expression(format!("SET {} ADD #count :one", extend(counter.window)))
+                .condition_expression(format!("{ABSENT} OR ({HAS_ROOM})"))
+                .expression_attribute_values(":limit", number(limit))
+                .expression_attribute_values(":now", number(now.0)),
+            Some(end) => update
+                .update_expression("SET expires_at = :until, #count = :one")
+                .condition_expression(ENDED_AS_READ)
+                .expression_attribute_values(":ended", number(end.0)),
+        };
+        let refusal = move |stored: Option<Item>| match stored.map(read::<CounterItem>).transpose() {
+            Ok(Some(item)) if item.expires_at > now && item.count >= i64::from(limit) => {
+                Error::TooManyAttempts { retry_after: now.until(item.expires_at) }
+            }
+            // Another request has begun a window, or removed the item, since the end of the last one was read.
+            Ok(Some(item)) if item.expires_at > now => Error::Busy(Ended(None).into()),
+            Ok(item) => Error::Busy(Ended(item.map(|item| item.expires_at)).into()),
+            Err(error) => error,
+        };
+        self.update(update, Some(Box::new(refusal)))
+    }
+
     /// Takes one attempt back, because it turned out right.
     pub(super) fn take_back(&mut self, counter: &Counter) -> Result<(), Error> {
         // A sweep may have removed the item. Setting `expires_at` keeps the new one from staying forever.
@@ -241,6 +350,19 @@ impl Transaction {
             .expression_attribute_values(":back", number(-1))
             .expression_attribute_values(":now", number(Timestamp::now().0));
         self.update(update, None)
+    }
+
+    /// Marks the lockout of a counter as notified, unless it is already or no attempt used up the limit.
+    pub(super) fn mark_notified(&mut self, counter: &Counter, refusal: Refusal) -> Result<(), Error> {
+        let update = Update::builder()
+            .set_key(Some(key(counter).into_item()))
+            .update_expression("SET notified = :true")
+            .condition_expression(LOCKS_UNNOTIFIED)
+            .expression_attribute_names("#count", "count")
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":limit", number(counter.limit))
+            .expression_attribute_values(":now", number(Timestamp::now().0));
+        self.update(update, Some(refusal))
     }
 
     /// Resets a counter: the row of failures has ended.

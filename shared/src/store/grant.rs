@@ -1,7 +1,7 @@
 //! Grants, stored by their hash.
 
 use super::{
-    ItemKey, Store, failed_condition, member, number, read, text,
+    ItemKey, Store, failed_condition, number, read, text,
     transaction::Transaction,
     write,
     write_id::{IS_LAST, NOT_YET, WriteId},
@@ -19,9 +19,7 @@ use crate::{
     },
     error::{Error, Field},
 };
-use aws_sdk_dynamodb::types::{
-    ConditionCheck, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld,
-};
+use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld};
 use serde::{Deserialize, Serialize};
 
 /// Item `grant#<hash>` / `grant`.
@@ -29,8 +27,11 @@ use serde::{Deserialize, Serialize};
 struct GrantItem {
     purpose: Purpose,
     destination: Destination,
-    member: MemberId,
-    credential_version: u64,
+    /// The member to whom it was issued. A grant to register has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<MemberId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential_version: Option<u64>,
     tries: u32,
     expires_at: Timestamp,
 }
@@ -40,19 +41,21 @@ const STILL_VALID: &str = "attribute_exists(pk) AND expires_at > :now";
 /// Condition: the grant has this purpose and has not used up its attempts.
 const HAS_ATTEMPTS: &str = "purpose = :purpose AND tries < :max";
 
-fn key(hash: &str) -> ItemKey {
+pub(super) fn key(hash: &str) -> ItemKey {
     ItemKey::new(format!("grant#{hash}"), "grant")
 }
 
 impl Store {
-    /// Exchanges a verified code for a grant: the code is consumed and the grant stored, both or neither.
+    /// Exchanges a verified code for a grant: the code is consumed and the grant stored, both or neither. The grant is for
+    /// the member of `basis`, if there is one.
     ///
     /// # Errors
     /// [`Error::CodeNotValid`] if another request consumed the code or the sessions of its member ended,
     /// [`Error::TooManyAttempts`] if requests with the same code contend, [`Error::Busy`], [`Error::Internal`].
-    pub(crate) async fn exchange(
+    pub(crate) async fn exchange<B>(
         &self,
-        code: &VerifiedCode,
+        code: &VerifiedCode<B>,
+        basis: Option<&Basis>,
         grant: &Grant,
         ttl_seconds: u64,
         sealed: Option<&SealedResponse<'_>>,
@@ -60,15 +63,17 @@ impl Store {
         let item = GrantItem {
             purpose: code.binding.purpose,
             destination: code.binding.destination.clone(),
-            member: code.basis.member,
-            credential_version: code.basis.credential_version,
+            member: basis.map(|basis| basis.member),
+            credential_version: basis.map(|basis| basis.credential_version),
             tries: 0,
             expires_at: Timestamp::now().plus(ttl_seconds),
         };
         let mut transaction = self.transaction();
         transaction.complete(sealed)?;
-        transaction.consume_code(code)?;
-        transaction.require_basis(&code.basis)?;
+        transaction.consume_code(code, item.member)?;
+        if let Some(basis) = basis {
+            transaction.require_basis(basis)?;
+        }
         transaction.put(Put::builder().set_item(Some(write(item, key(&grant.hash()))?)), None)?;
         // Only requests with the same code write the same items.
         self.commit_own(transaction, Error::TooManyAttempts { retry_after: 1 }).await?;
@@ -110,11 +115,10 @@ impl Store {
         };
         let item: Option<GrantItem> = stored.map(read).transpose()?;
         item.filter(|item| item.destination == *destination)
-            .map(|GrantItem { purpose, destination, member, credential_version, .. }| ValidGrant {
-                basis: Basis { member, credential_version, replaces: None },
-                destination,
-                purpose,
-                hash,
+            .and_then(|GrantItem { purpose, destination, member, credential_version, .. }| {
+                let basis =
+                    Basis { member: member?, credential_version: credential_version?, replaces: None };
+                Some(ValidGrant { basis, destination, purpose, hash })
             })
             .ok_or(Error::NotValid(Field::Verification))
     }
@@ -123,11 +127,8 @@ impl Store {
 impl Transaction {
     /// Requires that the member's sessions have not ended since the code was issued.
     fn require_basis(&mut self, basis: &Basis) -> Result<(), Error> {
-        let check = ConditionCheck::builder()
-            .set_key(Some(member::key(basis.member).into_item()))
-            .condition_expression("credential_version = :version")
-            .expression_attribute_values(":version", number(basis.credential_version));
-        self.check(check, Box::new(|_| Error::CodeNotValid { attempts_left: 0 }))
+        let ended = |_| Error::CodeNotValid { attempts_left: 0 };
+        self.require_version(basis.member, basis.credential_version, ended)
     }
 
     /// Consumes a grant.

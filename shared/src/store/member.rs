@@ -1,13 +1,19 @@
 //! Members, and the ownership of their phones and email addresses.
 
-use super::{Item, ItemKey, Store, change::Conflict, number, read, text, transaction::Transaction, write};
+use super::{
+    Item, ItemKey, Store, change::Conflict, failed_condition, number, read, text, transaction::Transaction,
+    write,
+};
 use crate::{
     contact::Destination,
-    domain::member::{Member, MemberId},
+    domain::{
+        member::{Member, MemberId},
+        password::PasswordHash,
+    },
     error::Error,
 };
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, Update,
+    AttributeValue, ConditionCheck, Delete, Put, Update,
     builders::{PutBuilder, UpdateBuilder},
 };
 use serde::{Deserialize, Serialize};
@@ -16,6 +22,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize)]
 pub(super) struct OwnerItem {
     pub(super) member: MemberId,
+}
+
+/// A hash of a member, as read.
+pub(crate) enum StoredHash<'a> {
+    /// That of the login password.
+    Password(&'a PasswordHash),
+    /// That of the pay password.
+    PayPassword(&'a PasswordHash),
 }
 
 /// The attribute of a member that a session depends on.
@@ -139,10 +153,41 @@ impl Store {
         Ok(self.get::<OwnerItem>(owner_key(destination)).await?.map(|owner| owner.member))
     }
 
+    /// Replaces a hash of a member by one of the same password. Does nothing if it is not the stored one any more. Sessions
+    /// remain valid.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn replace_hash(
+        &self,
+        id: MemberId,
+        stored: StoredHash<'_>,
+        hash: &PasswordHash,
+    ) -> Result<(), Error> {
+        let (name, stored) = match stored {
+            StoredHash::Password(stored) => ("password", stored),
+            StoredHash::PayPassword(stored) => ("pay_password", stored),
+        };
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(id).into_item()))
+            .update_expression(format!("SET {name} = :hash ADD revision :one"))
+            .condition_expression(format!("{name} = :stored"))
+            .expression_attribute_values(":hash", text(hash.as_str()))
+            .expression_attribute_values(":stored", text(stored.as_str()))
+            .expression_attribute_values(":one", number(1));
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => failed_condition(error).map(drop),
+        }
+    }
+
     /// Creates a member together with the ownership of its phone and email address.
     ///
     /// # Errors
-    /// [`Error::PhoneInUse`], [`Error::EmailInUse`], [`Error::Busy`], [`Error::Internal`].
+    /// [`Error::MemberExists`], [`Error::PhoneInUse`], [`Error::EmailInUse`], [`Error::Busy`], [`Error::Internal`].
     pub async fn create_member(&self, member: &Member) -> Result<(), Error> {
         let mut transaction = self.transaction();
         transaction.create(member)?;
@@ -153,12 +198,25 @@ impl Store {
 impl Transaction {
     /// Adds the items of a new member, in the order of [`keys`].
     pub(super) fn create(&mut self, member: &Member) -> Result<(), Error> {
-        let exists = |_| Error::internal("a member with this id exists");
-        self.put_new(write(member, key(member.id))?, exists)?;
+        self.put_new(write(member, key(member.id))?, |_| Error::MemberExists)?;
         for destination in member.destinations() {
             self.put_new(owner(member.id, &destination)?, in_use(&destination))?;
         }
         Ok(())
+    }
+
+    /// Requires that the member has this credential version.
+    pub(super) fn require_version(
+        &mut self,
+        member: MemberId,
+        version: u64,
+        refusal: impl FnOnce(Option<Item>) -> Error + Send + 'static,
+    ) -> Result<(), Error> {
+        let check = ConditionCheck::builder()
+            .set_key(Some(key(member).into_item()))
+            .condition_expression("credential_version = :version")
+            .expression_attribute_values(":version", number(version));
+        self.check(check, Box::new(refusal))
     }
 
     /// Makes a member the owner of a phone or an email address, unless another member is.

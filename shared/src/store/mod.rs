@@ -16,9 +16,12 @@ mod counter;
 mod grant;
 pub(crate) mod idempotency;
 mod import;
+mod lockout;
+pub(crate) mod log_in;
 mod member;
 mod notice;
 pub(crate) mod receipt;
+mod registration;
 mod report;
 mod scan;
 pub(crate) mod sends;
@@ -27,8 +30,10 @@ mod transaction;
 mod write_id;
 
 pub use admin::MemberUpdate;
+pub(crate) use counter::CounterState;
 pub use counter::{FailureCounter, FailureKind};
 pub use import::{Creation, ExistingMembers};
+pub(crate) use member::StoredHash;
 pub use scan::{ContactItem, Page, SEGMENTS, StoredOwner};
 pub(crate) use transaction::Contention;
 pub use transaction::{Backoff, is_conflict};
@@ -114,6 +119,18 @@ impl Store {
             .await
             .map_err(|error| store_error(&error))?;
         Ok(output.item)
+    }
+
+    /// Stores an item, and returns whether it did: not if the item exists.
+    async fn put_once(&self, item: Item) -> Result<bool, Error> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        match put.condition_expression(ABSENT).send().await {
+            Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
+                Ok(false)
+            }
+            Err(error) => Err(store_error(&error)),
+            Ok(_) => Ok(true),
+        }
     }
 
     /// Reads all items of a partition, by their sort key.

@@ -1,17 +1,32 @@
 //! Receipts, stored by their hash.
 
-use super::{Item, ItemKey, Store, number, store_error, transaction::Transaction, write};
+use super::{Item, ItemKey, Store, member, number, read, transaction::Transaction, write};
 use crate::{
     clock::Timestamp,
-    domain::{idempotency::SealedResponse, opaque_token::OpaqueToken, receipt::Receipt},
+    domain::{
+        audit::Origin, counter::PayPasswordFailures, idempotency::SealedResponse, member::Member,
+        opaque_token::OpaqueToken, proof::VerifiedCode, receipt::Receipt,
+    },
     error::Error,
 };
-use aws_sdk_dynamodb::types::Update;
+use aws_sdk_dynamodb::types::{ConditionCheck, Update};
 
 /// Another call spent the receipt, or it expired, since it was read.
 #[derive(Debug, thiserror::Error)]
 #[error("the receipt was spent or expired since it was read")]
 pub(crate) struct Spent;
+
+/// What a checked pay password changes, beside the receipt.
+pub(crate) struct Check<'a> {
+    /// The member as read before the check.
+    pub(crate) member: &'a Member,
+    /// The counters of the pay password.
+    pub(crate) failures: &'a PayPasswordFailures,
+    /// The code that was checked as well.
+    pub(crate) code: Option<&'a VerifiedCode>,
+    /// The MAC of the order's reference.
+    pub(crate) reference: String,
+}
 
 /// Condition: the receipt has neither been spent nor expired.
 const UNSPENT: &str = "attribute_exists(pk) AND attribute_not_exists(spent_at) AND valid_until > :now";
@@ -22,13 +37,36 @@ fn key(token: &OpaqueToken) -> ItemKey {
 }
 
 impl Store {
-    /// Stores a receipt.
+    /// Issues a receipt for a check: its code is consumed, the failures in a row are reset, the attempt is taken out of the
+    /// failures of the day, and the check is recorded. All or nothing, with the sealed response to an idempotent request.
     ///
     /// # Errors
-    /// [`Error::Busy`], [`Error::Internal`].
-    pub(crate) async fn put_receipt(&self, token: &OpaqueToken, receipt: &Receipt) -> Result<(), Error> {
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(write(receipt, key(token))?));
-        put.send().await.map(drop).map_err(|error| store_error(&error))
+    /// [`Error::CodeNotValid`] if another request consumed the code; [`Error::InvalidToken`], [`Error::AccountFrozen`] or
+    /// [`Error::UserNotFound`] if the member's sessions ended, the member was frozen or deleted since the check;
+    /// [`Error::TooManyAttempts`] if checks of the member contend; [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn issue_receipt(
+        &self,
+        token: &OpaqueToken,
+        receipt: &Receipt,
+        check: &Check<'_>,
+        origin: &Origin,
+        sealed: Option<&SealedResponse<'_>>,
+    ) -> Result<(), Error> {
+        let Check { member, failures, code, reference } = check;
+        let mut transaction = self.transaction();
+        transaction.complete(sealed)?;
+        if let Some(code) = code {
+            transaction.consume_code(code, Some(code.basis.member))?;
+        }
+        transaction.require_unchanged(member)?;
+        transaction.put_new(write(receipt, key(token))?, |_| Error::internal("this receipt exists"))?;
+        transaction.reset(&failures.row)?;
+        transaction.take_back(&failures.day)?;
+        transaction.record_check(member.id, reference.clone(), origin)?;
+        // Only checks of one member write the same items.
+        self.commit_own(transaction, Error::TooManyAttempts { retry_after: 1 }).await?;
+        sealed.inspect(|sealed| sealed.mark_completed());
+        Ok(())
     }
 
     /// Returns a receipt, unless it is past its retention.
@@ -60,6 +98,15 @@ impl Store {
 }
 
 impl Transaction {
+    /// Requires that the member's sessions have not ended since the member was read, and that the member is not frozen.
+    fn require_unchanged(&mut self, member: &Member) -> Result<(), Error> {
+        let check = ConditionCheck::builder()
+            .set_key(Some(member::key(member.id).into_item()))
+            .condition_expression("credential_version = :version AND attribute_not_exists(frozen)")
+            .expression_attribute_values(":version", number(member.credential_version));
+        self.check(check, Box::new(changed))
+    }
+
     /// Spends a receipt.
     fn spend(&mut self, token: &OpaqueToken, now: Timestamp) -> Result<(), Error> {
         let update = Update::builder()
@@ -68,5 +115,14 @@ impl Transaction {
             .condition_expression(UNSPENT)
             .expression_attribute_values(":now", number(now.0));
         self.update(update, Some(Box::new(|_: Option<Item>| Error::Busy(Spent.into()))))
+    }
+}
+
+/// Returns the error if the member is no longer as it was read.
+fn changed(stored: Option<Item>) -> Error {
+    match stored.map(read::<Member>).transpose() {
+        Ok(Some(member)) => member.require_not_frozen().err().unwrap_or(Error::InvalidToken),
+        Ok(None) => Error::UserNotFound,
+        Err(error) => error,
     }
 }

@@ -1,7 +1,8 @@
 //! The traffic on each route, counted in slots of time.
 //!
-//! Items `calling-code#<calling code>` / `traffic` and `mail` / `traffic`, with the counts `sent<n>` and `verified<n>`
-//! of codes and `notices<n>` of notices in slot number `n`. Each count of a message also removes slots that have ended,
+//! Items `calling-code#<calling code>` / `traffic` and `mail` / `traffic`, and for the codes to register
+//! `register#calling-code#<calling code>` / `traffic` and `register#mail` / `traffic`, with the counts `sent<n>` and
+//! `verified<n>` of codes and `notices<n>` of notices in slot number `n`. Each count of a message also removes slots that have ended,
 //! so that the item remains as small as one hour's.
 //!
 //! No transaction writes this item: every message on a route and every verified code of it would conflict on it.
@@ -9,7 +10,7 @@
 use super::{Item, ItemKey, Store, failed_condition, number, store_error};
 use crate::{
     clock::Timestamp,
-    domain::traffic::{MessageKind, Route, SLOT_SECONDS, SLOTS, Slot, slot},
+    domain::traffic::{Audience, Carrier, MessageKind, Route, SLOT_SECONDS, SLOTS, Slot, slot},
     error::Error,
 };
 use aws_sdk_dynamodb::{operation::update_item::builders::UpdateItemFluentBuilder, types::ReturnValue};
@@ -109,9 +110,13 @@ impl Store {
 }
 
 fn key(route: &Route) -> ItemKey {
-    let partition = match route {
-        Route::CallingCode(code) => format!("calling-code#{code}"),
-        Route::Mail => "mail".to_owned(),
+    let carrier = match &route.carrier {
+        Carrier::CallingCode(code) => format!("calling-code#{code}"),
+        Carrier::Mail => "mail".to_owned(),
+    };
+    let partition = match route.audience {
+        Audience::Members => carrier,
+        Audience::Anyone => format!("register#{carrier}"),
     };
     ItemKey::new(partition, "traffic")
 }

@@ -21,7 +21,9 @@ impl From<&FailureCounter> for FailedAttempts {
     fn from(counter: &FailureCounter) -> Self {
         let of = match counter.kind {
             FailureKind::Password => "wrong login passwords",
+            FailureKind::LogIn => "failed logins",
             FailureKind::PayPassword => "wrong pay passwords",
+            FailureKind::PayPasswordOfDay => "wrong pay passwords in a day",
             FailureKind::Code => "wrong codes",
         };
         Self { of, count: counter.count, until: counter.expires_at }

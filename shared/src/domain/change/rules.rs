@@ -63,6 +63,13 @@ impl ChangeRules {
         self.require_elapsed(member.cooling_since.max(member.immature_since(phone)))
     }
 
+    /// Returns until when the member's cooling-off period runs, if it does.
+    #[must_use]
+    pub fn cooling_until(&self, member: &Member) -> Option<Timestamp> {
+        let until = member.cooling_since?.plus(self.cooling_off_seconds);
+        (until > Timestamp::now()).then_some(until)
+    }
+
     fn require_elapsed(&self, since: Option<Timestamp>) -> Result<(), Error> {
         let until = since.map(|since| since.plus(self.cooling_off_seconds));
         match until.map(|until| Timestamp::now().until(until)) {

@@ -52,7 +52,14 @@ fn member() -> Member {
 }
 
 fn failures() -> Counter {
-    Counter::of_pay_passwords(LI, 5, 60)
+    Counter::of_passwords(LI, "0", 5, 60)
+}
+
+fn pay_password_failures() -> PayPasswordFailures {
+    PayPasswordFailures {
+        row: Counter::of_pay_passwords(LI, 5, 60),
+        day: Counter::of_pay_passwords_in_a_day(LI, 20),
+    }
 }
 
 fn password_at(credential_version: u64) -> VerifiedPassword {
@@ -96,7 +103,7 @@ fn password_change_refuses_another_credential_version() {
     let plan = change.plan(&RULES).unwrap();
     assert_eq!((plan.action, plan.writes.credential_version), (Action::PasswordChanged, Some(4)));
     assert_eq!(plan.writes.cooling_since, None);
-    assert_eq!(plan.resets, Some(&failures()));
+    assert_eq!(plan.resets, [&failures()]);
     assert_eq!(plan.notifies, [phone(OWN), email("li@example.com")]);
 }
 
@@ -175,10 +182,14 @@ fn email_action_depends_on_the_bound_address() {
 #[test]
 fn pay_password_change_refuses_a_changed_hash() {
     let changed = |verified| {
-        let proof = VerifiedPayPassword { hash: hash(verified), failures: failures() };
+        let proof = VerifiedPayPassword { hash: hash(verified), failures: pay_password_failures() };
         Change::pay_password_changed(&member(), hash("new"), proof)
     };
-    assert_eq!(changed("pay password").plan(&RULES).unwrap().action, Action::PayPasswordChanged);
+    let change = changed("pay password");
+    let plan = change.plan(&RULES).unwrap();
+    let failures = pay_password_failures();
+    assert_eq!(plan.action, Action::PayPasswordChanged);
+    assert_eq!((plan.resets, plan.takes_back), (vec![&failures.row], Some(&failures.day)));
     assert_eq!(refusal(&changed("another")), "{OLD_PASSWORD}_NOT_VALID");
     let removed = changed("pay password").on(Member { pay_password: None, ..member() });
     assert_eq!(refusal(&removed), "{OLD_PASSWORD}_NOT_VALID");
@@ -186,7 +197,8 @@ fn pay_password_change_refuses_a_changed_hash() {
 
 #[test]
 fn reset_refuses_cooling_off_and_foreign_proofs() {
-    let reset = |member: &Member, proof| Change::pay_password_reset(member, None, proof, failures());
+    let reset =
+        |member: &Member, proof| Change::pay_password_reset(member, None, proof, pay_password_failures());
     let granted =
         |holder, national| Possession::ByGrant(grant(holder, Purpose::ResetPayPassword, phone(national)));
     let since = |seconds| Member { cooling_since: Some(ago(seconds)), ..member() };
@@ -202,7 +214,8 @@ fn reset_refuses_cooling_off_and_foreign_proofs() {
     let change = reset(&since(COOLING_OFF_SECONDS), granted(LI, OWN));
     let plan = change.plan(&RULES).unwrap();
     assert!(matches!(plan.writes.pay_password, Some(None)), "the reset removes the pay password");
-    assert_eq!(plan.resets, Some(&failures()));
+    let failures = pay_password_failures();
+    assert_eq!(plan.resets, [&failures.row, &failures.day]);
 }
 
 #[test]
@@ -212,7 +225,12 @@ fn proof_of_another_purpose_is_refused() {
         Change::password_changed_by_message(&member(), hash("new"), recovery(phone(OWN))),
         Change::phone_bound(&member(), recovery(phone(OWN)), None),
         Change::email_bound(&member(), recovery(email("li@example.com"))),
-        Change::pay_password_reset(&member(), None, Possession::ByCode(recovery(phone(OWN))), failures()),
+        Change::pay_password_reset(
+            &member(),
+            None,
+            Possession::ByCode(recovery(phone(OWN))),
+            pay_password_failures(),
+        ),
     ] {
         assert_eq!(refusal(&change), "INTERNAL_SERVER_ERROR", "{change:?}");
     }
@@ -303,7 +321,7 @@ fn immature_contact_resets_nothing() {
                 Change::password_changed_by_message(&member, hash("new"), own(Purpose::ChangePassword)),
                 "COOLING_OFF",
             ),
-            (Change::pay_password_reset(&member, None, by_code, failures()), "COOLING_OFF"),
+            (Change::pay_password_reset(&member, None, by_code, pay_password_failures()), "COOLING_OFF"),
             (Change::password_recovered(&member, hash("new"), by_phone), "{VERIFICATION}_NOT_VALID"),
             (Change::password_recovered(&member, hash("new"), by_mail), "{VERIFICATION}_NOT_VALID"),
         ] {

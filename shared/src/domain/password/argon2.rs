@@ -30,28 +30,36 @@ impl Memory {
 /// # Errors
 /// Fails with [`Error::Internal`] if randomness or memory is not available.
 pub(super) fn hash(
-    (memory_kib, passes): (u32, u32),
+    costs: (u32, u32),
     key: &Key,
     secret: &[u8],
     memory: &mut Memory,
 ) -> Result<String, Error> {
     let salt = random::bytes::<SALT_BYTES>()?;
-    let key_id = KeyId::new(key.id.as_bytes()).map_err(Error::internal)?;
-    let mut params = ParamsBuilder::new();
-    // One lane: a function has less than two cores at all but the largest memory sizes.
-    params.m_cost(memory_kib).t_cost(passes).p_cost(1).keyid(key_id);
-    let params = params.build().map_err(Error::internal)?;
+    let params = params(costs, key)?;
     let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     argon2
         .hash_password_into_with_memory(&peppered(key, secret), &salt, &mut output, memory.blocks(&argon2))
         .map_err(Error::internal)?;
+    phc_string(&params, &salt, &output)
+}
+
+fn params((memory_kib, passes): (u32, u32), key: &Key) -> Result<Params, Error> {
+    let key_id = KeyId::new(key.id.as_bytes()).map_err(Error::internal)?;
+    let mut params = ParamsBuilder::new();
+    // One lane: a function has less than two cores at all but the largest memory sizes.
+    params.m_cost(memory_kib).t_cost(passes).p_cost(1).keyid(key_id);
+    params.build().map_err(Error::internal)
+}
+
+fn phc_string(params: &Params, salt: &[u8], output: &[u8]) -> Result<String, Error> {
     let hash = phc::PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
-        params: phc::ParamsString::try_from(&params).map_err(Error::internal)?,
-        salt: Some(phc::Salt::new(&salt).map_err(Error::internal)?),
-        hash: Some(phc::Output::new(&output).map_err(Error::internal)?),
+        params: phc::ParamsString::try_from(params).map_err(Error::internal)?,
+        salt: Some(phc::Salt::new(salt).map_err(Error::internal)?),
+        hash: Some(phc::Output::new(output).map_err(Error::internal)?),
     };
     Ok(hash.to_string())
 }
@@ -81,16 +89,25 @@ pub(super) fn verify(keys: &Keys, secret: &[u8], hash: &str, memory: &mut Memory
     Ok(constant_time::verify_slices_are_equal(&output, expected.as_ref()).is_ok())
 }
 
+/// Returns a hash that no secret matches, with the given memory in KiB and number of passes. Verifying it takes the time
+/// of a real one.
+///
+/// # Errors
+/// Fails with [`Error::Internal`] if the costs are out of bounds.
+pub(super) fn placeholder(costs: (u32, u32), key: &Key) -> Result<String, Error> {
+    phc_string(&params(costs, key)?, &[0; SALT_BYTES], &[0; Params::DEFAULT_OUTPUT_LEN])
+}
+
 /// Returns the id of the key whose pepper a hash uses.
 pub(super) fn key_id(hash: &str) -> Option<String> {
-    let params = params(hash)?;
+    let params = params_of(hash)?;
     String::from_utf8(params.keyid().to_vec()).ok().filter(|id| !id.is_empty())
 }
 
 /// Whether a hash has less memory (in KiB) or fewer passes than given, does not use the current pepper, or is not a
 /// PHC string of Argon2.
 pub(super) fn is_outdated((memory_kib, passes): (u32, u32), keys: &Keys, hash: &str) -> bool {
-    params(hash).is_none_or(|params| {
+    params_of(hash).is_none_or(|params| {
         params.m_cost() < memory_kib
             || params.t_cost() < passes
             || params.keyid() != keys.current().id.as_bytes()
@@ -122,6 +139,6 @@ pub(super) fn peppered(key: &Key, secret: &[u8]) -> [u8; 32] {
     key.mac(KeyPurpose::Pepper, &[secret])
 }
 
-fn params(hash: &str) -> Option<Params> {
+fn params_of(hash: &str) -> Option<Params> {
     Params::try_from(&phc::PasswordHash::new(hash).ok()?).ok()
 }

@@ -11,7 +11,8 @@ use super::{
     rules::{
         CHANGES_PER_HOUR, CODE_ATTEMPTS, COOLING_OFF_SECONDS, DAY, FAILURES_PER_DAY, GRANT_SECONDS, HOUR,
         MAIL_CODE_DIGITS, MAIL_CODE_SECONDS, MISMATCHES, PASSWORD_FAILURES, PASSWORD_LOCK_SECONDS,
-        SENDS_BY_MEMBER, SENDS_TO_DESTINATION, SMS_CODE_DIGITS, SMS_CODE_SECONDS,
+        PAY_PASSWORD_FAILURES, PAY_PASSWORD_FAILURES_PER_DAY, PAY_PASSWORD_LOCK_SECONDS, SENDS_BY_MEMBER,
+        SENDS_TO_DESTINATION, SMS_CODE_DIGITS, SMS_CODE_SECONDS,
     },
 };
 use std::collections::BTreeMap;
@@ -254,6 +255,8 @@ pub(super) struct Reference {
     sends: BTreeMap<String, Vec<u64>>,
     claimed: BTreeMap<(Caller, String), Claimed>,
     issued: Option<Issued>,
+    /// The notices of the lockout that the last request caused.
+    pub(super) lockout_notices: Vec<Sent>,
     requests: usize,
 }
 
@@ -270,6 +273,7 @@ impl Reference {
             sends: BTreeMap::new(),
             claimed: BTreeMap::new(),
             issued: None,
+            lockout_notices: Vec::new(),
             requests: 0,
         }
     }
@@ -354,6 +358,7 @@ impl Reference {
         let number = self.requests;
         self.requests += 1;
         self.issued = None;
+        self.lockout_notices.clear();
         let caller = request.session.map(Caller::Session);
         let caller =
             caller.or_else(|| request.verification().map(|text| Caller::Verification(text.to_owned())));
@@ -501,9 +506,7 @@ impl Reference {
     /// Consumes a code, and takes its right attempt out of the day's failures.
     fn consume(&mut self, key: &CodeKey) {
         self.codes.remove(key);
-        if let Some(counter) = self.counters.get_mut(&code_counter(key)) {
-            counter.count -= 1;
-        }
+        self.take_back(&code_counter(key));
     }
 
     /// Whether the member is still in the state that a code or grant was issued on.
@@ -543,6 +546,38 @@ impl Reference {
             counter.until = until;
         }
         Ok(limit - counter.count)
+    }
+
+    /// Verifies the pay password. Its attempt counts in the row and in the day, unless one of them is used up.
+    fn verify_pay_password(&mut self, member: usize, typed: &str) -> Result<(), Refusal> {
+        let stored = self.members[member].pay_password.clone();
+        let stored = stored.ok_or(refusal("PAY_PASSWORD_NOT_SET"))?;
+        let [row, day] = pay_password_counters(member);
+        let (limit, seconds) = (PAY_PASSWORD_FAILURES, PAY_PASSWORD_LOCK_SECONDS);
+        let left = self.count(&row, limit, seconds, Window::FromLast)?;
+        let left_in_day = self.count(&day, PAY_PASSWORD_FAILURES_PER_DAY, DAY, Window::FromFirst);
+        if left_in_day.is_err() {
+            self.take_back(&row);
+        }
+        let left = left.min(left_in_day?);
+        if stored == typed {
+            self.counters.remove(&row);
+            self.take_back(&day);
+            return Ok(());
+        }
+        if left == 0 {
+            let member = &mut self.members[member];
+            member.audit.push("pay-password-locked");
+            self.lockout_notices =
+                member.contacts().map(|to| Sent { to: to.0.clone(), is_code: false }).collect();
+        }
+        Err(Self::wrong_password(left))
+    }
+
+    fn take_back(&mut self, name: &str) {
+        if let Some(counter) = self.counters.get_mut(name) {
+            counter.count -= 1;
+        }
     }
 
     fn wrong_password(left: u32) -> Refusal {
@@ -696,6 +731,7 @@ fn password_counter(claims: Claims) -> String {
     format!("password#{}#{}", claims.member, claims.auth_time)
 }
 
-fn pay_password_counter(member: usize) -> String {
-    format!("pay-password#{member}#")
+/// Returns the counters of wrong pay passwords: in a row and in a day.
+fn pay_password_counters(member: usize) -> [String; 2] {
+    ["row", "day"].map(|part| format!("pay-password#{member}#{part}"))
 }

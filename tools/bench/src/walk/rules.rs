@@ -24,6 +24,8 @@ pub(super) const PASSWORD_LOCK_SECONDS: u64 = 900;
 pub(super) const PAY_PASSWORD_FAILURES: u32 = 3;
 /// Seconds of that lockout.
 pub(super) const PAY_PASSWORD_LOCK_SECONDS: u64 = 10_800;
+/// Wrong pay passwords in a day.
+pub(super) const PAY_PASSWORD_FAILURES_PER_DAY: u32 = 5;
 /// Seconds of the cooling-off period.
 pub(super) const COOLING_OFF_SECONDS: u64 = 86_400;
 /// Different requests under an idempotency key before it locks.
@@ -46,6 +48,7 @@ pub fn settings() -> BTreeMap<String, String> {
         ("FAILURES_PER_DAY", FAILURES_PER_DAY),
         ("PASSWORD_MAX_FAILURES", PASSWORD_FAILURES),
         ("PAY_PASSWORD_MAX_FAILURES", PAY_PASSWORD_FAILURES),
+        ("PAY_PASSWORD_FAILURES_PER_DAY", PAY_PASSWORD_FAILURES_PER_DAY),
         ("CHANGES_PER_HOUR", CHANGES_PER_HOUR),
         ("ARGON2_MEMORY_KIB", 7_168),
         ("ARGON2_PASSES", 1),

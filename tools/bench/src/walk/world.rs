@@ -235,7 +235,7 @@ impl<'a> Run<'a> {
             }
             Command::Unlock => {
                 self.reference.unlock(member);
-                let counters = app.store.failure_counters(&stored).await?;
+                let counters = app.store.failure_counters(&stored, &app.keys).await?;
                 (app.store.clear_failures(id, &counters, "walk").await, Ok(()))
             }
             Command::SetPassword(number) => {
@@ -373,7 +373,9 @@ impl<'a> Run<'a> {
                     same("retryAfter", &body["retryAfter"].is_u64(), &refusal.has_retry_after())?;
                 }
                 same("Retry-After", &headers.contains_key("retry-after"), &refusal.has_retry_after())?;
-                same("the messages", &sent, &Vec::new())?;
+                let mut notices = self.reference.lockout_notices.clone();
+                notices.sort();
+                same("the messages", &sent, &notices)?;
                 return same("the session", &body["token"], &Value::Null).map(|()| None);
             }
             Ok(success) => success,

@@ -107,7 +107,8 @@ pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Resul
 
 /// Reads the failed attempts whose counters have not expired. DynamoDB deletes expired items with a delay.
 async fn current_failures(table: &MemberTable, member: &Member) -> Result<Vec<FailedAttempts>, Error> {
-    let mut counters = table.store.failure_counters(member).await?;
+    let keys = table.keys_secret.keys().await?;
+    let mut counters = table.store.failure_counters(member, &keys).await?;
     let now = Timestamp::now();
     counters.retain(|counter| counter.count > 0 && counter.expires_at > now);
     Ok(counters.iter().map(FailedAttempts::from).collect())

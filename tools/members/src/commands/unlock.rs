@@ -12,7 +12,8 @@ pub struct Arguments {
 /// Deletes the member's counters of failed attempts and prints them.
 pub async fn run(table: &MemberTable, arguments: Arguments, json: bool) -> Result<(), Error> {
     let member = table.find(&arguments.member).await?;
-    let counters = table.store.failure_counters(&member).await?;
+    let keys = table.keys_secret.keys().await?;
+    let counters = table.store.failure_counters(&member, &keys).await?;
     table.store.clear_failures(member.id, &counters, &table.actor).await?;
     let cleared: Vec<_> = counters.iter().map(FailedAttempts::from).collect();
     print_result(&cleared, json)

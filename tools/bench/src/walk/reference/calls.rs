@@ -1,12 +1,12 @@
 //! What each call requires and does.
 
 use super::{
-    Address, Member, Purpose, Reference, Refusal, Sent, Success, Window, email, is_grant, password_counter,
-    pay_password_counter, phone, refusal, refuse, require, require_strong,
+    Address, Member, Purpose, Reference, Refusal, Sent, Success, email, is_grant, password_counter,
+    pay_password_counters, phone, refusal, refuse, require, require_strong,
 };
 use crate::walk::{
     call::{Call, Claims, Request},
-    rules::{COOLING_OFF_SECONDS, PAY_PASSWORD_FAILURES, PAY_PASSWORD_LOCK_SECONDS},
+    rules::COOLING_OFF_SECONDS,
 };
 
 type Outcome = Result<Success, Refusal>;
@@ -208,7 +208,9 @@ impl Reference {
         require(!is_same, "{PAY_PASSWORD}_NOT_VALID")?;
         let write = |member: &mut Member| member.pay_password = new.map(str::to_owned);
         let messages = self.change(member, "pay-password-reset", write);
-        self.counters.remove(&pay_password_counter(member));
+        for counter in pay_password_counters(member) {
+            self.counters.remove(&counter);
+        }
         Ok(messages)
     }
 
@@ -216,17 +218,9 @@ impl Reference {
         self.require_changeable(claims.member)?;
         self.require_acceptable_pin(new, claims.member)?;
         require(old != new, "{PAY_PASSWORD}_NOT_VALID")?;
-        let stored = self.members[claims.member].pay_password.clone();
-        let stored = stored.ok_or(refusal("PAY_PASSWORD_NOT_SET"))?;
-        let counter = pay_password_counter(claims.member);
-        let (limit, seconds) = (PAY_PASSWORD_FAILURES, PAY_PASSWORD_LOCK_SECONDS);
-        let left = self.count(&counter, limit, seconds, Window::FromLast)?;
-        if stored != old {
-            return Err(Self::wrong_password(left));
-        }
+        self.verify_pay_password(claims.member, old)?;
         let write = |member: &mut Member| member.pay_password = Some(new.to_owned());
         let messages = self.change(claims.member, "pay-password-changed", write);
-        self.counters.remove(&counter);
         Ok(success(201, Some(claims), messages))
     }
 
