@@ -1,95 +1,56 @@
 //! Writes a JSON value as YAML that a person can read.
 
 use serde_json::{Map, Value};
+use std::fmt::Write;
 
 /// The keys that come first in a mapping, in this order. The others follow in alphabetical order.
-const FIRST: [&str; 42] = [
-    "openapi",
-    "info",
-    "title",
-    "version",
-    "url",
-    "servers",
-    "tags",
-    "paths",
-    "components",
-    "get",
-    "put",
-    "post",
-    "delete",
-    "operationId",
-    "name",
-    "in",
-    "required",
-    "deprecated",
-    "summary",
-    "description",
-    "security",
-    "parameters",
-    "requestBody",
-    "200",
-    "201",
-    "$ref",
-    "type",
-    "scheme",
-    "bearerFormat",
-    "format",
-    "nullable",
-    "enum",
-    "minLength",
-    "maxLength",
-    "pattern",
-    "minimum",
-    "additionalProperties",
-    "status",
-    "result",
-    "success",
-    "headers",
-    "content",
-];
+const FIRST: &str = "openapi info title version url servers tags paths components get put post delete operationId name in \
+    required deprecated summary description security parameters requestBody 200 201 $ref type scheme \
+    bearerFormat format nullable enum minLength maxLength pattern minimum additionalProperties status \
+    result success headers content";
 
 /// Returns a document.
 pub fn document(value: &Value) -> String {
     let mut text = String::new();
-    write(&mut text, value, 0);
+    append(&mut text, value, 0);
     text.trim_start_matches('\n').to_owned()
 }
 
 /// Writes a value after its key or dash.
-fn write(text: &mut String, value: &Value, indent: usize) {
+fn append(text: &mut String, value: &Value, indent: usize) {
     match value {
         Value::Object(map) if map.len() == 1 && map.contains_key("$ref") => {
-            *text += &format!(" {{ $ref: {} }}", map["$ref"]);
+            write!(text, " {{ $ref: {} }}", map["$ref"]).unwrap();
         }
         Value::Object(map) if !map.is_empty() => {
             for (key, value) in sorted(map) {
-                *text += &format!("\n{:indent$}{}:", "", scalar(key));
-                write(text, value, indent + 2);
+                write!(text, "\n{:indent$}{}:", "", scalar(key)).unwrap();
+                append(text, value, indent + 2);
             }
         }
         Value::Array(values) if values.iter().any(|value| value.is_object() || value.is_array()) => {
             for value in values {
-                *text += &format!("\n{:indent$}-", "");
+                write!(text, "\n{:indent$}-", "").unwrap();
                 let mut item = String::new();
-                write(&mut item, value, indent + 2);
+                append(&mut item, value, indent + 2);
                 // The first key of a mapping follows its dash.
-                *text += &format!(" {}", item.trim_start());
+                write!(text, " {}", item.trim_start()).unwrap();
             }
         }
         Value::Array(values) => {
             let values: Vec<_> =
                 values.iter().map(|value| value.as_str().map_or(value.to_string(), scalar)).collect();
-            *text += &format!(" [{}]", values.join(", "));
+            write!(text, " [{}]", values.join(", ")).unwrap();
         }
         Value::String(lines) if lines.contains('\n') => {
             *text += " |-";
             for line in lines.lines() {
-                *text +=
-                    &format!("\n{:indent$}{line}", "", indent = if line.is_empty() { 0 } else { indent });
+                write!(text, "\n{:indent$}{line}", "", indent = if line.is_empty() { 0 } else { indent })
+                    .unwrap();
             }
         }
-        Value::String(line) => *text += &format!(" {}", scalar(line)),
-        other => *text += &format!(" {other}"),
+        Value::String(line) => write!(text, " {}", scalar(line)).unwrap(),
+        other => write!(text, " {other}").unwrap(),
     }
     if indent == 0 {
         text.push('\n');
@@ -98,7 +59,7 @@ fn write(text: &mut String, value: &Value, indent: usize) {
 
 fn sorted(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
     let mut pairs: Vec<_> = map.iter().collect();
-    let place = |key: &str| FIRST.iter().position(|first| *first == key).unwrap_or(FIRST.len());
+    let place = |key: &str| FIRST.split(' ').position(|first| first == key).unwrap_or(usize::MAX);
     pairs.sort_by_key(|(key, _)| place(key));
     pairs
 }
