@@ -3,7 +3,7 @@
 use crate::{
     bundle::{
         Bundle, CHANGE, EMAIL, Member, NEW_PIN, OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, Response,
-        SET_PAY_PASSWORD, e164, wrong_code,
+        SEND_CODE, SET_PAY_PASSWORD, e164, wrong_code,
     },
     changes::{MANY, TableSnapshot},
     events,
@@ -314,6 +314,14 @@ async fn code_to_own_phone_is_second_element() {
     assert_eq!(bundle.invoke("spend-receipt", &receipts::event(receipt)).await.body["elements"], both);
     let again = check(&bundle, &with_code(&payer, &sent)).await;
     assert_refused(&again, "{CODE}_NOT_VALID");
+
+    // The app requests one itself, with its session.
+    let call = bundle.call(Method::GET, SEND_CODE).session(&payer.token);
+    let sent = call.query(&[("phone", PHONE), ("purpose", "pay")]).send().await.ok();
+    let sent = (sent.verification().to_owned(), bundle.code());
+    for expected in [&both, &Value::Null] {
+        assert_eq!(check(&bundle, &with_code(&payer, &sent)).await.body["elements"], *expected);
+    }
 }
 
 #[tokio::test]
@@ -384,7 +392,8 @@ async fn outdated_hash_is_upgraded_best_effort() {
     let (proxy, bundle) = Proxy::between(STORE, &[]).await;
     let payer = imported_member(&bundle, PHONE, EMAIL, "pay_password", PAY).await;
     assert_wrong_pin(&check(&bundle, &wrong(&payer)).await, 4);
-    proxy.fault(On::nth("TransactWriteItems", 1), InjectedFault::Refuse("AccessDeniedException"));
+    // After the counts of the row and the day.
+    proxy.fault(On::nth("UpdateItem", 3), InjectedFault::Refuse("AccessDeniedException"));
     assert_eq!(check(&bundle, &event(&payer)).await.body["success"], true);
     assert!(!is_upgraded(&bundle, &payer, "pay_password").await);
     let lines = bundle.stack.log_lines();

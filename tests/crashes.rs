@@ -1,7 +1,7 @@
 //! Crashes: a function that dies between two requests to the store leaves a change complete or not made.
 
 use crate::{
-    bundle::Bundle,
+    bundle::{Bundle, PIN},
     changes::{ChangeKind, MANY, PreparedChange, TableSnapshot, complete_effect},
     create_member,
     proxy::{ANY, InjectedFault, On, Proxy, STORE},
@@ -128,7 +128,9 @@ async fn assert_atomic_service(
 #[tokio::test]
 async fn spent_receipt_is_atomic_at_every_crash() {
     let event = async |bundle: &Bundle, _| {
-        receipts::event(&receipts::issue(bundle, &bundle.member_with(json!({})).await).await)
+        receipts::event(
+            &receipts::issue(bundle, &bundle.member_with(json!({ "payPassword": PIN })).await).await,
+        )
     };
     assert_atomic_service("spend-receipt", "first", event).await;
 }

@@ -42,6 +42,7 @@ impl<'a> Journey<'a> {
         this.call(Method::GET, SEND_CODE, &[("phone", PHONE), ("purpose", "bind")]).await;
         let code = this.code(&e164(PHONE)).await;
         this.call(Method::PUT, BIND_PHONE, &[("message", &code), ("phone", PHONE)]).await;
+        this.log_in(first).await;
 
         bundle.age("sent#phone#", 120).await;
         let sent = this.call(Method::POST, SEND, &[("time", "1")]).await;
@@ -84,6 +85,15 @@ impl<'a> Journey<'a> {
         this.call(Method::GET, NOT_ME, &[("verification", &link)]).await;
         this.call(Method::POST, NOT_ME, &[("verification", &link)]).await;
         this
+    }
+
+    /// Continues with the session of a login with the password.
+    async fn log_in(&mut self, password: &str) {
+        let logged_in = self.bundle.log_in(json!({ "phone": PHONE, "password": password })).await;
+        for field in ["session", "device"] {
+            self.secrets.push(logged_in.body[field].as_str().unwrap().to_owned());
+        }
+        self.session = logged_in.body["session"].as_str().map(str::to_owned);
     }
 
     async fn code(&mut self, to: &str) -> String {

@@ -4,7 +4,7 @@
 //! in between. Steps that touch one item only, or that commute with everything in between, are one.
 
 use super::{
-    checker::{Model, Step},
+    checker::{Model, Step, bits},
     rules::{Event, Rules},
     state::{Address, Client, Flow, Id, Member, Purpose, Request, Stage, State, Stolen, Task},
 };
@@ -87,7 +87,9 @@ pub type Steps = Vec<Step<State, Action>>;
 
 impl Model for Protocol {
     type State = State;
+    type Key = u128;
     type Action = Action;
+    type Event = Event;
 
     fn initial(&self) -> Vec<State> {
         let member = |address| Member {
@@ -133,7 +135,7 @@ impl Model for Protocol {
 
 /// Adds a step.
 pub fn push(steps: &mut Steps, action: Action, state: State, events: &[Event]) {
-    steps.push(Step { action, state: state.canonical(), events: Event::bits(events) });
+    steps.push(Step { action, state: state.canonical(), events: bits(events) });
 }
 
 impl Protocol {

@@ -1,5 +1,7 @@
 //! The rules of the protocol, and what the model reports about a step.
 
+use super::checker;
+
 /// The rules. Each one is a mechanism of the store or of a handler, and can be turned off.
 #[derive(Clone, Copy, Debug)]
 #[expect(
@@ -148,9 +150,10 @@ impl Event {
         Self::TwoOwners,
         Self::ChangedWhileFrozen,
     ];
+}
 
-    /// Returns the bits of events.
-    pub fn bits(events: &[Self]) -> u32 {
-        events.iter().fold(0, |bits, event| bits | 1 << *event as u32)
+impl checker::Event for Event {
+    fn number(self) -> u32 {
+        self as u32
     }
 }

@@ -10,6 +10,7 @@ use crate::{
         opaque_token::OpaqueToken,
         proof::{IssuedProof, VerifiedCode, VerifiedPayPassword},
         receipt::{Element, Order, RECEIPT_TTL_SECONDS, Receipt},
+        token::Token,
     },
     error::{Error, Field},
     http::{
@@ -21,6 +22,10 @@ use crate::{
 };
 use serde::Serialize;
 use std::iter;
+
+/// The purposes of a code that is a second element: to log in, which a service requests, and to reset the pay password,
+/// which the app requests as `purpose=pay`.
+const SECOND_ELEMENTS: [Purpose; 2] = [Purpose::LogIn, Purpose::ResetPayPassword];
 
 /// Who pays, as a service names them.
 #[derive(Clone, Debug)]
@@ -71,7 +76,7 @@ impl App {
         Ok(member)
     }
 
-    /// Verifies the second element: a code to log in that was sent to the member's own phone.
+    /// Verifies the second element: a code that was sent to the member's own phone.
     ///
     /// # Errors
     /// [`Error::NotValid`] if `verification` is not of such a code or the code is malformed, [`Error::CoolingOff`] if the
@@ -85,10 +90,11 @@ impl App {
     ) -> Result<VerifiedCode, Error> {
         let phone =
             member.phone.clone().map(Destination::Phone).ok_or(Error::NotValid(Field::Verification))?;
-        let holder = self.code_holder(member, &phone, Purpose::LogIn, Some(verification))?;
+        let requested = Token::open_verification(&self.keys, verification, &SECOND_ELEMENTS)?;
+        let holder = self.code_holder(member, &phone, requested.purpose, Some(verification))?;
         self.change_rules().require_mature(member, &phone)?;
         let code = self.code(code, &phone)?;
-        let verified = self.verify_code(&phone, Purpose::LogIn, holder, &code, request).await?;
+        let verified = self.verify_code(&phone, requested.purpose, holder, &code, request).await?;
         verified.require_basis(member)?;
         Ok(verified)
     }

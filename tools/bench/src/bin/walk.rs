@@ -21,16 +21,16 @@ struct Arguments {
     /// The first seed; each batch of walks has the next one
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// How many walks each seed makes
+    #[arg(long, default_value_t = 50)]
+    walks: u32,
     /// The most steps of a walk
     #[arg(long, default_value_t = 60)]
     steps: usize,
 }
 
-/// How many walks a seed makes.
-const BATCH: u32 = 50;
-
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let Arguments { minutes, seed: first, steps } = Arguments::parse();
+    let Arguments { minutes, seed: first, walks, steps } = Arguments::parse();
     let walker = Walker::start(harness::options()?)?;
     let (start, mut coverage, mut last) = (Instant::now(), Coverage::new(), Instant::now());
     for seed in first.. {
@@ -38,7 +38,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             println!("seeds {first} to {}: no difference in {}", seed - 1, walk::report(&coverage));
             break;
         }
-        if let Err(failure) = walker.walk(Plan { seed, walks: BATCH, steps }, &mut coverage) {
+        if let Err(failure) = walker.walk(Plan { seed, walks, steps }, &mut coverage) {
             println!("{failure}\nafter {}", walk::report(&coverage));
             walker.shutdown();
             return Ok(ExitCode::FAILURE);

@@ -3,8 +3,8 @@
 #![expect(clippy::indexing_slicing, reason = "steps name the clients and values of the walk by their index")]
 
 use super::{
-    call::Call,
-    reference::{Member, Purpose},
+    call::{Call, CreationProof, Named, Payer},
+    reference::{Address, Member, Purpose},
     step::{Ask, From, Guess, To, Typed},
     world::{Client, EMAILS, Known, PASSWORDS, PHONES, PINS, Run, SentCode},
 };
@@ -14,8 +14,15 @@ const WRONG_PIN: &str = "864209";
 const NO_CODE: &str = "000000";
 
 impl Run<'_> {
-    /// Returns the call, or `None` if there is nothing to continue or to send.
-    pub(super) fn resolve(&self, client: usize, ask: Ask, has_cookie: bool) -> Option<Call> {
+    /// Returns the call, or `None` if there is nothing to continue or to send. `session` is the text of the session that
+    /// the client sends.
+    pub(super) fn resolve(
+        &self,
+        client: usize,
+        session: Option<&str>,
+        ask: Ask,
+        has_cookie: bool,
+    ) -> Option<Call> {
         let guess = |guess: Option<Guess>| guess.map(|guess| self.password(client, guess));
         // A client that has no `verification` has nothing to send.
         let optional = |from: Option<From>| match from {
@@ -80,7 +87,101 @@ impl Run<'_> {
                 let verification = self.verification(client, from)?;
                 Call::VerifyMail { code: self.code_of(typed, &verification), verification }
             }
+            Ask::ReportChange { back } => {
+                Call::ReportChange { verification: self.links.iter().rev().nth(back)?.clone() }
+            }
+            ask => self.resolve_service(client, session, ask)?,
         })
+    }
+
+    /// Returns the call of another service.
+    fn resolve_service(&self, client: usize, session: Option<&str>, ask: Ask) -> Option<Call> {
+        Some(match ask {
+            Ask::LogIn { by_mail, to, is_named, password, with_device } => {
+                let (name, value) = self.named(client, by_mail, to);
+                let name = if is_named { name } else { "identifier" };
+                Call::LogInByPassword {
+                    password: self.password_of(&value, password),
+                    device: self.clients[client].devices.last().filter(|_| with_device).cloned(),
+                    to: (name, value),
+                }
+            }
+            Ask::SendLogInCode { by_mail, to, registers } => Call::SendLogInCode {
+                purpose: if registers { "register" } else { "login" },
+                to: self.named(client, by_mail, to),
+            },
+            Ask::LogInByCode { by_mail, to, typed, from } => {
+                let verification = self.verification(client, from)?;
+                let code = self.code_of(typed, &verification);
+                Call::LogInByCode { to: self.named(client, by_mail, to), code, verification }
+            }
+            Ask::CreateMember { from, by_mail, to, id, password, log_in } => {
+                let proof = match from {
+                    Some(from) => CreationProof::Grant(self.grant_to_register(client, from)?),
+                    None => CreationProof::Vouched(self.named(client, by_mail, to)),
+                };
+                let password = password.map(|number| PASSWORDS[number].to_owned());
+                Call::CreateMember { proof, id, password, log_in }
+            }
+            Ask::CheckPayPassword { by_session, member, pin, order, typed } => {
+                self.check(client, session.filter(|_| by_session), member, pin, order, typed)?
+            }
+            Ask::SpendReceipt { back, order } => {
+                let (receipt, own) = self.receipts.iter().rev().nth(back)?;
+                Call::SpendReceipt { receipt: receipt.clone(), order: order.unwrap_or(*own) }
+            }
+            _ => return None,
+        })
+    }
+
+    /// Returns the check of a pay password for the member of the session, or, without one, of a member whom the service
+    /// names.
+    fn check(
+        &self,
+        client: usize,
+        session: Option<&str>,
+        member: usize,
+        pin: Guess,
+        order: usize,
+        typed: Option<Typed>,
+    ) -> Option<Call> {
+        let number = session.and(self.clients[client].session.as_ref()).map(|own| own.claims.member);
+        let right = self.reference.members[number.unwrap_or(member)].pay_password.clone();
+        let pin = right.filter(|_| matches!(pin, Guess::Right)).unwrap_or_else(|| WRONG_PIN.to_owned());
+        let code = match typed {
+            Some(typed) => {
+                let known = self.clients[client].known.iter().rev();
+                let sent = known.clone().find(|known| known.purpose == Purpose::LogIn);
+                let verification = sent.or(known.clone().next())?.text.clone();
+                Some((self.code_of(typed, &verification), verification))
+            }
+            None => None,
+        };
+        let payer = session.map_or(Payer::Member(member), |session| Payer::Session(Some(session.to_owned())));
+        Some(Call::CheckPayPassword { payer, pin, order, code })
+    }
+
+    fn named(&self, client: usize, by_mail: bool, to: To) -> Named {
+        if by_mail { ("email", self.email(client, to)) } else { ("phone", self.phone(client, to)) }
+    }
+
+    /// Returns what a client types as the password of a phone or an email address.
+    fn password_of(&self, typed: &str, guess: Guess) -> String {
+        let address = match typed.strip_prefix("+86") {
+            _ if typed.contains('@') => Address(typed.to_owned()),
+            national => Address(format!("+86{}", national.unwrap_or(typed))),
+        };
+        let owner = self.reference.owners().get(&address.key()).copied();
+        let right = owner.and_then(|owner| self.reference.members[owner].password.clone());
+        right.filter(|_| matches!(guess, Guess::Right)).unwrap_or_else(|| WRONG_PASSWORD.to_owned())
+    }
+
+    /// Returns the last grant to register, or else the last text with any authority.
+    fn grant_to_register(&self, client: usize, from: From) -> Option<String> {
+        let of = if let From::Other(other) = from { other } else { client };
+        let known = self.clients[of].known.iter();
+        let grant = known.rev().find(|known| known.is_grant && known.purpose == Purpose::Register);
+        grant.map(|grant| grant.text.clone()).or_else(|| self.verification(client, from))
     }
 
     /// Returns the natural next call after the last response with a token or grant.
@@ -120,6 +221,17 @@ impl Run<'_> {
             (Purpose::BindMail | Purpose::RecoverByMail, true) => {
                 Call::RecoverPassword { to: ("email", to), verification, new: new_password }
             }
+            (Purpose::LogIn | Purpose::Register, false) => Call::LogInByCode {
+                to: (if to.contains('@') { "email" } else { "phone" }, to),
+                code,
+                verification: text.clone(),
+            },
+            (Purpose::LogIn | Purpose::Register, true) => Call::CreateMember {
+                proof: CreationProof::Grant(text.clone()),
+                id: None,
+                password: Some(new_password).filter(|_| to_grant),
+                log_in: true,
+            },
         })
     }
 

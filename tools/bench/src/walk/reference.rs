@@ -5,14 +5,15 @@
 #![expect(clippy::indexing_slicing, reason = "a session names one of the members that the walk created")]
 
 mod calls;
+mod services;
 
 use super::{
-    call::{Call, Claims, Request},
+    call::{Call, Claims, Methods, Request},
     rules::{
         CHANGES_PER_HOUR, CODE_ATTEMPTS, COOLING_OFF_SECONDS, DAY, FAILURES_PER_DAY, GRANT_SECONDS, HOUR,
         MAIL_CODE_DIGITS, MAIL_CODE_SECONDS, MISMATCHES, PASSWORD_FAILURES, PASSWORD_LOCK_SECONDS,
-        PAY_PASSWORD_FAILURES, PAY_PASSWORD_FAILURES_PER_DAY, PAY_PASSWORD_LOCK_SECONDS, SENDS_BY_MEMBER,
-        SENDS_TO_DESTINATION, SMS_CODE_DIGITS, SMS_CODE_SECONDS,
+        PAY_PASSWORD_FAILURES, PAY_PASSWORD_FAILURES_PER_DAY, PAY_PASSWORD_LOCK_SECONDS, REPORT_SECONDS,
+        SENDS_BY_MEMBER, SENDS_TO_DESTINATION, SMS_CODE_DIGITS, SMS_CODE_SECONDS,
     },
 };
 use std::collections::BTreeMap;
@@ -45,6 +46,21 @@ pub(super) struct Member {
     /// Until when a contact resets nothing, by its key.
     pub(super) immature_until: BTreeMap<String, u64>,
     pub(super) changed_at: Vec<u64>,
+    /// When a contact was bound, by its key, unless it is settled.
+    pub(super) bound_at: BTreeMap<String, u64>,
+    /// The key of the email address through which a recovery lifts the freeze.
+    pub(super) frozen_through: Option<String>,
+    /// How a service created the member.
+    pub(super) created: Option<Created>,
+}
+
+/// A member's creation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Created {
+    /// The number of the id that the service chose.
+    id: Option<usize>,
+    /// The second of the creation, which is also the first credential version.
+    at: u64,
 }
 
 impl Member {
@@ -66,6 +82,17 @@ impl Member {
         let bound = if address.is_phone() { &mut self.phone } else { &mut self.email };
         *bound = Some(address);
     }
+
+    /// Whether a contact is the member's own and was bound before the oldest valid link was sent.
+    fn is_settled(&self, address: &Address, now: u64) -> bool {
+        self.owns(address) && self.bound_at.get(&address.key()).is_none_or(|at| at + REPORT_SECONDS <= now)
+    }
+
+    /// Whether a report may bind a former contact again.
+    fn can_restore(&self, former: &Address, now: u64) -> bool {
+        let current = if former.is_phone() { &self.phone } else { &self.email };
+        self.replaced_by(former).is_some() && current.as_ref().is_some_and(|own| !self.is_settled(own, now))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +103,15 @@ pub(super) enum Purpose {
     Recover,
     BindMail,
     RecoverByMail,
+    LogIn,
+    Register,
+}
+
+impl Purpose {
+    /// Whether only the flow that requested the code may use it.
+    fn is_held_by_flow(self) -> bool {
+        !matches!(self, Self::Change | Self::ResetPay | Self::BindPhone)
+    }
 }
 
 /// What a `phoneInfo` or a `verification` stands for.
@@ -115,10 +151,41 @@ struct Code {
     valid_until: u64,
 }
 
-/// A right code. Nothing is consumed yet.
-struct VerifiedCode {
+/// A right code. Nothing is consumed yet. Only a code to register can be without a member.
+struct VerifiedCode<B = Basis> {
     key: CodeKey,
-    basis: Basis,
+    basis: B,
+}
+
+/// A grant to register.
+#[derive(Clone, Debug)]
+struct Registration {
+    address: Address,
+    valid_until: u64,
+    /// The member that it created.
+    created: Option<usize>,
+}
+
+/// A receipt for an order.
+#[derive(Clone, Debug)]
+struct Receipt {
+    member: usize,
+    order: usize,
+    elements: Methods,
+    valid_until: u64,
+    is_spent: bool,
+    stored_until: u64,
+}
+
+/// A change that can be reported.
+#[derive(Clone, Debug)]
+struct Report {
+    member: usize,
+    /// The email address that gets the link.
+    through: Address,
+    /// The contact that the change replaced.
+    replaced: Option<Address>,
+    valid_until: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -146,6 +213,7 @@ struct Counter {
 enum Caller {
     Session(Claims),
     Verification(String),
+    Service(&'static str),
 }
 
 struct Claimed {
@@ -161,6 +229,9 @@ struct Claimed {
 enum Issued {
     Code(Token, Code, Option<usize>),
     Grant(Grant),
+    Registration(Registration),
+    Device(Address),
+    Receipt(Receipt),
 }
 
 /// A message that the call sends.
@@ -168,6 +239,18 @@ enum Issued {
 pub(super) struct Sent {
     pub(super) to: String,
     pub(super) is_code: bool,
+    /// Whether it has a link to report a change.
+    pub(super) has_report: bool,
+}
+
+impl Sent {
+    fn code(to: String) -> Self {
+        Self { to, is_code: true, has_report: false }
+    }
+
+    fn notice(to: &Address) -> Self {
+        Self { to: to.0.clone(), is_code: false, has_report: false }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -176,6 +259,21 @@ pub(super) struct Success {
     /// The claims of the session in the response.
     pub(super) session: Option<Claims>,
     pub(super) messages: Vec<Sent>,
+    /// The fields of a function for other services.
+    pub(super) fields: Fields,
+}
+
+/// The fields in the result of a function for other services.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fields {
+    pub(super) member: Option<usize>,
+    /// Whether `create-member` created the member.
+    pub(super) created: Option<bool>,
+    /// Whether `spend-receipt` spent the receipt.
+    pub(super) first: Option<bool>,
+    pub(super) elements: Option<Methods>,
+    /// Whether a cooling-off period runs.
+    pub(super) has_cooling_until: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +290,7 @@ impl Refusal {
             "SEND_MESSAGE_FREQUENTLY" if is_user_api => 400,
             "SEND_MESSAGE_FREQUENTLY" | "TOO_MANY_ATTEMPTS" | "TOO_MANY_CHANGES" => 429,
             "PHONE_IN_USE" | "EMAIL_IN_USE" | "PAY_PASSWORD_ALREADY_SET" => 409,
-            "REAUTHENTICATION_REQUIRED" | "COOLING_OFF" => 403,
+            "REAUTHENTICATION_REQUIRED" | "COOLING_OFF" | "ACCOUNT_FROZEN" => 403,
             "IDEMPOTENCY_KEY_REUSED" => 422,
             _ => 400,
         }
@@ -206,7 +304,8 @@ impl Refusal {
 
     /// Whether a repetition gets it again: neither time nor a login cures it.
     fn is_stored(self) -> bool {
-        !self.has_retry_after() && !["INVALID_TOKEN", "REAUTHENTICATION_REQUIRED"].contains(&self.symbol)
+        let curable = ["INVALID_TOKEN", "REAUTHENTICATION_REQUIRED", "ACCOUNT_FROZEN"];
+        !self.has_retry_after() && !curable.contains(&self.symbol)
     }
 }
 
@@ -251,6 +350,13 @@ pub(super) struct Reference {
     tokens: BTreeMap<String, Token>,
     codes: BTreeMap<CodeKey, Code>,
     grants: BTreeMap<String, Grant>,
+    registrations: BTreeMap<String, Registration>,
+    /// The address with which a member logged in on a device, by the device's token.
+    devices: BTreeMap<String, Address>,
+    receipts: BTreeMap<String, Receipt>,
+    reports: BTreeMap<String, Report>,
+    /// The report of the last change, until the text of its link is known.
+    reportable: Option<Report>,
     counters: BTreeMap<String, Counter>,
     sends: BTreeMap<String, Vec<u64>>,
     claimed: BTreeMap<(Caller, String), Claimed>,
@@ -269,6 +375,11 @@ impl Reference {
             tokens: BTreeMap::new(),
             codes: BTreeMap::new(),
             grants: BTreeMap::new(),
+            registrations: BTreeMap::new(),
+            devices: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            reportable: None,
             counters: BTreeMap::new(),
             sends: BTreeMap::new(),
             claimed: BTreeMap::new(),
@@ -298,9 +409,10 @@ impl Reference {
 
     /// Clears the failures of a member.
     pub(super) fn unlock(&mut self, member: usize) {
-        let codes = self.members[member].contacts().map(|contact| format!("code#{}#", contact.key()));
+        let contacts = self.members[member].contacts().map(Address::key);
+        let of_contacts = contacts.flat_map(|key| [format!("code#{key}#"), format!("log-in#{key}#")]);
         let cleared: Vec<_> =
-            codes.chain([format!("password#{member}#"), format!("pay-password#{member}#")]).collect();
+            of_contacts.chain([format!("password#{member}#"), format!("pay-password#{member}#")]).collect();
         self.counters.retain(|name, _| !cleared.iter().any(|prefix| name.starts_with(prefix)));
         self.members[member].audit.push("unlocked");
     }
@@ -317,14 +429,47 @@ impl Reference {
     pub(super) fn put_contact(&mut self, member: usize, address: Address) -> Result<(), Refusal> {
         self.require_free(member, &address)?;
         self.members[member].immature_until.remove(&address.key());
+        self.members[member].bound_at.remove(&address.key());
         self.members[member].bind(address);
         self.members[member].audit.push("updated");
         Ok(())
     }
 
+    /// Lifts the freeze of a member.
+    pub(super) fn unfreeze(&mut self, member: usize) {
+        self.members[member].frozen_through = None;
+        self.members[member].audit.push("unfrozen");
+    }
+
     /// Whether the last response issues a token or a grant.
     pub(super) fn has_issued(&self) -> bool {
         self.issued.is_some()
+    }
+
+    /// Learns the link in the notice of the last change.
+    pub(super) fn learn_report(&mut self, text: &str) {
+        self.reports.extend(self.reportable.take().map(|report| (text.to_owned(), report)));
+    }
+
+    /// Learns the time of the login in the last response, which is also that of the creation of a member.
+    pub(super) fn learn_time(&mut self, at: u64, created: Option<usize>) {
+        let last = self.requests - 1;
+        let session = |result: &mut Result<Success, Refusal>| {
+            let session = result.as_mut().ok().and_then(|success| success.session.as_mut());
+            if let Some(claims) = session {
+                claims.auth_time = at;
+                if created.is_some() {
+                    claims.version = at;
+                }
+            }
+        };
+        self.claimed.values_mut().filter(|claimed| claimed.request == last).for_each(|claimed| {
+            session(&mut claimed.result);
+        });
+        if let Some(member) = created {
+            self.members[member].version = at;
+            self.members[member].created.get_or_insert_default().at = at;
+        }
     }
 
     /// Learns the texts of what the last response issued: the token or grant, and the code that was sent. Returns its
@@ -334,11 +479,9 @@ impl Reference {
             Issued::Code(token, code, member) => {
                 let Token { address, purpose } = token.clone();
                 let holder = match purpose {
-                    Purpose::Change | Purpose::ResetPay => Holder::Owner,
                     Purpose::BindPhone => member.map_or(Holder::Owner, Holder::Member),
-                    Purpose::Recover | Purpose::BindMail | Purpose::RecoverByMail => {
-                        Holder::Flow(text.to_owned())
-                    }
+                    _ if purpose.is_held_by_flow() => Holder::Flow(text.to_owned()),
+                    _ => Holder::Owner,
                 };
                 let code = Code { flow: text.to_owned(), text: digits.map(str::to_owned), ..code };
                 self.codes.insert((address.key(), purpose, holder), code);
@@ -350,6 +493,19 @@ impl Reference {
                 self.grants.insert(text.to_owned(), grant);
                 Some((purpose, address, true))
             }
+            Issued::Registration(grant) => {
+                let address = grant.address.clone();
+                self.registrations.insert(text.to_owned(), grant);
+                Some((Purpose::Register, address, true))
+            }
+            Issued::Device(address) => {
+                self.devices.insert(text.to_owned(), address);
+                None
+            }
+            Issued::Receipt(receipt) => {
+                self.receipts.insert(text.to_owned(), receipt);
+                None
+            }
         }
     }
 
@@ -357,11 +513,17 @@ impl Reference {
     pub(super) fn respond(&mut self, request: &Request) -> Expected {
         let number = self.requests;
         self.requests += 1;
-        self.issued = None;
+        (self.issued, self.reportable) = (None, None);
         self.lockout_notices.clear();
-        let caller = request.session.map(Caller::Session);
-        let caller =
-            caller.or_else(|| request.verification().map(|text| Caller::Verification(text.to_owned())));
+        let caller = match request.call.function() {
+            Some(function) => Some(Caller::Service(function)),
+            // A page is the same however often it is opened.
+            None if matches!(request.call, Call::OpenMail { .. }) => None,
+            None => request
+                .session
+                .map(Caller::Session)
+                .or_else(|| request.verification().map(|text| Caller::Verification(text.to_owned()))),
+        };
         let Some(id) = caller.zip(request.key.clone()) else {
             return Expected { result: self.call(request), replay_of: None };
         };
@@ -373,7 +535,12 @@ impl Reference {
                 claimed.mismatches += 1;
                 "IDEMPOTENCY_KEY_REUSED"
             } else {
-                let result = claimed.result.clone().map(|first| Success { messages: Vec::new(), ..first });
+                let result = claimed.result.clone().map(|first| Success {
+                    messages: Vec::new(),
+                    // A repetition creates nothing.
+                    fields: Fields { created: first.fields.created.map(|_| false), ..first.fields },
+                    ..first
+                });
                 return Expected { result, replay_of: Some(claimed.request) };
             };
             return Expected { result: refuse(symbol), replay_of: None };
@@ -421,7 +588,7 @@ impl Reference {
         Ok(grant.clone())
     }
 
-    /// Sends a code for a member, or for the member who owns the address.
+    /// Sends a code for a member, or for the member who owns the address. A code to register is sent to anyone.
     fn send(
         &mut self,
         address: Address,
@@ -429,6 +596,9 @@ impl Reference {
         requested_by: Option<usize>,
         proven: bool,
     ) -> Result<Vec<Sent>, Refusal> {
+        if let Some(member) = requested_by {
+            self.require_not_frozen(member)?;
+        }
         let owner = self.owners().get(&address.key()).copied();
         let requester = match requested_by {
             Some(member) if owner == Some(member) => "owner",
@@ -447,7 +617,9 @@ impl Reference {
             self.sends.entry(name).or_default().push(self.now);
         }
         let member = requested_by.or_else(|| self.owners().get(&address.key()).copied());
-        let member = member.filter(|member| requested_by.is_some() || self.is_mature(*member, &address));
+        let is_for_anyone = purpose == Purpose::Register;
+        let member = member
+            .filter(|member| requested_by.is_some() || is_for_anyone || self.is_mature(*member, &address));
         let basis = member.map(|member| Basis {
             member,
             version: self.members[member].version,
@@ -462,7 +634,8 @@ impl Reference {
         let seconds = if address.is_phone() { SMS_CODE_SECONDS } else { MAIL_CODE_SECONDS };
         let code = Code { basis, flow: String::new(), text: None, tries: 0, valid_until: self.now + seconds };
         self.issued = Some(Issued::Code(Token { address, purpose }, code, requested_by));
-        Ok(member.map(|_| Sent { to, is_code: true }).into_iter().collect())
+        let is_sent = member.is_some() || is_for_anyone;
+        Ok(is_sent.then(|| Sent::code(to)).into_iter().collect())
     }
 
     /// Counts an attempt at a code of this member, of this flow, or of both, and compares it.
@@ -474,15 +647,23 @@ impl Reference {
         flow: Option<String>,
         typed: &str,
     ) -> Result<VerifiedCode, Refusal> {
-        let mut typed = typed.to_owned();
-        typed.retain(|c| c.is_ascii_digit());
-        let digits = if to.is_phone() { SMS_CODE_DIGITS } else { MAIL_CODE_DIGITS };
-        require(typed.len() == digits, "{CODE}_NOT_VALID")?;
+        let VerifiedCode { key, basis } = self.verify_sent(to, purpose, member, flow, typed)?;
+        Ok(VerifiedCode { key, basis: basis.ok_or(wrong_code(0))? })
+    }
+
+    /// Does the same with a code that was sent for a member or not.
+    fn verify_sent(
+        &mut self,
+        to: &Address,
+        purpose: Purpose,
+        member: Option<usize>,
+        flow: Option<String>,
+        typed: &str,
+    ) -> Result<VerifiedCode<Option<Basis>>, Refusal> {
+        let typed = digits(typed, to)?;
         let holder = match (purpose, member, &flow) {
             (Purpose::BindPhone, Some(member), _) => Holder::Member(member),
-            (Purpose::Recover | Purpose::BindMail | Purpose::RecoverByMail, _, Some(flow)) => {
-                Holder::Flow(flow.clone())
-            }
+            (purpose, _, Some(flow)) if purpose.is_held_by_flow() => Holder::Flow(flow.clone()),
             _ => Holder::Owner,
         };
         let key = (to.key(), purpose, holder);
@@ -497,9 +678,10 @@ impl Reference {
         code.tries += 1;
         let code = code.clone();
         let left = self.count(&code_counter(&key), FAILURES_PER_DAY, DAY, Window::FromFirst)?;
-        match code.basis {
-            Some(basis) if code.text.as_ref() == Some(&typed) => Ok(VerifiedCode { key, basis }),
-            _ => Err(wrong_code(left.min(CODE_ATTEMPTS - code.tries))),
+        if code.text.as_ref() == Some(&typed) {
+            Ok(VerifiedCode { key, basis: code.basis })
+        } else {
+            Err(wrong_code(left.min(CODE_ATTEMPTS - code.tries)))
         }
     }
 
@@ -568,8 +750,7 @@ impl Reference {
         if left == 0 {
             let member = &mut self.members[member];
             member.audit.push("pay-password-locked");
-            self.lockout_notices =
-                member.contacts().map(|to| Sent { to: to.0.clone(), is_code: false }).collect();
+            self.lockout_notices = member.contacts().map(Sent::notice).collect();
         }
         Err(Self::wrong_password(left))
     }
@@ -602,7 +783,7 @@ impl Reference {
     fn is_proven(&mut self, claims: Claims, password: Option<&str>) -> Result<bool, Refusal> {
         match password {
             Some(password) => self.confirm_password(claims, password).map(|()| true),
-            None => Ok(claims.is_recent),
+            None => Ok(claims.is_proven()),
         }
     }
 
@@ -624,12 +805,7 @@ impl Reference {
 
     /// Requires an acceptable password that is not a contact of the member.
     fn require_acceptable(&self, new: &str, member: usize) -> Result<(), Refusal> {
-        let is_contact = |contact: &Address| {
-            let text = contact.0.to_lowercase();
-            [&*text, text.trim_start_matches('+'), text.trim_start_matches("+86")].contains(&new)
-        };
-        require(!self.members[member].contacts().any(is_contact), "{NEW_PASSWORD}_NOT_VALID")?;
-        require_strong(new)
+        require_acceptable_to(&self.members[member], new)
     }
 
     fn require_acceptable_pin(&self, new: &str, member: usize) -> Result<(), Refusal> {
@@ -655,7 +831,7 @@ impl Reference {
             (false, false) => "email-bound",
             (false, true) => "email-replaced",
         };
-        let until = self.now + COOLING_OFF_SECONDS;
+        let (now, until) = (self.now, self.now + COOLING_OFF_SECONDS);
         let Member { password, pay_password, .. } = &self.members[member];
         let has_password = password.is_some() || pay_password.is_some();
         let is_own = self.members[member].owns(&address);
@@ -668,10 +844,18 @@ impl Reference {
             } else if !is_own {
                 member.immature_until.insert(address.key(), until);
             }
+            if !is_own {
+                member.bound_at.insert(address.key(), now);
+            }
             member.bind(address);
         });
         self.consume(&code.key);
         Ok(messages)
+    }
+
+    fn require_unlike_current(&self, member: usize, new: &str) -> Result<(), Refusal> {
+        let is_same = self.members[member].password.as_deref() == Some(new);
+        require(!is_same, "{NEW_PASSWORD}_NOT_VALID")
     }
 
     fn put_new_password(
@@ -680,17 +864,21 @@ impl Reference {
         action: &'static str,
         new: &str,
     ) -> Result<Vec<Sent>, Refusal> {
-        let is_same = self.members[member].password.as_deref() == Some(new);
-        require(!is_same, "{NEW_PASSWORD}_NOT_VALID")?;
+        self.require_unlike_current(member, new)?;
         Ok(self.change(member, action, |member| {
             member.password = Some(new.to_owned());
             member.version += 1;
         }))
     }
 
-    /// Requires that the member made fewer changes in the last hour than are allowed. A recovery counts, but is not
-    /// limited.
+    fn require_not_frozen(&self, member: usize) -> Result<(), Refusal> {
+        require(self.members[member].frozen_through.is_none(), "ACCOUNT_FROZEN")
+    }
+
+    /// Requires that the member is not frozen, and made fewer changes in the last hour than are allowed. A recovery counts,
+    /// but is not limited.
     fn require_changeable(&self, member: usize) -> Result<(), Refusal> {
+        self.require_not_frozen(member)?;
         let changed_at = self.members[member].changed_at.iter();
         let recent: u32 = changed_at.map(|at| u32::from(at + HOUR > self.now)).sum();
         require(recent < CHANGES_PER_HOUR, "TOO_MANY_CHANGES")
@@ -699,18 +887,49 @@ impl Reference {
     /// Makes a change with its audit record, and returns the notices: one to each contact that the member had before
     /// or has after it.
     fn change(&mut self, member: usize, action: &'static str, write: impl FnOnce(&mut Member)) -> Vec<Sent> {
-        let member = &mut self.members[member];
-        member.changed_at.push(self.now);
-        let mut notified: Vec<_> = member.contacts().cloned().collect();
+        let (number, now) = (member, self.now);
+        let member = &mut self.members[number];
+        member.changed_at.push(now);
+        let before = member.clone();
         write(member);
         member.audit.push(action);
+        let mut notified: Vec<_> = before.contacts().cloned().collect();
         for contact in member.contacts() {
             if notified.iter().all(|before| before.key() != contact.key()) {
                 notified.push(contact.clone());
             }
         }
-        notified.into_iter().map(|contact| Sent { to: contact.0, is_code: false }).collect()
+        // The link goes to the address that the member had before, if that is settled, and restores only what is settled.
+        let is_settled = |contact: &&Address| before.is_settled(contact, now);
+        let is_replaced = |contact: &&Address| !member.owns(contact);
+        let through = before.email.as_ref().filter(is_settled).filter(|_| action != "change-reported");
+        self.reportable = through.map(|through| Report {
+            member: number,
+            through: through.clone(),
+            replaced: before.contacts().filter(is_replaced).find(is_settled).cloned(),
+            valid_until: now + REPORT_SECONDS,
+        });
+        let has_report = |to: &Address| through.is_some_and(|through| through.key() == to.key());
+        notified.iter().map(|to| Sent { has_report: has_report(to), ..Sent::notice(to) }).collect()
     }
+}
+
+/// Reads a code to this address.
+fn digits(typed: &str, to: &Address) -> Result<String, Refusal> {
+    let mut typed = typed.to_owned();
+    typed.retain(|c| c.is_ascii_digit());
+    let expected = if to.is_phone() { SMS_CODE_DIGITS } else { MAIL_CODE_DIGITS };
+    require(typed.len() == expected, "{CODE}_NOT_VALID")?;
+    Ok(typed)
+}
+
+fn require_acceptable_to(member: &Member, new: &str) -> Result<(), Refusal> {
+    let is_contact = |contact: &Address| {
+        let text = contact.0.to_lowercase();
+        [&*text, text.trim_start_matches('+'), text.trim_start_matches("+86")].contains(&new)
+    };
+    require(!member.contacts().any(is_contact), "{NEW_PASSWORD}_NOT_VALID")?;
+    require_strong(new)
 }
 
 /// Requires a password of 6 code points that is not common.

@@ -20,6 +20,14 @@ pub(super) const FAILURES_PER_DAY: u32 = 6;
 pub(super) const PASSWORD_FAILURES: u32 = 3;
 /// Seconds of that lockout.
 pub(super) const PASSWORD_LOCK_SECONDS: u64 = 900;
+/// Failed logins with one phone or email address, or on one device, in a day.
+pub(super) const LOG_IN_FAILURES_PER_DAY: u32 = 5;
+/// Failed logins from a source address in an hour.
+pub(super) const SOURCE_LOG_IN_FAILURES_PER_HOUR: u32 = 7;
+/// Seconds in which a receipt can be spent for the first time.
+pub(super) const RECEIPT_SECONDS: u64 = 120;
+/// Seconds for which a link to report a change is valid, and after which a new contact is settled.
+pub(super) const REPORT_SECONDS: u64 = 3 * DAY;
 /// Wrong pay passwords in a row before the lockout.
 pub(super) const PAY_PASSWORD_FAILURES: u32 = 3;
 /// Seconds of that lockout.
@@ -47,6 +55,8 @@ pub fn settings() -> BTreeMap<String, String> {
         ("CODE_MAX_ATTEMPTS", CODE_ATTEMPTS),
         ("FAILURES_PER_DAY", FAILURES_PER_DAY),
         ("PASSWORD_MAX_FAILURES", PASSWORD_FAILURES),
+        ("LOG_IN_FAILURES_PER_DAY", LOG_IN_FAILURES_PER_DAY),
+        ("SOURCE_LOG_IN_FAILURES_PER_HOUR", SOURCE_LOG_IN_FAILURES_PER_HOUR),
         ("PAY_PASSWORD_MAX_FAILURES", PAY_PASSWORD_FAILURES),
         ("PAY_PASSWORD_FAILURES_PER_DAY", PAY_PASSWORD_FAILURES_PER_DAY),
         ("CHANGES_PER_HOUR", CHANGES_PER_HOUR),
@@ -55,6 +65,7 @@ pub fn settings() -> BTreeMap<String, String> {
         ("SOURCE_SENDS_PER_HOUR", 100_000),
         ("REGION_SENDS_PER_HOUR", 1_000_000),
         ("MAIL_SENDS_PER_HOUR", 1_000_000),
+        ("REGISTER_SENDS_PER_HOUR", 1_000_000),
         ("SOURCE_WRONG_CODES_PER_HOUR", 100_000),
         ("NOTICES_PER_DAY", 1_000),
         ("BREAKER_MIN_VERIFIED_PERCENT", 0),

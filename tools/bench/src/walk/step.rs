@@ -30,7 +30,7 @@ pub struct Walk {
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     /// A client makes a request.
-    Request { client: usize, session: Held, cookie: bool, key: Option<u8>, ask: Ask },
+    Request { client: usize, session: Held, cookie: bool, key: Option<u8>, source: usize, ask: Ask },
     /// A client sends its last request again, once or often enough to lock itself out.
     Repeat { client: usize, times: usize },
     /// A client logs in.
@@ -56,6 +56,7 @@ pub(super) enum Command {
     SetPassword(usize),
     SetPhone(usize),
     SetEmail(usize),
+    Unfreeze,
 }
 
 /// A phone number or an email address.
@@ -167,10 +168,62 @@ pub(super) enum Ask {
         typed: Typed,
         from: From,
     },
+    /// Reports a change by a link, counted from the last one that was sent.
+    ReportChange {
+        back: usize,
+    },
+    LogIn {
+        by_mail: bool,
+        to: To,
+        is_named: bool,
+        password: Guess,
+        with_device: bool,
+    },
+    SendLogInCode {
+        by_mail: bool,
+        to: To,
+        registers: bool,
+    },
+    LogInByCode {
+        by_mail: bool,
+        to: To,
+        typed: Typed,
+        from: From,
+    },
+    /// Creates a member with a grant, or, without one, for a service that vouches.
+    CreateMember {
+        from: Option<From>,
+        by_mail: bool,
+        to: To,
+        id: Option<usize>,
+        password: Option<usize>,
+        log_in: bool,
+    },
+    CheckPayPassword {
+        by_session: bool,
+        member: usize,
+        pin: Guess,
+        order: usize,
+        typed: Option<Typed>,
+    },
+    /// Spends a receipt, counted from the last one that was issued.
+    SpendReceipt {
+        back: usize,
+        order: Option<usize>,
+    },
 }
 
+/// How many ids a service chooses for new members.
+pub(super) const CHOSEN_IDS: usize = 2;
+
+/// How many orders are confirmed.
+pub(super) const ORDERS: usize = 4;
+
+/// How many addresses the end users of services have.
+pub(super) const SOURCES: usize = 2;
+
 /// How many phones and email addresses a walk has.
-pub(super) const CONTACTS: usize = 3;
+pub(super) const CONTACTS: usize = 4;
 
 fn guess() -> impl Strategy<Value = Guess> + Clone {
     prop_oneof![3 => Just(Guess::Right), 1 => Just(Guess::Wrong)]
@@ -221,6 +274,34 @@ fn ask_as_stranger() -> impl Strategy<Value = Ask> {
             .prop_map(|(by_mail, to, from, new)| Ask::RecoverPassword { by_mail, to, from, new }),
         1 => (typed(), from()).prop_map(|(typed, from)| Ask::OpenMail { typed, from }),
         2 => (typed(), from()).prop_map(|(typed, from)| Ask::VerifyMail { typed, from }),
+        2 => prop_oneof![3 => Just(0), 1 => 0..3_usize].prop_map(|back| Ask::ReportChange { back }),
+    ]
+}
+
+/// Returns what a service requests for the person at a client.
+fn ask_of_service() -> impl Strategy<Value = Ask> {
+    let log_in = (any::<bool>(), to(), any::<bool>(), guess(), any::<bool>());
+    let create =
+        (weighted(0.5, from()), any::<bool>(), to(), weighted(0.4, 0..CHOSEN_IDS), weighted(0.6, new()));
+    let check = (any::<bool>(), 0..MEMBERS, guess(), 0..ORDERS, weighted(0.25, typed()));
+    prop_oneof![
+        6 => (typed(), any::<bool>(), new())
+            .prop_map(|(typed, to_grant, new)| Ask::Continue { typed, to_grant, password: None, new }),
+        5 => log_in.prop_map(|(by_mail, to, is_named, password, with_device)| Ask::LogIn {
+            by_mail, to, is_named, password, with_device,
+        }),
+        5 => (any::<bool>(), to(), any::<bool>())
+            .prop_map(|(by_mail, to, registers)| Ask::SendLogInCode { by_mail, to, registers }),
+        1 => (any::<bool>(), to(), typed(), from())
+            .prop_map(|(by_mail, to, typed, from)| Ask::LogInByCode { by_mail, to, typed, from }),
+        4 => (create, any::<bool>()).prop_map(|((from, by_mail, to, id, password), log_in)| Ask::CreateMember {
+            from, by_mail, to, id, password, log_in,
+        }),
+        6 => check.prop_map(|(by_session, member, pin, order, typed)| Ask::CheckPayPassword {
+            by_session, member, pin, order, typed,
+        }),
+        8 => (prop_oneof![3 => Just(0), 1 => 0..3_usize], weighted(0.2, 0..ORDERS))
+            .prop_map(|(back, order)| Ask::SpendReceipt { back, order }),
     ]
 }
 
@@ -252,6 +333,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (0..4_usize).prop_map(Command::SetPassword),
         1 => (0..CONTACTS).prop_map(Command::SetPhone),
         1 => (0..CONTACTS).prop_map(Command::SetEmail),
+        2 => Just(Command::Unfreeze),
     ]
 }
 
@@ -260,19 +342,33 @@ fn member_client() -> impl Strategy<Value = usize> + Clone {
     prop_oneof![2 => Just(0), 1 => Just(MEMBERS), 3 => 0..2 * MEMBERS]
 }
 
+/// Returns any client, and mostly a few ones.
+fn any_client() -> impl Strategy<Value = usize> + Clone {
+    prop_oneof![1 => Just(0), 2 => Just(2 * MEMBERS), 2 => 0..CLIENTS]
+}
+
 fn request(
     client: impl Strategy<Value = usize>,
     ask: impl Strategy<Value = Ask>,
 ) -> impl Strategy<Value = Step> {
     let held = prop_oneof![24 => Just(Held::Newest), 1 => Just(Held::Previous), 1 => Just(Held::No)];
-    (client, held, any::<bool>(), weighted(0.15, 0..2_u8), ask)
-        .prop_map(|(client, session, cookie, key, ask)| Step::Request { client, session, cookie, key, ask })
+    (client, held, any::<bool>(), weighted(0.15, 0..2_u8), 0..SOURCES, ask).prop_map(
+        |(client, session, cookie, key, source, ask)| Step::Request {
+            client,
+            session,
+            cookie,
+            key,
+            source,
+            ask,
+        },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         40 => request(member_client(), ask_as_member()),
         16 => request(2 * MEMBERS..CLIENTS, ask_as_stranger()),
+        20 => request(any_client(), ask_of_service()),
         5 => (0..CLIENTS, prop_oneof![2 => Just(1_usize), 1 => Just(4)])
             .prop_map(|(client, times)| Step::Repeat { client, times }),
         3 => member_client().prop_map(|client| Step::LogIn { client }),

@@ -1,8 +1,8 @@
 //! What each call requires and does.
 
 use super::{
-    Address, Member, Purpose, Reference, Refusal, Sent, Success, email, is_grant, password_counter,
-    pay_password_counters, phone, refusal, refuse, require, require_strong,
+    Address, Fields, Member, Purpose, Reference, Refusal, Sent, Success, digits, email, is_grant,
+    password_counter, pay_password_counters, phone, refusal, refuse, require, require_strong,
 };
 use crate::walk::{
     call::{Call, Claims, Request},
@@ -12,7 +12,7 @@ use crate::walk::{
 type Outcome = Result<Success, Refusal>;
 
 fn success(status: u16, session: Option<Claims>, messages: Vec<Sent>) -> Success {
-    Success { status, session, messages }
+    Success { status, session, messages, fields: Fields::default() }
 }
 
 impl Reference {
@@ -29,6 +29,7 @@ impl Reference {
             Call::SendCode { phone, purpose } => self.send_code(sent, phone, *purpose),
             Call::BindPhone { phone: typed, code, verification, password } => {
                 let (claims, address) = (session?, phone(typed)?);
+                digits(code, &address)?;
                 self.require_changeable(claims.member)?;
                 let flow = self.flow(verification.as_deref(), Purpose::BindPhone, &address)?;
                 let proven = self.prove(claims, &address, password.as_deref())?;
@@ -44,6 +45,7 @@ impl Reference {
                 self.require_resettable(claims, &address, new.as_deref())?;
                 let messages = match code {
                     Some(code) => {
+                        digits(code, &address)?;
                         let flow = self.flow(parameter.as_deref(), Purpose::ResetPay, &address)?;
                         self.reset_by_code(claims, &address, flow, code, new.as_deref())?
                     }
@@ -74,6 +76,8 @@ impl Reference {
             // The page changes nothing, and its response has no session.
             Call::OpenMail { .. } => Ok(success(200, None, Vec::new())),
             Call::VerifyMail { verification, code } => self.verify_mail(sent, verification, code),
+            Call::ReportChange { verification } => Ok(success(200, None, self.report_change(verification)?)),
+            _ => self.service_call(request),
         }
     }
 
@@ -97,6 +101,7 @@ impl Reference {
         self.require_changeable(claims.member)?;
         require(self.members[claims.member].owns(&token.address), "USER_PHONE_NOT_MATCH")?;
         self.require_mature(claims.member, &token.address)?;
+        digits(code, &token.address)?;
         if let Some(old) = old {
             self.confirm_password(claims, old)?;
         }
@@ -245,10 +250,43 @@ impl Reference {
         require(self.members[member].owns(&address), "{VERIFICATION}_NOT_VALID")?;
         self.require_acceptable(new, member)?;
         require(self.holds(&grant.basis, &address), "{VERIFICATION}_NOT_VALID")?;
+        self.require_unlike_current(member, new)?;
+        let lifts_freeze = self.members[member].frozen_through == Some(address.key());
+        if !lifts_freeze {
+            self.require_not_frozen(member)?;
+        }
         let messages = self.put_new_password(member, "password-recovered", new)?;
+        self.members[member].frozen_through = None;
         self.members[member].cooling_until = self.now + COOLING_OFF_SECONDS;
         self.grants.remove(&text);
         Ok(success(201, None, messages))
+    }
+
+    /// Reports a change by the link in its notice.
+    fn report_change(&mut self, text: &str) -> Result<Vec<Sent>, Refusal> {
+        let now = self.now;
+        let report = self.reports.get(text).filter(|report| report.valid_until > now).cloned();
+        let report = report.ok_or(refusal("{VERIFICATION}_NOT_VALID"))?;
+        let member = &self.members[report.member];
+        let is_entitled = member.owns(&report.through) || member.can_restore(&report.through, now);
+        require(is_entitled, "{VERIFICATION}_NOT_VALID")?;
+        let replaced = report.replaced.filter(|replaced| replaced.key() != report.through.key());
+        let contacts = [Some(report.through.clone()), replaced].into_iter().flatten();
+        let restored: Vec<_> = contacts
+            .filter(|contact| member.can_restore(contact, now))
+            .filter(|contact| self.require_free(report.member, contact).is_ok())
+            .collect();
+        let messages = self.change(report.member, "change-reported", |member| {
+            member.version += 1;
+            member.frozen_through = Some(report.through.key());
+            for contact in restored {
+                member.immature_until.remove(&contact.key());
+                member.bound_at.remove(&contact.key());
+                member.bind(contact);
+            }
+        });
+        self.reports.remove(text);
+        Ok(messages)
     }
 
     fn verify_mail(&mut self, sent: Option<Claims>, verification: &str, code: &str) -> Outcome {
