@@ -82,6 +82,7 @@ pub struct Bundle {
     pub stack: Stack,
     table: Table,
     http: reqwest::Client,
+    has_status_in_body: bool,
 }
 
 /// A member with a session.
@@ -112,8 +113,10 @@ impl Bundle {
     }
 
     pub async fn with_options(options: Options) -> Self {
+        let families = options.settings.get("HTTP_200_FAMILIES");
+        let has_status_in_body = families.is_some_and(|families| !families.is_empty());
         let stack = Stack::start(options).await.unwrap();
-        Self { table: Table::of(&stack), stack, http: reqwest::Client::new() }
+        Self { table: Table::of(&stack), stack, http: reqwest::Client::new(), has_status_in_body }
     }
 
     /// Stops the stack and all its processes.
@@ -143,7 +146,8 @@ impl Bundle {
     }
 
     pub fn call(&self, method: Method, path: &str) -> Call {
-        Call(self.http.request(method, format!("{}{path}", self.stack.url())))
+        let request = self.http.request(method, format!("{}{path}", self.stack.url()));
+        Call { request, has_status_in_body: self.has_status_in_body }
     }
 
     /// Returns the keys that the functions use.

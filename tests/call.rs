@@ -1,12 +1,16 @@
 //! A call of an endpoint by an app, or by a browser with cookies, and the response.
 
-use crate::bundle::Member;
+use crate::{bundle::Member, openapi};
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A request that has not been sent yet.
-pub struct Call(pub reqwest::RequestBuilder);
+pub struct Call {
+    pub request: reqwest::RequestBuilder,
+    /// Whether every JSON response has the HTTP status 200, under `HTTP_200_FAMILIES`.
+    pub has_status_in_body: bool,
+}
 
 impl Call {
     pub fn session(self, token: &str) -> Self {
@@ -28,15 +32,15 @@ impl Call {
     }
 
     pub fn header(self, name: &str, value: &str) -> Self {
-        Self(self.0.header(name, value))
+        Self { request: self.request.header(name, value), ..self }
     }
 
     pub fn query(self, query: &[(&str, &str)]) -> Self {
-        Self(self.0.query(query))
+        Self { request: self.request.query(query), ..self }
     }
 
     pub fn with_json(self, body: &Value) -> Self {
-        Self(self.0.json(body))
+        Self { request: self.request.json(body), ..self }
     }
 
     pub async fn json(self, body: &Value) -> Response {
@@ -44,24 +48,31 @@ impl Call {
     }
 
     pub async fn form(self, form: &[(&str, &str)]) -> Response {
-        Self(self.0.form(&form.iter().copied().collect::<BTreeMap<_, _>>())).send().await
+        let form: BTreeMap<_, _> = form.iter().copied().collect();
+        Self { request: self.request.form(&form), ..self }.send().await
     }
 
     pub async fn body(self, body: impl Into<reqwest::Body>) -> Response {
-        Self(self.0.body(body)).send().await
+        Self { request: self.request.body(body), ..self }.send().await
     }
 
     pub async fn send(self) -> Response {
         self.try_send().await.unwrap()
     }
 
-    /// Sends the request and returns the response. Fails if the bundle stops before it responds.
+    /// Sends the request and returns the response. Fails if the bundle stops before it responds, and panics if the
+    /// response is not a documented one.
     pub async fn try_send(self) -> reqwest::Result<Response> {
-        let response = self.0.send().await?;
+        let (client, request) = self.request.build_split();
+        let request = request?;
+        let (method, path) = (request.method().to_string(), request.url().path().to_owned());
+        let response = client.execute(request).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Response { status, headers, text, body })
+        let response = Response { status, headers, text, body };
+        openapi::check(&method, &path, &response, self.has_status_in_body);
+        Ok(response)
     }
 }
 

@@ -390,7 +390,8 @@ async fn stack_reads_cookies_as_bytes() {
     for fields in [vec![plain.clone()], vec![quoted], vec![gbk], vec![b"name=Zo\xe9".to_vec(), plain]] {
         let mut call = bundle.call(Method::POST, RECOVERY);
         for field in &fields {
-            call.0 = call.0.header("cookie", reqwest::header::HeaderValue::from_bytes(field).unwrap());
+            call.request =
+                call.request.header("cookie", reqwest::header::HeaderValue::from_bytes(field).unwrap());
         }
         let refused = call.form(&[("message", wrong_code(&code))]).await;
         assert_eq!(refused.refusal(), (400, "{CODE}_NOT_VALID"), "{fields:?}");

@@ -284,3 +284,11 @@ async fn malformed_send_changes_nothing() {
     refused(&bundle.invoke("send-log-in-code", &without_source).await, "BODY_NOT_VALID");
     assert_eq!(bundle.items().await, before);
 }
+
+#[tokio::test]
+async fn deployment_without_email_refuses_email_codes() {
+    let bundle = Bundle::with(&[("MAIL_FROM", "")]).await;
+    for purpose in ["login", "register"] {
+        refused(&bundle.send_log_in_code(purpose, EMAIL).await, "MAIL_NOT_AVAILABLE");
+    }
+}

@@ -38,6 +38,15 @@ async fn app_verifies_with_the_code_as_documented() {
 }
 
 #[tokio::test]
+async fn removed_member_binds_no_email() {
+    let bundle = Bundle::start().await;
+    let member = without_email(&bundle).await;
+    let requested = bundle.request_email_code(Some(&member), NEW_EMAIL).await;
+    bundle.remove(&member).await;
+    assert_eq!(verify(&bundle, &requested).await.refusal(), (400, "USER_NOT_FOUND"));
+}
+
+#[tokio::test]
 async fn email_has_code_and_link_in_the_language() {
     let bundle = Bundle::start().await;
     let member = bundle.member().await;

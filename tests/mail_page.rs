@@ -2,7 +2,8 @@
 
 use crate::{
     bundle::{
-        Bundle, CookieJar, EMAIL, NEW_PASSWORD, OTHER_EMAIL, RECOVERY, Response, SEND_MAIL, VERIFY_MAIL,
+        Bundle, CookieJar, EMAIL, NEW_PASSWORD, OTHER_EMAIL, PIN, RECOVERY, Response, SEND_MAIL,
+        SET_PAY_PASSWORD, VERIFY_MAIL,
     },
     mail::{NEW_EMAIL, verify, without_email},
 };
@@ -212,4 +213,15 @@ async fn recovery_continues_in_the_browser_after_the_button() {
     let call = bundle.call(Method::PUT, RECOVERY).cookies(&jar);
     call.form(&[("email", EMAIL), ("passwordFirst", NEW_PASSWORD)]).await.documented(201);
     assert!(bundle.has_password(&member, NEW_PASSWORD).await);
+}
+
+#[tokio::test]
+async fn page_reports_too_many_changes() {
+    let bundle = Bundle::with(&[("CHANGES_PER_HOUR", "1")]).await;
+    let member = without_email(&bundle).await;
+    bundle.request_email_code(Some(&member), NEW_EMAIL).await;
+    let page = open(&bundle, &link(&bundle), "en").await;
+    let body = json!({ "payPasswordFirst": PIN });
+    bundle.call(Method::PUT, SET_PAY_PASSWORD).session(&member.token).json(&body).await.ok();
+    assert_eq!(press(&bundle, &page, &CookieJar::new(), "en").await.status, 429);
 }

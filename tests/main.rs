@@ -40,6 +40,7 @@ mod maturity;
 mod metrics;
 mod model;
 mod notices;
+mod openapi;
 mod pages;
 mod panics;
 mod pay_password;

@@ -228,6 +228,10 @@ async fn frozen_member_makes_no_change() {
         freeze(&bundle, &change.member, "another@example.com").await;
         let before = bundle.inspect(&change.member).await;
         assert_eq!(change.commit(&bundle).await.refusal(), (403, "ACCOUNT_FROZEN"), "{kind:?}");
+        if kind == ChangeKind::MailBound {
+            let page = change.call(&bundle).header("Accept", "text/html").send().await;
+            assert_eq!(page.status, 403, "{}", page.text);
+        }
         assert_eq!(bundle.inspect(&change.member).await, before, "{kind:?}");
         // The refusal consumes nothing.
         unfreeze(&bundle, &change.member).await;

@@ -24,6 +24,8 @@ pub struct Function {
     pub routes: Vec<String>,
     pub page: Option<String>,
     #[serde(default)]
+    pub files: bool,
+    #[serde(default)]
     pub service: bool,
     #[serde(default)]
     pub refusals_fail: bool,
@@ -31,10 +33,20 @@ pub struct Function {
     pub stream: bool,
     pub memory_mib: Option<u32>,
     pub timeout_seconds: Option<u32>,
-    pub required: Option<String>,
-    pub optional: Option<String>,
+    #[serde(default)]
+    pub required: Vec<String>,
+    #[serde(default)]
+    pub optional: Vec<String>,
+    #[serde(default)]
+    pub cookie: bool,
     pub caller: Option<String>,
     pub success: Option<u16>,
+    #[serde(default = "success")]
+    pub result: String,
+    #[serde(default)]
+    pub returns: Vec<String>,
+    #[serde(default)]
+    pub errors: Vec<String>,
     #[serde(default)]
     pub sends: bool,
     #[serde(default)]
@@ -70,6 +82,11 @@ impl Function {
     pub fn calls(&self) -> Vec<(&str, &str)> {
         self.page.iter().chain(&self.routes).map(|route| route.split_once(' ').unwrap()).collect()
     }
+}
+
+/// The usual `data` of a success.
+fn success() -> String {
+    "success".to_owned()
 }
 
 /// Returns `SendCode` for `send-code`.

@@ -4,7 +4,10 @@
 //! the regions; otherwise [`apply`] compares them and fails on the first line that differs.
 
 use super::endpoints::{AlarmGroup, Endpoints, Function, camel};
-use crate::bundle::root;
+use crate::{
+    bundle::root,
+    openapi::{document, schemas},
+};
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -94,11 +97,25 @@ fn watch_routes(function: &Function) -> String {
 const TABLE_HEAD: &str = "| function | call | required | optional | caller |\n|---|---|---|---|---|\n";
 
 fn table_rows(function: &Function) -> String {
-    let cell = |text: &Option<String>| text.clone().unwrap_or_else(|| "–".to_owned());
     let Function { name, required, optional, caller, .. } = function;
-    let others = [required, optional, caller].map(cell).join(" | ");
+    let cells = [parameters(required), parameters(optional), caller.clone().unwrap_or_default()];
+    let others = cells.map(|cell| if cell.is_empty() { "–".to_owned() } else { cell }).join(" | ");
     let row = |(method, path)| format!("| `{name}` | `{method} {path}` | {others} |\n");
     function.calls().into_iter().map(row).collect()
+}
+
+/// Returns the names of parameters, each with its values if it has only a few.
+fn parameters(names: &[String]) -> String {
+    let settings = document::settings();
+    let quoted = |name: &str| format!("`{name}`");
+    let written = |names: &String| {
+        let values: Vec<_> = schemas::values(names, &settings).iter().map(|value| quoted(value)).collect();
+        let either: Vec<_> = names.split('|').map(quoted).collect();
+        let values = if values.is_empty() { String::new() } else { format!(" ({})", values.join(", ")) };
+        either.join(" or ") + &values
+    };
+    let written: Vec<_> = names.iter().map(written).collect();
+    written.join(if names.iter().any(|names| names.contains('|')) { ", " } else { " " })
 }
 
 fn template(endpoints: &Endpoints, text: &str) -> String {

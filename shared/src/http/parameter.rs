@@ -40,6 +40,26 @@ pub enum Parameter {
 }
 
 impl Parameter {
+    /// Every parameter, so that documents can list them.
+    pub const ALL: [Self; 16] = [
+        Self::PhoneInfo,
+        Self::Code,
+        Self::NewPassword,
+        Self::NewPasswordFirst,
+        Self::NewPasswordSecond,
+        Self::OldPassword,
+        Self::PasswordFirst,
+        Self::PasswordSecond,
+        Self::PayPasswordFirst,
+        Self::PayPasswordSecond,
+        Self::Password,
+        Self::Phone,
+        Self::Email,
+        Self::Message,
+        Self::Verification,
+        Self::Purpose,
+    ];
+
     /// Returns the parameter's name in a request.
     #[must_use]
     pub fn name(self) -> &'static str {
