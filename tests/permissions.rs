@@ -119,7 +119,7 @@ async fn acts() -> &'static BTreeSet<Act> {
         refusals(&bundle).await;
         withdrawn_sends(&bundle, &[&sms, &mail]).await;
         locks(&bundle).await;
-        services(&bundle, &store).await;
+        Box::pin(services(&bundle, &store)).await;
         bundle.settled().await;
 
         let requests = [&store, &sms, &mail].map(Proxy::take);
