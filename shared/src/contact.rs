@@ -35,6 +35,15 @@ impl Destination {
         }
     }
 
+    /// Returns the destination for its own member, who recognizes it.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        match self {
+            Self::Phone(phone) => phone.masked(),
+            Self::Email(email) => email.masked(),
+        }
+    }
+
     /// Returns a phone from the calling code and the national number in a token.
     pub(crate) fn of_parts(calling_code: &str, national: &str) -> Self {
         Self::Phone(Phone(format!("+{calling_code}{national}")))
