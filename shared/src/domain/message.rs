@@ -158,6 +158,8 @@ pub fn of_error(error: &Error, language: Language) -> String {
         (Error::MemberNotFound, English) => "No account has this phone or mail address yet.",
         (Error::MemberExists, Chinese) => "该用户已存在",
         (Error::MemberExists, English) => "This member exists already.",
+        (Error::MemberClosed, Chinese) => "该用户已注销，不能再次创建",
+        (Error::MemberClosed, English) => "This member was closed and cannot be created again.",
         (Error::BodyTooLarge, Chinese) => "请求内容过大",
         (Error::BodyTooLarge, English) => "The request is too large.",
         (Error::IdempotencyKeyReused, Chinese) => "同一个 Idempotency-Key 已用于另一个请求",
@@ -214,11 +216,10 @@ pub fn code_by_mail(purpose: Purpose, ttl_seconds: u64, language: Language) -> (
 #[must_use]
 pub fn change_by_sms(changed: &Changed) -> String {
     let (what, when, from) = (action_text(changed.action, changed.language), when(changed), source(changed));
+    let remedy = remedy(changed.action).in_language(changed.language);
     match changed.language {
-        Chinese => format!("您的{what}，{when}，IP {from}。如非本人操作，请立即找回密码并联系客服。"),
-        English => format!(
-            "Your {what} on {when} from {from}. Not you? Recover your password and contact support at once."
-        ),
+        Chinese => format!("您的{what}，{when}，IP {from}。如非本人操作，{remedy}。"),
+        English => format!("Your {what} on {when} from {from}. Not you? {remedy} at once."),
     }
 }
 
@@ -234,7 +235,7 @@ pub fn change_by_mail(changed: &Changed, has_link: bool) -> (String, [String; 3]
             [
                 format!("您的{what}。"),
                 format!("时间：{when}；IP：{from}。"),
-                not_you(has_link).in_language(Chinese).to_owned(),
+                not_you(changed.action, has_link).in_language(Chinese).to_owned(),
             ],
         ),
         English => (
@@ -242,14 +243,27 @@ pub fn change_by_mail(changed: &Changed, has_link: bool) -> (String, [String; 3]
             [
                 format!("Your {what}."),
                 format!("When: {when}. From: {from}."),
-                not_you(has_link).in_language(English).to_owned(),
+                not_you(changed.action, has_link).in_language(English).to_owned(),
             ],
         ),
     }
 }
 
-fn not_you(has_link: bool) -> Sentence {
-    if has_link {
+/// Returns what a member does about a change by another person. A closed account has no password to recover.
+fn remedy(action: Action) -> Sentence {
+    match action {
+        Action::Closed => sentence("请立即联系客服", "Contact support"),
+        _ => sentence("请立即找回密码并联系客服", "Recover your password and contact support"),
+    }
+}
+
+fn not_you(action: Action, has_link: bool) -> Sentence {
+    if action == Action::Closed {
+        sentence(
+            "账户的手机号、邮箱、登录密码和支付密码已删除。如非本人操作，请立即联系客服。",
+            "Its phone number, mail address, login password and payment PIN were deleted. If this was not you, contact support at once.",
+        )
+    } else if has_link {
         sentence(
             "如非本人操作，您的账户可能已被他人使用：请在72小时内打开以下链接，退出所有登录并冻结账户变更，然后找回密码，并联系客服。",
             "If this was not you, someone else may be using your account: open the following link within 72 hours to end every session and to freeze your account. Then recover your password, and contact support.",
@@ -273,6 +287,7 @@ fn purpose_text(purpose: Purpose, language: Language) -> &'static str {
         Purpose::BindMail => sentence("绑定邮箱", "bind this mail address"),
         Purpose::LogIn => sentence("登录", "log in"),
         Purpose::Register => sentence("注册或登录", "register or log in"),
+        Purpose::CloseAccount => sentence("注销账户", "close your account"),
     }
     .in_language(language)
 }
@@ -291,6 +306,7 @@ fn action_text(action: Action, language: Language) -> &'static str {
         Action::PayPasswordChanged => sentence("支付密码已修改", "payment PIN was changed"),
         Action::PayPasswordReset => sentence("支付密码已重置", "payment PIN was reset"),
         Action::ChangeReported => sentence("账户变更已冻结", "account was frozen after a report"),
+        Action::Closed => sentence("账户已注销", "account was closed"),
     }
     .in_language(language)
 }
@@ -464,6 +480,7 @@ mod tests {
             Purpose::BindPhone,
             Purpose::ResetPayPassword,
             Purpose::RecoverPassword,
+            Purpose::CloseAccount,
         ];
         for language in Language::ALL {
             for purpose in purposes {
@@ -503,5 +520,22 @@ mod tests {
         assert!(paragraphs[2].ends_with("recover your password at once, and contact support."));
         let (_, paragraphs) = change_by_mail(&changed(Action::PayPasswordReset, English), true);
         assert!(paragraphs[2].contains("open the following link within 72 hours"), "{}", paragraphs[2]);
+    }
+
+    #[test]
+    fn notice_of_a_closing_names_only_support() {
+        assert_eq!(
+            change_by_sms(&changed(Action::Closed, English)),
+            "Your account was closed on 2026-11-21 18:19 UTC from 203.0.113.255. Not you? Contact support at once."
+        );
+        assert_eq!(
+            change_by_sms(&changed(Action::Closed, Chinese)),
+            "您的账户已注销，2026-11-21 18:19 UTC，IP 203.0.113.255。如非本人操作，请立即联系客服。"
+        );
+        for language in Language::ALL {
+            let (_, paragraphs) = change_by_mail(&changed(Action::Closed, language), false);
+            let text = paragraphs.concat().to_lowercase();
+            assert!(!text.contains("recover") && !text.contains("找回"), "{text}");
+        }
     }
 }

@@ -352,8 +352,12 @@ impl App {
         })
     }
 
-    /// Returns the URL of the `verify-mail` page, where one click verifies the code.
+    /// Returns the URL of the `verify-mail` page, where one click verifies the code. A code of another purpose is typed
+    /// where it was requested.
     fn link(&self, binding: &Binding, code: &str) -> Result<Option<String>, Error> {
+        if !matches!(binding.purpose, Purpose::BindMail | Purpose::RecoverByMail) {
+            return Ok(None);
+        }
         let Some(base) = &self.settings.mail_link_base_url else { return Ok(None) };
         let verification = Token::from(binding.clone()).sign(&self.keys)?;
         let query = form_urlencoded::Serializer::new(String::new())

@@ -336,6 +336,7 @@ mod tests {
             Error::CredentialsNotValid { attempts_left: 9 },
             Error::MemberNotFound,
             Error::MemberExists,
+            Error::MemberClosed,
             Error::BodyTooLarge,
             Error::IdempotencyKeyReused,
             Error::Busy(cause()),
