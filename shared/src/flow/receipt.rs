@@ -45,8 +45,8 @@ impl App {
     /// Spends a receipt for an order, or returns that it was spent for the same order before.
     ///
     /// # Errors
-    /// [`Error::ReceiptNotValid`] if it is unknown, expired, or for another order; [`Error::Busy`],
-    /// [`Error::Internal`].
+    /// [`Error::ReceiptNotValid`] if it is unknown, expired, or for another order, or if its member was closed before it was
+    /// spent; [`Error::Busy`], [`Error::Internal`].
     pub async fn spend_receipt(
         &self,
         token: &str,
@@ -69,7 +69,7 @@ impl App {
             }
             let reply = reply(&receipt, now, true)?;
             let sealed = self.seal(request, &reply)?;
-            match self.store.spend_receipt(&token, now, sealed.as_ref()).await {
+            match self.store.spend_receipt(&token, receipt.member, now, sealed.as_ref()).await {
                 Ok(()) => return Ok(reply),
                 // The next read returns what the other call wrote.
                 Err(Error::Busy(cause)) if cause.is::<Spent>() && !is_repeated => is_repeated = true,

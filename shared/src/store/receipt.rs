@@ -1,12 +1,12 @@
 //! Receipts, stored by their hash.
 
-use super::{Item, ItemKey, Store, number, store_error, transaction::Transaction, write};
+use super::{Item, ItemKey, Store, member, number, store_error, transaction::Transaction, write};
 use crate::{
     clock::Timestamp,
-    domain::{idempotency::SealedResponse, opaque_token::OpaqueToken, receipt::Receipt},
+    domain::{idempotency::SealedResponse, member::MemberId, opaque_token::OpaqueToken, receipt::Receipt},
     error::Error,
 };
-use aws_sdk_dynamodb::types::Update;
+use aws_sdk_dynamodb::types::{ConditionCheck, Update};
 
 /// Another call spent the receipt, or it expired, since it was read.
 #[derive(Debug, thiserror::Error)]
@@ -40,18 +40,20 @@ impl Store {
         Ok(receipt.filter(|receipt| receipt.expires_at > Timestamp::now()))
     }
 
-    /// Spends a receipt, and stores the response to an idempotent request with it.
+    /// Spends a receipt of a member, and stores the response to an idempotent request with it.
     ///
     /// # Errors
-    /// [`Error::Busy`], with [`Spent`] as its cause if another call spent it first; [`Error::Internal`].
+    /// [`Error::ReceiptNotValid`] if the member was closed, [`Error::Busy`], with [`Spent`] as its cause if another call spent it first; [`Error::Internal`].
     pub(crate) async fn spend_receipt(
         &self,
         token: &OpaqueToken,
+        member: MemberId,
         now: Timestamp,
         sealed: Option<&SealedResponse<'_>>,
     ) -> Result<(), Error> {
         let mut transaction = self.transaction();
         transaction.complete(sealed)?;
+        transaction.require_member(member)?;
         transaction.spend(token, now)?;
         self.commit(transaction).await?;
         sealed.inspect(|sealed| sealed.mark_completed());
@@ -60,6 +62,14 @@ impl Store {
 }
 
 impl Transaction {
+    /// Requires that the member exists.
+    fn require_member(&mut self, member: MemberId) -> Result<(), Error> {
+        let check = ConditionCheck::builder()
+            .set_key(Some(member::key(member).into_item()))
+            .condition_expression("attribute_exists(pk)");
+        self.check(check, Box::new(|_| Error::ReceiptNotValid))
+    }
+
     /// Spends a receipt.
     fn spend(&mut self, token: &OpaqueToken, now: Timestamp) -> Result<(), Error> {
         let update = Update::builder()
