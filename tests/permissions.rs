@@ -3,8 +3,8 @@
 use crate::{
     authorizer,
     bundle::{
-        Bundle, CHANGE_BY_MESSAGE, NOT_ME, OLD_PASSWORD, RECOVERY, SEND, SEND_CODE, SEND_MAIL, VERIFY_MAIL,
-        root,
+        Bundle, CHANGE_BY_MESSAGE, NOT_ME, OLD_PASSWORD, RECOVERY, SEND, SEND_CODE, SEND_MAIL, STATUS,
+        VERIFY_MAIL, root,
     },
     changes::{ChangeKind, MANY, PreparedChange},
     proxy::{ANY, InjectedFault, MAIL, On, Proxy, REFUSED, Request, SMS, STORE},
@@ -80,6 +80,10 @@ impl Act {
             "GetItem" => {
                 vec![Self { attributes: projected(&body()), ..act("dynamodb:GetItem", pk(&body())) }]
             }
+            "Query" => {
+                let partition = body()["ExpressionAttributeValues"][":pk"]["S"].as_str().unwrap().to_owned();
+                vec![act("dynamodb:Query", Some(partition))]
+            }
             item @ ("PutItem" | "UpdateItem" | "DeleteItem") => {
                 vec![act(&format!("dynamodb:{item}"), pk(&body()))]
             }
@@ -110,6 +114,7 @@ async fn acts() -> &'static BTreeSet<Act> {
 
         bundle.call(Method::GET, "/_local/health").send().await.ok();
         changes(&bundle).await;
+        status(&bundle).await;
         passwords_beside_codes(&bundle).await;
         recovery_by_mail(&bundle).await;
         refusals(&bundle).await;
@@ -147,6 +152,15 @@ async fn changes(bundle: &Bundle) {
         for _ in 0..2 {
             change.call(bundle).header("Idempotency-Key", "made").send().await.ok();
         }
+    }
+}
+
+/// Reads the security status, and repeats the request.
+async fn status(bundle: &Bundle) {
+    let member = bundle.member_with(json!({})).await;
+    for _ in 0..2 {
+        let call = bundle.call(Method::GET, STATUS).session(&member.token);
+        call.header("Idempotency-Key", "status").send().await.ok();
     }
 }
 
@@ -195,6 +209,10 @@ async fn refusals(bundle: &Bundle) {
     for (member, expected) in [(&bare, 400), (&ended.member, 401)] {
         for route in endpoints.functions.iter().flat_map(|function| &function.routes) {
             let (method, path) = route.split_once(' ').unwrap();
+            // These refuse nothing to a session, and a member without any other proof closes the account by it.
+            if expected == 400 && (path == STATUS || method == "DELETE") {
+                continue;
+            }
             let call = bundle.call(method.parse().unwrap(), path).session(&member.token);
             let refused = call.header("Idempotency-Key", &format!("{method}{path}")).send().await;
             assert_eq!(refused.status, expected, "{route}: {}", refused.text);
@@ -382,6 +400,7 @@ fn only_the_expected_functions_write_each_kind() {
         "bind-phone",
         "change-password",
         "change-password-by-message",
+        "close-account",
         "recover-password",
         "report-change",
         "reset-pay-password",
@@ -393,12 +412,14 @@ fn only_the_expected_functions_write_each_kind() {
     let put = &["dynamodb:PutItem"][..];
     for (actions, partition, expected) in [
         (&WRITES[..], "member#1", &changers[..]),
-        // Members are only updated, under a condition: no function creates or replaces one.
-        (&["dynamodb:DeleteItem", "dynamodb:PutItem"], "member#1", &[]),
+        // Members are only updated and deleted, under a condition: no function creates or replaces one.
+        (put, "member#1", &[]),
+        (&["dynamodb:DeleteItem"], "member#1", &["close-account"]),
+        (&WRITES, "closed#1", &["close-account"]),
         (put, "audit#1", &changers),
         (&["dynamodb:GetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"], "audit#1", &[]),
-        (&WRITES, "phone#+8613627140483", &["bind-phone", "report-change"]),
-        (&WRITES, "email#li@example.com", &["report-change", "verify-mail"]),
+        (&WRITES, "phone#+8613627140483", &["bind-phone", "close-account", "report-change"]),
+        (&WRITES, "email#li@example.com", &["close-account", "report-change", "verify-mail"]),
         (&["dynamodb:GetItem", "dynamodb:DeleteItem"], "report#1", &["report-change"]),
         (put, "grant#1", &["verify-mail", "verify-recovery-code"]),
         (
@@ -414,9 +435,9 @@ fn only_the_expected_functions_write_each_kind() {
         (&["dynamodb:GetItem"], "receipt#1", &["spend-receipt"]),
         (&["dynamodb:UpdateItem"], "receipt#1", &["spend-receipt"]),
         (&["dynamodb:DeleteItem", "dynamodb:PutItem"], "receipt#1", &[]),
-        (&WRITES, "failures#email#li@example.com#80", &["verify-mail"]),
+        (&WRITES, "failures#email#li@example.com#80", &["close-account", "verify-mail"]),
         (&WRITES, "notices#phone#+8613627140483", &["deliver-notices"]),
-        (&WRITES, "mail", &["deliver-notices", "send-mail", "verify-mail"]),
+        (&WRITES, "mail", &["close-account", "deliver-notices", "send-mail", "verify-mail"]),
         (&WRITES, "failures#pay-password#1", &["reset-pay-password", "update-pay-password"]),
         // No function only reads codes, failure counters or idempotency records.
         (&["dynamodb:GetItem"], "code#phone#+8613627140483#60", &[]),
@@ -428,5 +449,11 @@ fn only_the_expected_functions_write_each_kind() {
     let by_sms = ["deliver-notices", "send-change-password-message", "send-code"];
     assert_eq!(allowed_functions(&[PUBLISH], None), by_sms);
     assert_eq!(allowed_functions(&[SEND_EMAIL], None), ["deliver-notices", "send-mail"]);
-    assert_eq!(allowed_functions(&["dynamodb:Query", "dynamodb:Scan"], Some("audit#1")), [""; 0]);
+    assert_eq!(allowed_functions(&["dynamodb:Query"], Some("audit#1")), ["security-status"]);
+    assert_eq!(allowed_functions(&["dynamodb:Query"], Some("member#1")), [""; 0]);
+    assert_eq!(
+        allowed_functions(&["dynamodb:GetItem"], Some("failures#pay-password#1")),
+        ["security-status"]
+    );
+    assert_eq!(allowed_functions(&["dynamodb:Scan"], Some("audit#1")), [""; 0]);
 }

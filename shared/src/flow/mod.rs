@@ -11,4 +11,5 @@ mod idempotency;
 mod receipt;
 mod report;
 mod session;
+pub(crate) mod status;
 mod verification;

@@ -154,6 +154,17 @@ impl Store {
         Err(Error::Busy("too many requests restarted a counter at once".into()))
     }
 
+    /// Returns when the lockout of a counter ends, if it has begun.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn locked_until(&self, counter: &Counter) -> Result<Option<Timestamp>, Error> {
+        let item: Option<CounterItem> = self.get(key(counter)).await?;
+        let is_locked =
+            |item: &CounterItem| item.count >= i64::from(counter.limit) && item.expires_at > Timestamp::now();
+        Ok(item.filter(is_locked).map(|item| item.expires_at))
+    }
+
     /// Resets a counter after a right attempt that allows no change.
     ///
     /// # Errors
