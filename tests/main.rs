@@ -15,6 +15,7 @@ mod changes;
 mod clocks;
 mod cors;
 mod crashes;
+mod create_member;
 mod documents;
 mod enumeration;
 mod events;

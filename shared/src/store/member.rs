@@ -142,7 +142,7 @@ impl Store {
     /// Creates a member together with the ownership of its phone and email address.
     ///
     /// # Errors
-    /// [`Error::PhoneInUse`], [`Error::EmailInUse`], [`Error::Busy`], [`Error::Internal`].
+    /// [`Error::MemberExists`], [`Error::PhoneInUse`], [`Error::EmailInUse`], [`Error::Busy`], [`Error::Internal`].
     pub async fn create_member(&self, member: &Member) -> Result<(), Error> {
         let mut transaction = self.transaction();
         transaction.create(member)?;
@@ -153,8 +153,7 @@ impl Store {
 impl Transaction {
     /// Adds the items of a new member, in the order of [`keys`].
     pub(super) fn create(&mut self, member: &Member) -> Result<(), Error> {
-        let exists = |_| Error::internal("a member with this id exists");
-        self.put_new(write(member, key(member.id))?, exists)?;
+        self.put_new(write(member, key(member.id))?, |_| Error::MemberExists)?;
         for destination in member.destinations() {
             self.put_new(owner(member.id, &destination)?, in_use(&destination))?;
         }

@@ -19,6 +19,7 @@ mod import;
 mod member;
 mod notice;
 pub(crate) mod receipt;
+mod registration;
 mod report;
 mod scan;
 pub(crate) mod sends;
