@@ -6,6 +6,7 @@ use shared::{
     Reply, Request, UserApi,
     change::Change,
     code::{CodeHolder, Purpose},
+    member::Member,
     serve,
     token::Token,
 };
@@ -18,7 +19,8 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<UserApi>, E
     let code = request.required(Code)?;
 
     let phone = Token::open_phone_info(&app.keys, phone_info, Purpose::ChangePassword)?.destination;
-    let new_password = app.accept_password(new_password, session.member().ok())?;
+    let contacts = session.member().map(Member::destinations).unwrap_or_default();
+    let new_password = app.accept_password(new_password, &contacts)?;
     let member = app.changing_member(&session)?;
     member.require_own(&phone)?;
     app.change_rules().require_mature(member, &phone)?;

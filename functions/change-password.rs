@@ -15,7 +15,7 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let new_password = request.required_twice(NewPasswordFirst, NewPasswordSecond)?;
 
     let member = app.changing_member(&session)?;
-    let new_password = app.accept_password(new_password, Some(member))?;
+    let new_password = app.accept_password(new_password, &member.destinations())?;
     if new_password.is(old_password) {
         return Err(Error::NotValid(Field::NewPassword));
     }

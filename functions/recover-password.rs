@@ -22,14 +22,14 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let verification = request.verification().ok_or(Error::Missing(Field::Verification))?;
     let grant = Grant::parse(verification).ok_or(Error::NotValid(Field::Verification))?;
     // Before the grant is used, because that counts an attempt.
-    app.accept_password(password, None)?;
+    app.accept_password(password, &[])?;
 
     let grant = app.verify_grant(&grant, purpose, &destination).await?;
     let member = app.store.member(grant.basis.member).await?.ok_or(Error::UserNotFound)?;
     if !member.owns(&destination) {
         return Err(Error::NotValid(Field::Verification));
     }
-    let password = app.accept_password(password, Some(&member))?;
+    let password = app.accept_password(password, &member.destinations())?;
 
     let hash = app.hash_unlike_current(&password, &member, &grant)?;
     let change = Change::password_recovered(&member, hash, grant);

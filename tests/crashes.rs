@@ -1,9 +1,13 @@
 //! Crashes: a function that dies between two requests to the store leaves a change complete or not made.
 
 use crate::{
+    bundle::Bundle,
     changes::{ChangeKind, MANY, PreparedChange, TableSnapshot, complete_effect},
+    create_member,
     proxy::{ANY, InjectedFault, On, Proxy, STORE},
+    receipts,
 };
+use serde_json::{Value, json};
 
 /// Kills the function at each request of each kind of change: before and after the store executes the request.
 async fn assert_atomic(kinds: &[ChangeKind]) {
@@ -77,4 +81,82 @@ async fn closing_is_atomic_at_every_crash() {
 #[tokio::test]
 async fn code_exchange_is_atomic_at_every_crash() {
     assert_atomic(&[ChangeKind::SmsForGrant, ChangeKind::MailForGrant]).await;
+}
+
+/// Kills a function of other services at each request of a call, as for [`assert_atomic`]. `event` prepares the n-th
+/// call. The repeated call is a success whose field `first` states whether the killed one had an effect.
+async fn assert_atomic_service(
+    function: &'static str,
+    first: &str,
+    event: impl AsyncFn(&Bundle, usize) -> Value,
+) {
+    let (proxy, bundle) = Box::pin(Proxy::between(STORE, &MANY)).await;
+    let uninterrupted = event(&bundle, 0).await;
+    let before = TableSnapshot::take(&bundle).await;
+    assert_eq!(bundle.invoke(function, &uninterrupted).await.body[first], true);
+    let effect = before.diff(&bundle).await;
+    let mut calls = 0;
+    for fault in [InjectedFault::HangBefore, InjectedFault::HangAfter] {
+        for n in 1.. {
+            calls += 1;
+            let event = event(&bundle, calls).await;
+            let before = TableSnapshot::take(&bundle).await;
+            proxy.requests();
+            proxy.fault(On::nth(ANY, n).by(function), fault);
+            let mut call = Box::pin(bundle.invoke(function, &event));
+            tokio::select! {
+                response = &mut call => {
+                    assert_eq!(response.body[first], true, "{}", response.text);
+                    assert!(n > 1, "{function} makes at least one request");
+                    break;
+                }
+                () = proxy.wait_for_hang() => bundle.stack.kill(function).unwrap(),
+            }
+            let at = format!("{function}: {fault:?} {n}");
+            assert_ne!(call.await.body["success"], true, "{at}");
+            proxy.heal();
+            let mut requests = proxy.requests();
+            if fault == InjectedFault::HangBefore {
+                requests.pop();
+            }
+            let is_made = requests.iter().any(|request| request == "TransactWriteItems");
+            let expected = if is_made { effect.clone() } else { Vec::new() };
+            assert_eq!(before.diff(&bundle).await, expected, "{at}: {requests:?}");
+            let again = bundle.invoke(function, &event).await;
+            assert_eq!(again.body[first], !is_made, "{at}: {}", again.text);
+            assert_eq!(before.diff(&bundle).await, effect, "{at}: repeated");
+        }
+        proxy.heal();
+    }
+}
+
+#[tokio::test]
+async fn spent_receipt_is_atomic_at_every_crash() {
+    let event = async |bundle: &Bundle, _| {
+        receipts::event(&receipts::issue(bundle, &bundle.member_with(json!({})).await).await)
+    };
+    assert_atomic_service("spend-receipt", "first", event).await;
+}
+
+#[tokio::test]
+async fn creation_by_grant_is_atomic_at_every_crash() {
+    let event = async |bundle: &Bundle, n| {
+        let mut event =
+            create_member::event(&create_member::phone_grant(bundle, &format!("1370000{n:04}")).await);
+        event["member"] = Value::Null;
+        event
+    };
+    assert_atomic_service("create-member", "created", event).await;
+}
+
+#[tokio::test]
+async fn vouched_creation_is_atomic_at_every_crash() {
+    let event = async |_: &Bundle, n| {
+        let mut event = create_member::vouched();
+        event["member"] = json!(format!("0192f0c1-7d3a-7c60-b1a5-0d8b0a3f{n:04}"));
+        (event["phone"], event["email"]) =
+            (json!(format!("1370000{n:04}")), json!(format!("li{n}@example.com")));
+        event
+    };
+    assert_atomic_service("create-member", "created", event).await;
 }

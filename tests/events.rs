@@ -123,8 +123,8 @@ fn event_folders_contain_no_other_files() {
     for function in fs::read_dir(root().join("events")).unwrap() {
         found.extend(fs::read_dir(function.unwrap().path()).unwrap().map(|file| file.unwrap().path()));
     }
-    let (opened_links, stream_events, of_receipts, of_authorizers) = (2, 2, 3, 5);
-    let others = opened_links + stream_events + of_receipts + of_authorizers;
+    let (opened_links, stream_events, of_members, of_receipts, of_authorizers) = (2, 2, 4, 3, 5);
+    let others = opened_links + stream_events + of_members + of_receipts + of_authorizers;
     assert_eq!(found.len(), functions().len() * 4 + others, "{found:?}");
 }
 

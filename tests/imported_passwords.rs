@@ -13,7 +13,7 @@ use shared::password::{HashFormat, Memory, PasswordPolicy, Salt};
 
 /// The password `the-old-password` as other systems store it. `shared/src/domain/password/legacy/tests.rs` has the
 /// sources.
-const LOGIN: [(&str, Option<HashFormat<'_>>); 9] = [
+pub const LOGIN: [(&str, Option<HashFormat<'_>>); 9] = [
     // Supabase Auth.
     ("$2a$04$x1mdGEW6GjhvyC81qw5urOy7c9JUUJf2y9.q3/aqTYK2N98v9iFpq", None),
     // Django.

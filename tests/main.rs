@@ -16,6 +16,7 @@ mod clocks;
 mod close_account;
 mod cors;
 mod crashes;
+mod create_member;
 mod documents;
 mod enumeration;
 mod events;

@@ -7,6 +7,7 @@ use crate::{
         VERIFY_MAIL, root,
     },
     changes::{ChangeKind, MANY, PreparedChange},
+    create_member,
     proxy::{ANY, InjectedFault, MAIL, On, Proxy, REFUSED, Request, SMS, STORE},
     receipts,
     wiring::{
@@ -281,8 +282,35 @@ async fn services(bundle: &Bundle, store: &Proxy) {
         assert_eq!(spend(&receipt, key).await.body["success"], true);
     }
     assert_eq!(spend("not-a-receipt", "c").await.body["error"], "RECEIPT_NOT_VALID");
+    creations(bundle, store).await;
     store.fault(On::all("GetItem"), InjectedFault::Refuse("AccessDeniedException"));
     assert_eq!(spend(&receipt, "d").await.body["errorType"], "INTERNAL_SERVER_ERROR");
+    store.heal();
+}
+
+/// Creates members: with a grant and without, again with and without the key, refused, and failed.
+async fn creations(bundle: &Bundle, store: &Proxy) {
+    let create = async |mut event: Value, key: Option<&str>| {
+        if let Some(key) = key {
+            event["idempotencyKey"] = json!(key);
+        }
+        bundle.invoke("create-member", &event).await
+    };
+    let by_grant = create_member::event(&create_member::phone_grant(bundle, "13700000005").await);
+    let mut vouched = create_member::vouched();
+    vouched["member"] = json!("0192f0c1-7d3a-7c60-b1a5-0d8b0a3f5e12");
+    (vouched["phone"], vouched["email"]) = (json!("13700000006"), json!("vouched@example.com"));
+    for (event, key) in [(&by_grant, "a"), (&vouched, "b")] {
+        for key in [Some(key), Some(key), None] {
+            let response = create(event.clone(), key).await;
+            assert_eq!(response.body["success"], true, "{}", response.text);
+        }
+    }
+    vouched["phone"] = json!("13700000007");
+    assert_eq!(create(vouched.clone(), Some("c")).await.body["error"], "MEMBER_EXISTS");
+    vouched["member"] = json!("0192f0c1-7d3a-7c60-b1a5-0d8b0a3f5e13");
+    store.fault(On::all("TransactWriteItems"), InjectedFault::Refuse("AccessDeniedException"));
+    assert_eq!(create(vouched, Some("d")).await.body["errorType"], "INTERNAL_SERVER_ERROR");
     store.heal();
 }
 
@@ -408,25 +436,33 @@ fn only_the_expected_functions_write_each_kind() {
         "update-pay-password",
         "verify-mail",
     ];
+    // A closing deletes the member.
+    let updaters: Vec<_> = changers.into_iter().filter(|name| *name != "close-account").collect();
+    let mut recorders = [&changers[..], &["create-member"]].concat();
+    recorders.sort_unstable();
     let senders = ["send-change-password-message", "send-code", "send-mail"];
     let put = &["dynamodb:PutItem"][..];
     for (actions, partition, expected) in [
-        (&WRITES[..], "member#1", &changers[..]),
-        // Members are only updated and deleted, under a condition: no function creates or replaces one.
-        (put, "member#1", &[]),
+        (&["dynamodb:UpdateItem"][..], "member#1", &updaters[..]),
+        // Changes only update and delete members, under a condition. One function creates them, and one deletes them.
+        (put, "member#1", &["create-member"]),
         (&["dynamodb:DeleteItem"], "member#1", &["close-account"]),
         (&WRITES, "closed#1", &["close-account"]),
-        (put, "audit#1", &changers),
+        (&["dynamodb:ConditionCheckItem"], "closed#1", &["create-member"]),
+        (put, "audit#1", &recorders),
         (&["dynamodb:GetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"], "audit#1", &[]),
-        (&WRITES, "phone#+8613627140483", &["bind-phone", "close-account", "report-change"]),
-        (&WRITES, "email#li@example.com", &["close-account", "report-change", "verify-mail"]),
+        (&WRITES, "phone#+8613627140483", &["bind-phone", "close-account", "create-member", "report-change"]),
+        (
+            &WRITES,
+            "email#li@example.com",
+            &["close-account", "create-member", "report-change", "verify-mail"],
+        ),
+        (&["dynamodb:DeleteItem"], "phone#+8613627140483", &["bind-phone", "close-account", "report-change"]),
         (&["dynamodb:GetItem", "dynamodb:DeleteItem"], "report#1", &["report-change"]),
         (put, "grant#1", &["verify-mail", "verify-recovery-code"]),
-        (
-            &["dynamodb:GetItem", "dynamodb:DeleteItem"],
-            "grant#1",
-            &["recover-password", "reset-pay-password"],
-        ),
+        (&["dynamodb:DeleteItem"], "grant#1", &["recover-password", "reset-pay-password"]),
+        // A grant to register remains until it expires.
+        (&["dynamodb:GetItem"], "grant#1", &["create-member"]),
         (put, "code#phone#+8613627140483#60", &["send-change-password-message", "send-code"]),
         (put, "code#email#li@example.com#80", &["send-mail"]),
         (&WRITES, "sent#phone#+8613627140483", &["send-change-password-message", "send-code"]),

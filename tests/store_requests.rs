@@ -7,6 +7,7 @@ use crate::{
         OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, Response, SEND,
         SEND_MAIL, SET_PAY_PASSWORD, STATUS, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
     },
+    create_member,
     proxy::{Proxy, STORE},
     receipts,
 };
@@ -219,6 +220,24 @@ async fn service_functions_make_the_documented_store_requests() {
     assert_eq!(take_requests(&proxy, &bundle).await, ["GetItem"]);
     for requests in [vec!["GetItem", "TransactWriteItems"], vec!["GetItem"]] {
         bundle.invoke("spend-receipt", &receipts::event(&receipt)).await;
+        assert_eq!(take_requests(&proxy, &bundle).await, requests);
+    }
+
+    let by_grant = create_member::event(&create_member::phone_grant(&bundle, OTHER_PHONE).await);
+    proxy.requests();
+    // A repetition reads the member, and compares the password that is in `amr`.
+    let repeated = vec!["GetItem", "GetItem", "UpdateItem", "UpdateItem"];
+    for requests in [vec!["GetItem", "TransactWriteItems"], repeated] {
+        bundle.invoke("create-member", &by_grant).await;
+        assert_eq!(take_requests(&proxy, &bundle).await, requests);
+    }
+    let mut vouched = create_member::vouched();
+    (vouched["member"], vouched["phone"]) =
+        (json!("0192f0c1-7d3a-7c60-b1a5-0d8b0a3f5e12"), json!("13700000001"));
+    vouched["email"] = json!(OTHER_EMAIL);
+    let repeated = vec!["TransactWriteItems", "GetItem", "UpdateItem", "UpdateItem"];
+    for requests in [vec!["TransactWriteItems"], repeated] {
+        bundle.invoke("create-member", &vouched).await;
         assert_eq!(take_requests(&proxy, &bundle).await, requests);
     }
 }

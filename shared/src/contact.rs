@@ -44,6 +44,20 @@ impl Destination {
         }
     }
 
+    /// Returns the texts in which a person types it. The password of its member must not equal one of them.
+    #[must_use]
+    pub fn spellings(&self) -> Vec<String> {
+        match self {
+            Self::Phone(phone) => {
+                let mut spellings =
+                    vec![phone.as_str().to_owned(), phone.as_str().trim_start_matches('+').to_owned()];
+                spellings.extend(phone.parts().map(|(_, national)| national.to_owned()));
+                spellings
+            }
+            Self::Email(email) => vec![email.as_str().to_owned()],
+        }
+    }
+
     /// Returns a phone from the calling code and the national number in a token.
     pub(crate) fn of_parts(calling_code: &str, national: &str) -> Self {
         Self::Phone(Phone(format!("+{calling_code}{national}")))

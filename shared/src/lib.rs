@@ -40,7 +40,7 @@ pub mod lambda;
 pub use app::{App, Authorizer};
 pub use domain::{
     audit, basis, change, code, counter, grant, keys, member, message, notice, opaque_token, password,
-    pay_password, proof, receipt, report, sends, service_token, session, token, traffic,
+    pay_password, proof, receipt, registration, report, sends, service_token, session, token, traffic,
 };
 pub use error::{Error, Field};
 pub use http::{
@@ -48,6 +48,7 @@ pub use http::{
     envelope::{self, Api, Family, Format, MemberApi, PageApi, UserApi},
     page::{self, ReportPage},
     parameter::{self, Parameter},
+    registration::NewMember,
     reply::{self, Reply},
     request::{self, Request},
     service::{self, SecretText, ServiceApi},

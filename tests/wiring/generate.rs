@@ -187,6 +187,9 @@ fn resources(endpoints: &Endpoints, function: &Function, is_first: bool, stateme
     if function.warmed {
         events += &part("warm-up", &[("schedule", &anchor("schedule", "*warm-up\n"))]);
     }
+    if !events.is_empty() {
+        events.insert_str(0, "      Events:\n");
+    }
     let values = [
         ("Id", &function.camel()),
         ("name", &function.name),

@@ -43,6 +43,10 @@ pub(crate) enum Window {
 const SECONDS_PER_HOUR: u64 = 3_600;
 const SECONDS_PER_DAY: u64 = 86_400;
 
+/// How many wrong passwords the repetitions of a registration may have: no more than the consecutive failures that NIST
+/// SP 800-63B-4, 3.2.2 allows, and enough for calls at the same time, each of which counts until it is compared.
+const REGISTRATION_FAILURES: u32 = 100;
+
 impl Counter {
     /// Returns the counter of wrong codes for a destination and purpose in 24 hours, across all codes sent.
     #[must_use]
@@ -70,6 +74,14 @@ impl Counter {
     pub fn of_passwords(member: MemberId, login: &str, limit: u32, lock_seconds: u64) -> Self {
         let part = Some(login.to_owned());
         Self { part, ..Self::new(passwords(member), limit, lock_seconds, Window::Lockout) }
+    }
+
+    /// Returns the counter of wrong passwords in repetitions of a registration, in 24 hours.
+    #[must_use]
+    pub fn of_registrations(member: MemberId) -> Self {
+        let part = Some("registration".to_owned());
+        let counter = Self::new(passwords(member), REGISTRATION_FAILURES, SECONDS_PER_DAY, Window::Fixed);
+        Self { part, ..counter }
     }
 
     /// Returns the counter of wrong pay passwords in a row. At `limit` they lock the pay password for

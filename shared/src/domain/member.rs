@@ -152,19 +152,6 @@ impl Member {
         self.replaced_by(former).is_some_and(|current| !self.is_settled(&current))
     }
 
-    /// Returns the texts that the member's password must not equal: phone and email address, as a person types
-    /// them.
-    #[must_use]
-    pub fn contacts(&self) -> Vec<String> {
-        let mut contacts = Vec::new();
-        if let Some(phone) = &self.phone {
-            contacts.extend([phone.as_str().to_owned(), phone.as_str().trim_start_matches('+').to_owned()]);
-            contacts.extend(phone.parts().map(|(_, national)| national.to_owned()));
-        }
-        contacts.extend(self.email.iter().map(|email| email.as_str().to_owned()));
-        contacts
-    }
-
     /// Fails unless a phone is the member's own.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ pub mod password;
 pub mod pay_password;
 pub mod proof;
 pub mod receipt;
+pub mod registration;
 pub mod report;
 pub mod sends;
 pub mod service_token;

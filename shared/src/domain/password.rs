@@ -5,9 +5,10 @@ mod blocklist;
 mod legacy;
 
 pub use argon2::Memory;
-pub use legacy::{HashFormat, ImportHashError, Salt};
+pub use legacy::{HashFormat, HashFormatError, ImportHashError, Salt};
 
 use crate::{Secret, domain::keys::Keys, error::Error, settings::Settings};
+use aws_lc_rs::constant_time;
 use legacy::LegacyHash;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,25 @@ impl PasswordHash {
         let legacy = self.0.strip_prefix(legacy::PREFIX).and_then(LegacyHash::parse);
         let Some(legacy) = legacy else { return Ok(false) };
         legacy.was_made_from(keys, &digest, memory).map_err(ImportHashError::Failed)
+    }
+
+    /// Whether [`PasswordPolicy::adopt`] returned this for the same text.
+    ///
+    /// # Errors
+    /// Fails if `text` cannot be adopted.
+    pub fn is_adopted_from(
+        &self,
+        keys: &Keys,
+        text: &str,
+        format: Option<HashFormat<'_>>,
+        memory: &mut Memory,
+    ) -> Result<bool, ImportHashError> {
+        match Self::parse_stored(keys, text).filter(|_| format.is_none()) {
+            Some(hash) => {
+                Ok(constant_time::verify_slices_are_equal(hash.0.as_bytes(), self.0.as_bytes()).is_ok())
+            }
+            None => self.is_import_of(keys, text, format, memory),
+        }
     }
 
     /// Parses a hash that was imported. Returns `None` for one of our own.
@@ -203,6 +223,24 @@ impl PasswordPolicy {
         let digest = legacy::parse(text, format)?;
         let legacy = digest.into_legacy_hash(key, |digest| argon2::hash(self.costs(), key, digest, memory));
         legacy.map(|legacy| PasswordHash(legacy.to_string())).map_err(ImportHashError::Failed)
+    }
+
+    /// Returns a hash of this system, such as one from an export, as it is, or [imports](PasswordPolicy::import) one of
+    /// another system.
+    ///
+    /// # Errors
+    /// The errors of [`PasswordPolicy::import`].
+    pub fn adopt(
+        &self,
+        keys: &Keys,
+        text: &str,
+        format: Option<HashFormat<'_>>,
+        memory: &mut Memory,
+    ) -> Result<PasswordHash, ImportHashError> {
+        match PasswordHash::parse_stored(keys, text).filter(|_| format.is_none()) {
+            Some(hash) => Ok(hash),
+            None => self.import(keys, text, format, memory),
+        }
     }
 
     /// Whether a hash should be upgraded: its costs are below the settings, its pepper is not the current one, or it

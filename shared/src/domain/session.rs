@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use std::time::Duration;
 
 /// The `amr` of a login with the password (RFC 8176, 2).
-const PASSWORD: &str = "pwd";
+pub(super) const PASSWORD: &str = "pwd";
 
 /// The claims of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +113,7 @@ pub fn sign(keys: &Keys, settings: &Settings, claims: &Claims) -> Result<String,
 }
 
 /// Returns when a session that is issued now expires.
-pub(super) fn expiry(settings: &Settings, now: Timestamp, auth_time: Timestamp) -> Timestamp {
+pub(crate) fn expiry(settings: &Settings, now: Timestamp, auth_time: Timestamp) -> Timestamp {
     now.plus(settings.session_ttl_seconds).min(auth_time.plus(settings.session_max_seconds))
 }
 

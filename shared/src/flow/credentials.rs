@@ -3,6 +3,7 @@
 use crate::{
     app::App,
     clock::Timestamp,
+    contact::Destination,
     domain::{
         counter::Counter,
         member::Member,
@@ -22,9 +23,9 @@ impl App {
     /// attempt nor a code.
     ///
     /// # Errors
-    /// [`Error::NotValid`] if it is too short, too long, too common, or one of the member's contacts.
-    pub fn accept_password(&self, typed: &str, member: Option<&Member>) -> Result<Password, Error> {
-        let contacts = member.map(Member::contacts).unwrap_or_default();
+    /// [`Error::NotValid`] if it is too short, too long, too common, or one of the member's `contacts`.
+    pub fn accept_password(&self, typed: &str, contacts: &[Destination]) -> Result<Password, Error> {
+        let contacts: Vec<_> = contacts.iter().flat_map(Destination::spellings).collect();
         self.passwords.accept(typed, &contacts).ok_or(Error::NotValid(Field::NewPassword))
     }
 

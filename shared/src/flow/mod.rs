@@ -9,6 +9,7 @@ mod credentials;
 mod delivery;
 mod idempotency;
 mod receipt;
+mod registration;
 mod report;
 mod session;
 pub(crate) mod status;

@@ -8,7 +8,7 @@ use crate::{
     Secret,
     app::App,
     clock::Timestamp,
-    contact::Destination,
+    contact::{Destination, Email, Phone},
     domain::{
         basis::Basis,
         code::{self, Binding, Code, CodeHolder, CodeMac, FlowId, NewCode, Purpose},
@@ -45,8 +45,11 @@ impl App {
     /// # Errors
     /// [`Error::NotValid`] unless it is a phone number of an allowed calling code.
     pub fn phone(&self, typed: &str) -> Result<Destination, Error> {
-        let phone = self.settings.phones.parse(typed).map_err(|_| Error::NotValid(Field::Phone))?;
-        Ok(Destination::Phone(phone))
+        self.parse_phone(typed).map(Destination::Phone)
+    }
+
+    pub(super) fn parse_phone(&self, typed: &str) -> Result<Phone, Error> {
+        self.settings.phones.parse(typed).map_err(|_| Error::NotValid(Field::Phone))
     }
 
     /// Parses an email address as a person types it.
@@ -54,7 +57,7 @@ impl App {
     /// # Errors
     /// [`Error::NotValid`] unless it is an accepted email address.
     pub fn email(&self, typed: &str) -> Result<Destination, Error> {
-        typed.parse().map(Destination::Email).map_err(|_| Error::NotValid(Field::Email))
+        parse_email(typed).map(Destination::Email)
     }
 
     /// Parses a code that was sent to `destination`, as a person types or pastes it. Handlers call this before anything
@@ -371,4 +374,8 @@ impl App {
 fn code_send<'a>(code: &'a NewCode, basis: Option<Basis>, request: &Request) -> CodeSend<'a> {
     let (source, at) = (request.origin.source(), Timestamp::now());
     CodeSend { code, basis, is_own: false, reauthenticated: false, source, at }
+}
+
+pub(super) fn parse_email(typed: &str) -> Result<Email, Error> {
+    typed.parse().map_err(|_| Error::NotValid(Field::Email))
 }

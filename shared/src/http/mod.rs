@@ -5,6 +5,7 @@ pub mod cookie;
 pub mod envelope;
 pub mod page;
 pub mod parameter;
+pub mod registration;
 pub mod reply;
 pub mod request;
 pub mod service;

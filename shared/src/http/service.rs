@@ -223,9 +223,9 @@ fn request_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Strin
 fn typed<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Error> {
     serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
         let (path, reason) = (error.path().to_string(), error.into_inner().to_string());
-        // Of serde's messages only these two never contain a value.
+        // Of serde's messages only the first two never contain a value. The third begins those of our own alternatives.
         let names_field =
-            ["unknown field `", "missing field `"].iter().any(|start| reason.starts_with(start));
+            ["unknown field `", "missing field `", "field `"].iter().any(|start| reason.starts_with(start));
         Error::EventNotValid(if names_field { reason } else { format!("`{path}` is malformed") })
     })
 }

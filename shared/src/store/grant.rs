@@ -40,7 +40,7 @@ const STILL_VALID: &str = "attribute_exists(pk) AND expires_at > :now";
 /// Condition: the grant has this purpose and has not used up its attempts.
 const HAS_ATTEMPTS: &str = "purpose = :purpose AND tries < :max";
 
-fn key(hash: &str) -> ItemKey {
+pub(super) fn key(hash: &str) -> ItemKey {
     ItemKey::new(format!("grant#{hash}"), "grant")
 }
 

@@ -148,7 +148,8 @@ impl Store {
     /// Creates a member together with the ownership of its phone and email address.
     ///
     /// # Errors
-    /// [`Error::MemberClosed`], [`Error::PhoneInUse`], [`Error::EmailInUse`], [`Error::Busy`], [`Error::Internal`].
+    /// [`Error::MemberExists`], [`Error::MemberClosed`], [`Error::PhoneInUse`], [`Error::EmailInUse`], [`Error::Busy`],
+    /// [`Error::Internal`].
     pub async fn create_member(&self, member: &Member) -> Result<(), Error> {
         let mut transaction = self.transaction();
         transaction.create(member)?;
@@ -160,8 +161,7 @@ impl Transaction {
     /// Adds the items of a new member, in the order of [`keys`]. After the member's own item follows the condition that no
     /// member with this id was closed.
     pub(super) fn create(&mut self, member: &Member) -> Result<(), Error> {
-        let exists = |_| Error::internal("a member with this id exists");
-        self.put_new(write(member, key(member.id))?, exists)?;
+        self.put_new(write(member, key(member.id))?, |_| Error::MemberExists)?;
         self.require_never_closed(member.id)?;
         for destination in member.destinations() {
             self.put_new(owner(member.id, &destination)?, in_use(&destination))?;

@@ -20,6 +20,7 @@ mod import;
 mod member;
 mod notice;
 pub(crate) mod receipt;
+mod registration;
 mod report;
 mod scan;
 pub(crate) mod sends;

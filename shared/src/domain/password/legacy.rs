@@ -42,7 +42,7 @@ use scheme::{Digest, Preprocess, Scheme};
 use std::fmt;
 
 pub(super) use format::parse;
-pub use format::{HashFormat, Salt};
+pub use format::{HashFormat, HashFormatError, Salt};
 pub use scheme::ImportHashError;
 
 /// The prefix of every stored hash of another system.

@@ -48,6 +48,57 @@ pub enum Salt<'a> {
     After(&'a str),
 }
 
+/// Why the name of a form and a salt are not those of a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HashFormatError {
+    /// No form has this name.
+    #[error("unknown form")]
+    Unknown,
+    /// The form takes a salt, which is absent.
+    #[error("missing")]
+    MissingSalt,
+    /// There is a salt that the form would ignore.
+    #[error("the form takes no salt")]
+    UnusedSalt,
+    /// The salt was read in another encoding than its own.
+    #[error("contains a replacement character, so the salt is lost")]
+    LostSalt,
+}
+
+impl HashFormatError {
+    /// Returns whether the salt is at fault, and not the name of the form.
+    #[must_use]
+    pub fn is_of_salt(self) -> bool {
+        self != Self::Unknown
+    }
+}
+
+impl<'a> HashFormat<'a> {
+    /// Parses the name of a form, such as `md5-salt-after`, and the salt that was stored beside the hash. Without a name
+    /// the hash has to identify its own format.
+    ///
+    /// # Errors
+    /// [`HashFormatError`], also if there is a salt that the form would ignore.
+    pub fn parse(form: Option<&str>, salt: Option<&'a str>) -> Result<Option<Self>, HashFormatError> {
+        if salt.is_some_and(|salt| salt.contains(char::REPLACEMENT_CHARACTER)) {
+            return Err(HashFormatError::LostSalt);
+        }
+        let required = || salt.ok_or(HashFormatError::MissingSalt);
+        let format = match form {
+            Some("md5-salt-before") => return Ok(Some(Self::Md5(Salt::Before(required()?)))),
+            Some("md5-salt-after") => return Ok(Some(Self::Md5(Salt::After(required()?)))),
+            Some("sha256-salt-before") => return Ok(Some(Self::Sha256(Salt::Before(required()?)))),
+            Some("sha256-salt-after") => return Ok(Some(Self::Sha256(Salt::After(required()?)))),
+            Some("md5") => Some(Self::Md5(Salt::None)),
+            Some("sha256") => Some(Self::Sha256(Salt::None)),
+            Some("better-auth") => Some(Self::BetterAuth),
+            Some(_) => return Err(HashFormatError::Unknown),
+            None => None,
+        };
+        if salt.is_some() { Err(HashFormatError::UnusedSalt) } else { Ok(format) }
+    }
+}
+
 /// A parsed hash: its preprocessing, function, salt and digest.
 pub(super) struct Parsed(pub(super) Preprocess, pub(super) Function, pub(super) Vec<u8>, pub(super) Vec<u8>);
 

@@ -6,7 +6,7 @@ use shared::{
     keys::Keys,
     language::Language,
     member::Member,
-    password::{HashFormat, ImportHashError, Memory, PasswordHash, PasswordPolicy, Salt},
+    password::{HashFormat, ImportHashError, Memory, PasswordHash, PasswordPolicy},
 };
 use uuid::Uuid;
 
@@ -133,23 +133,11 @@ fn form(
     fields: &Fields,
     [_, form_name, salt_name]: HashFields,
 ) -> Result<Option<HashFormat<'_>>, FieldError> {
-    let salt = fields.get(salt_name).map(String::as_str);
-    if salt.is_some_and(|salt| salt.contains(char::REPLACEMENT_CHARACTER)) {
-        return Err(FieldError::new(salt_name, "contains a replacement character, so the salt is lost"));
-    }
-    let required = || salt.ok_or_else(|| FieldError::new(salt_name, "missing"));
-    let form = match fields.get(form_name).map(String::as_str) {
-        Some("md5-salt-before") => return Ok(Some(HashFormat::Md5(Salt::Before(required()?)))),
-        Some("md5-salt-after") => return Ok(Some(HashFormat::Md5(Salt::After(required()?)))),
-        Some("sha256-salt-before") => return Ok(Some(HashFormat::Sha256(Salt::Before(required()?)))),
-        Some("sha256-salt-after") => return Ok(Some(HashFormat::Sha256(Salt::After(required()?)))),
-        Some("md5") => Some(HashFormat::Md5(Salt::None)),
-        Some("sha256") => Some(HashFormat::Sha256(Salt::None)),
-        Some("better-auth") => Some(HashFormat::BetterAuth),
-        Some(_) => return Err(FieldError::new(form_name, "unknown form")),
-        None => None,
-    };
-    if salt.is_some() { Err(FieldError::new(salt_name, "the form takes no salt")) } else { Ok(form) }
+    let field = |name: &'static str| fields.get(name).map(String::as_str);
+    HashFormat::parse(field(form_name), field(salt_name)).map_err(|error| {
+        let name = if error.is_of_salt() { salt_name } else { form_name };
+        FieldError::new(name, error.to_string())
+    })
 }
 
 fn hash(
@@ -166,11 +154,6 @@ fn hash(
             .map_or(Ok(None), |orphan| Err(FieldError::new(orphan, "there is no hash to apply it to")));
     };
     let form = form(fields, names)?;
-    if form.is_none()
-        && let Some(hash) = PasswordHash::parse_stored(keys, text)
-    {
-        return Ok(Some(hash));
-    }
-    let imported = rules.passwords.import(keys, text, form, memory);
-    imported.map(Some).map_err(|reason| FieldError::new(name, reason.to_string()))
+    let adopted = rules.passwords.adopt(keys, text, form, memory);
+    adopted.map(Some).map_err(|reason| FieldError::new(name, reason.to_string()))
 }
