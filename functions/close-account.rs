@@ -42,8 +42,8 @@ async fn proof(
     app.verify_code(&destination, CloseAccount, holder, &code, request).await.map(ByCode).map(Some)
 }
 
-/// Returns where the code was sent, and who may use it: the flow of the token or, without one, the member, to whose phone
-/// it was sent, or to the email address of a member without a phone.
+/// Returns where the code was sent, and who may use it: the flow of the token or, without one, the member, to whose
+/// phone it was sent, or to the email address of a member without a phone.
 fn sent_code(
     app: &App,
     member: &Member,

@@ -1,5 +1,5 @@
-//! GET /member/userservice/security: sends a code to a phone. A member binds the phone, resets the pay password or closes
-//! the account with it. Without a session it recovers the login password.
+//! GET /member/userservice/security: sends a code to a phone. A member binds the phone, resets the pay password or
+//! closes the account with it. Without a session it recovers the login password.
 
 use shared::{
     App, Error, MemberApi, Parameter, Reply, Request,

@@ -1,5 +1,6 @@
-//! POST /web/userservice/security/sendMail: sends a code to an email address, with a link unless it is to close the account.
-//! A member binds the address or closes the account with it. Without a session it recovers the login password.
+//! POST /web/userservice/security/sendMail: sends a code to an email address, with a link unless it is to close the
+//! account. A member binds the address or closes the account with it. Without a session it recovers the login
+//! password.
 
 use shared::{
     App, Error, Field, MemberApi, Parameter, Reply, Request,

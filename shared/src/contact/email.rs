@@ -32,8 +32,8 @@ impl Email {
         &self.0
     }
 
-    /// Returns the address for its own member, who recognizes it: `l***@example.com`. The number of asterisks is always the
-    /// same, and the only character of a local part is hidden as well.
+    /// Returns the address for its own member, who recognizes it: `l***@example.com`. The number of asterisks is
+    /// always the same, and the only character of a local part is hidden as well.
     #[must_use]
     pub fn masked(&self) -> String {
         let (local_part, domain) = self.0.rsplit_once('@').unwrap_or_default();

@@ -151,8 +151,8 @@ impl Phone {
         digits.split_at_checked(calling_code_length(digits)).ok_or(InvalidContact)
     }
 
-    /// Returns the number for its own member, who recognizes it: `136****0483`, and `+49 151****5678` for a number outside
-    /// mainland China. It hides at least four digits, and shows at most three before and four after them.
+    /// Returns the number for its own member, who recognizes it: `136****0483`, and `+49 151****5678` for a number
+    /// outside mainland China. It hides at least four digits, and shows at most three before and four after them.
     #[must_use]
     pub fn masked(&self) -> String {
         let Ok((calling_code, national)) = self.parts() else { return HIDDEN.to_owned() };

@@ -168,8 +168,8 @@ impl Member {
         if self.frozen.is_some() { Err(Error::AccountFrozen) } else { Ok(()) }
     }
 
-    /// Fails if a login password, a phone or an email address can prove that the member makes a request, so that a session
-    /// does not suffice.
+    /// Fails if a login password, a phone or an email address can prove that the member makes a request, so that a
+    /// session does not suffice.
     ///
     /// # Errors
     /// [`Error::Missing`] with the proof that is missing.

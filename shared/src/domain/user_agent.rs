@@ -17,7 +17,8 @@ const SYSTEMS: [(&str, &str); 10] = [
     ("Darwin", "Apple"),
 ];
 
-/// Browsers, and the libraries by which apps call. The first match counts: most browsers name Chrome and Safari as well.
+/// Browsers, and the libraries by which apps call. The first match counts: most browsers name Chrome and Safari as
+/// well.
 const BROWSERS: [(&str, &str); 22] = [
     ("MicroMessenger", "WeChat"),
     ("AlipayClient", "Alipay"),

@@ -1,8 +1,8 @@
 //! Closed members: what the closing deletes, and the tombstone that it leaves.
 //!
 //! The tombstone keeps the id from being created again, and from it a closing is replayed after an older state of the
-//! table was restored. Its insertion is the record in the table's stream by which other services learn of the closing, so
-//! it contains nothing but the id and the time.
+//! table was restored. Its insertion is the record in the table's stream by which other services learn of the
+//! closing, so it contains nothing but the id and the time.
 
 use super::{
     ABSENT, Item, ItemKey, Store,
@@ -27,10 +27,10 @@ use crate::{
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put};
 use serde::{Deserialize, Serialize};
 
-/// How long a tombstone is stored: 450 days. The record of the closing expires after 400 days, and point-in-time recovery
-/// restores what the table contained up to 35 days ago (Amazon DynamoDB Developer Guide, "Point-in-time recovery"). The
-/// other 15 days are for the delay with which DynamoDB deletes expired items. So nothing that the member left, in the table
-/// or in a backup of it, is older than the tombstone.
+/// How long a tombstone is stored: 450 days. The record of the closing expires after 400 days, and point-in-time
+/// recovery restores what the table contained up to 35 days ago (Amazon DynamoDB Developer Guide, "Point-in-time
+/// recovery"). The other 15 days are for the delay with which DynamoDB deletes expired items. So nothing that the
+/// member left, in the table or in a backup of it, is older than the tombstone.
 const RETENTION_SECONDS: u64 = 450 * 86_400;
 
 /// The beginning of every tombstone's partition key.
@@ -78,8 +78,9 @@ impl Tombstone {
 }
 
 impl Store {
-    /// Closes a member as read for an operator, records that, and queues a notice to each phone and email address in this
-    /// language. Makes one attempt: after a [conflict](super::is_conflict), the caller has to read the member again.
+    /// Closes a member as read for an operator, records that, and queues a notice to each phone and email address in
+    /// this language. Makes one attempt: after a [conflict](super::is_conflict), the caller has to read the member
+    /// again.
     ///
     /// # Errors
     /// [`Error::UserNotFound`] if the member was deleted, [`Error::Busy`], [`Error::Internal`].
@@ -102,9 +103,9 @@ impl Store {
         self.commit_with(Backoff::none(), transaction).await
     }
 
-    /// Closes a member again who was restored, and records that. A member who is not in the table gets the tombstone only.
-    /// Queues no notices: the member was notified when the account was closed. Returns whether anything was written, which
-    /// a repetition does not. Makes one attempt, as [`Store::close_member`].
+    /// Closes a member again who was restored, and records that. A member who is not in the table gets the tombstone
+    /// only. Queues no notices: the member was notified when the account was closed. Returns whether anything was
+    /// written, which a repetition does not. Makes one attempt, as [`Store::close_member`].
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
@@ -127,8 +128,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Returns the contacts of a member that the member owns. Of two members who have one mailbox in two spellings, only
-    /// one owns it.
+    /// Returns the contacts of a member that the member owns. Of two members who have one mailbox in two spellings,
+    /// only one owns it.
     pub(super) async fn owned(&self, member: &Member) -> Result<Vec<Destination>, Error> {
         let mut owned = Vec::new();
         for destination in member.destinations() {
@@ -141,23 +142,23 @@ impl Store {
 }
 
 impl Transaction {
-    /// Closes a member: deletes the member, the ownership of these contacts, and the codes whose keys are known, except the
-    /// one that the transaction `consumes`; and leaves a tombstone. What has another key ends with the member, because it
-    /// is valid only for the member's credential version.
+    /// Closes a member: deletes the member, the ownership of these contacts, and the codes whose keys are known,
+    /// except the one that was `verified`, which the transaction consumes; and leaves a tombstone. What has another
+    /// key ends with the member, because it is valid only for the member's credential version.
     pub(super) fn close(
         &mut self,
         member: &Member,
         owned: &[Destination],
         tombstone: Tombstone,
-        consumes: Option<&VerifiedCode>,
+        verified: Option<&VerifiedCode>,
         changed: Refusal,
     ) -> Result<(), Error> {
         self.delete_member(member, changed)?;
-        let consumed = consumes.map(code::key_of);
+        let used = verified.map(code::key_of);
         for destination in owned {
             self.release(member, destination, Box::new(|_| Error::Busy(Conflict.into())))?;
             for pending in code::keys_of_owner(destination, member.id) {
-                if consumed.as_ref() != Some(&pending) {
+                if used.as_ref() != Some(&pending) {
                     self.delete(Delete::builder().set_key(Some(pending.into_item())), None)?;
                 }
             }

@@ -99,9 +99,10 @@ const UNDELIVERED: &str = "flow = :flow AND valid_until > :now AND attribute_not
 /// Condition: the code was neither consumed nor replaced, and has not expired, since it was verified.
 const STILL_VALID: &str = "mac = :mac AND valid_until > :now";
 
-/// Returns the key of a code. Only the owner of a destination can request a code to change the password, to reset the pay
-/// password or to close the account, so there is one. Codes to bind are one per member, or one per flow where no session is needed to use
-/// them, and codes to recover, to log in and to register are one per flow: no client voids the pending code of another.
+/// Returns the key of a code. Only the owner of a destination can request a code to change the password, to reset the
+/// pay password or to close the account, so there is one. Codes to bind are one per member, or one per flow where no
+/// session is needed to use them, and codes to recover, to log in and to register are one per flow: no client voids
+/// the pending code of another.
 fn code_key(
     destination: &Destination,
     purpose: Purpose,
@@ -131,8 +132,8 @@ pub(super) fn key_of(code: &VerifiedCode) -> ItemKey {
     binding_key(&code.binding, Some(code.basis.member))
 }
 
-/// Returns the keys of the codes that this owner of a destination can have requested for it. Those of a flow are not among
-/// them, because the flow is random.
+/// Returns the keys of the codes that this owner of a destination can have requested for it. Those of a flow are not
+/// among them, because the flow is random.
 pub(super) fn keys_of_owner(destination: &Destination, owner: MemberId) -> Vec<ItemKey> {
     let purposes: &[_] = match destination {
         Destination::Phone(_) => {

@@ -156,8 +156,8 @@ impl Store {
     }
 }
 
-/// Returns the result of a member, given the verdicts on its writes in a canceled transaction: on the member's own item,
-/// on the condition that the member was not closed, and on the owner items.
+/// Returns the result of a member, given the verdicts on its writes in a canceled transaction: on the member's own
+/// item, on the condition that the member was not closed, and on the owner items.
 ///
 /// If the member's own item exists, so do its owner items, which then prove nothing. They show that another member
 /// owns a contact only if nothing at all prevented the member's own write, not even a conflict.

@@ -158,8 +158,8 @@ impl Store {
 }
 
 impl Transaction {
-    /// Adds the items of a new member, in the order of [`keys`]. After the member's own item follows the condition that no
-    /// member with this id was closed.
+    /// Adds the items of a new member, in the order of [`keys`]. After the member's own item follows the condition
+    /// that no member with this id was closed.
     pub(super) fn create(&mut self, member: &Member) -> Result<(), Error> {
         self.put_new(write(member, key(member.id))?, |_| Error::MemberExists)?;
         self.require_never_closed(member.id)?;

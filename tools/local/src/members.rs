@@ -88,8 +88,8 @@ impl IntoResponse for ErrorResponse {
     }
 }
 
-/// The id of the demo member, so that a kept database has only one. Each closing of the demo member's account raises it,
-/// because the id of a closed member is not used again.
+/// The id of the demo member, so that a kept database has only one. Each closing of the demo member's account raises
+/// it, because the id of a closed member is not used again.
 const DEMO_MEMBER: u128 = 0x0000_0000_0000_4000_8000_0000_0000_0001;
 
 async fn create_member(app: &shared::App, id: MemberId, new: NewMember) -> Result<Member, Error> {

@@ -46,8 +46,8 @@ impl MemberTable {
         self.store.member(id).await?.ok_or_else(not_found)
     }
 
-    /// Finds the id of a member by phone or email address. An id is returned as it is, because a closed member has nothing
-    /// else.
+    /// Finds the id of a member by phone or email address. An id is returned as it is, because a closed member has
+    /// nothing else.
     pub async fn find_id(&self, member: &str) -> Result<MemberId, Error> {
         let member = member.trim();
         if let Ok(id) = member.parse() {
