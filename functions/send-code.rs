@@ -1,11 +1,11 @@
-//! GET /member/userservice/security: sends a code to a phone. A member binds the phone or resets the pay password
-//! with it. Without a session it recovers the login password.
+//! GET /member/userservice/security: sends a code to a phone. A member binds the phone, resets the pay password or
+//! closes the account with it. Without a session it recovers the login password.
 
 use shared::{
     App, Error, MemberApi, Parameter, Reply, Request,
     code::{
         Purpose,
-        RequestedPurpose::{Bind, Pay, Recover},
+        RequestedPurpose::{Bind, Close, Pay, Recover},
     },
     serve,
 };
@@ -19,8 +19,9 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
     let requested = request.optional(Parameter::Purpose).map(str::parse).transpose()?;
     let purpose = match (requested, member) {
         (Some(Recover), _) | (None, None) => Purpose::RecoverPassword,
-        (Some(Bind | Pay), None) => return Err(Error::InvalidToken),
-        (Some(Pay), Some(_)) if !is_own => return Err(Error::UserPhoneNotMatch),
+        (Some(Bind | Pay | Close), None) => return Err(Error::InvalidToken),
+        (Some(Pay | Close), Some(_)) if !is_own => return Err(Error::UserPhoneNotMatch),
+        (Some(Close), Some(_)) => Purpose::CloseAccount,
         (Some(Pay), Some(_)) => Purpose::ResetPayPassword,
         (None, Some(_)) if is_own => Purpose::ResetPayPassword,
         (Some(Bind) | None, Some(_)) => Purpose::BindPhone,
@@ -28,8 +29,11 @@ async fn handle(app: &'static App, request: Request) -> Result<Reply<MemberApi>,
 
     let code = match member {
         Some(member) if purpose != Purpose::RecoverPassword => {
-            if purpose == Purpose::ResetPayPassword {
-                app.change_rules().require_pay_reset_allowed(member, &phone)?;
+            let rules = app.change_rules();
+            match purpose {
+                Purpose::ResetPayPassword => rules.require_pay_reset_allowed(member, &phone)?,
+                Purpose::CloseAccount => rules.require_mature(member, &phone)?,
+                _ => (),
             }
             app.send_code(member, &phone, purpose, None, &request).await?
         }

@@ -24,6 +24,10 @@ pub const CHANGE_BY_MESSAGE: &str = "/v1/user/changePasswordByMessage";
 pub const CHANGE: &str = "/member/userservice/security";
 /// Sends a code by SMS (GET).
 pub const SEND_CODE: &str = CHANGE;
+/// Closes the account (DELETE).
+pub const CLOSE: &str = CHANGE;
+/// Returns the security status (GET).
+pub const STATUS: &str = "/member/userservice/security/status";
 pub const BIND_PHONE: &str = "/member/userservice/security/bindingPhone";
 pub const SET_PAY_PASSWORD: &str = "/member/userservice/security/payPassword";
 pub const RESET_PAY_PASSWORD: &str = "/member/userservice/security/resetPayPassword";
@@ -218,6 +222,20 @@ impl Bundle {
     /// Requests a code by email, as this member or anonymously, and returns `verification` and the code.
     pub async fn request_email_code(&self, member: Option<&Member>, email: &str) -> (String, String) {
         let sent = self.call(Method::POST, SEND_MAIL).session_of(member).form(&[("email", email)]).await.ok();
+        (sent.verification().to_owned(), self.code_to(email).await)
+    }
+
+    /// Requests a code by SMS to close the account, and returns `verification` and the code.
+    pub async fn request_closing_by_sms(&self, member: &Member, phone: &str) -> (String, String) {
+        let query = [("phone", phone), ("purpose", "close")];
+        let sent = self.call(Method::GET, SEND_CODE).session(&member.token).query(&query).send().await.ok();
+        (sent.verification().to_owned(), self.code_to(&e164(phone)).await)
+    }
+
+    /// Requests a code by email to close the account, and returns `verification` and the code.
+    pub async fn request_closing_by_mail(&self, member: &Member, email: &str) -> (String, String) {
+        let form = [("email", email), ("purpose", "close")];
+        let sent = self.call(Method::POST, SEND_MAIL).session(&member.token).form(&form).await.ok();
         (sent.verification().to_owned(), self.code_to(email).await)
     }
 

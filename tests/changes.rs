@@ -1,7 +1,7 @@
 //! Every change that a member can make, and its effect on the table.
 
 use crate::bundle::{
-    BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, Call, Member, NEW_PIN, NOT_ME, OLD_PASSWORD, PIN,
+    BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, CLOSE, Call, Member, NEW_PIN, NOT_ME, OLD_PASSWORD, PIN,
     RECOVERY, RESET_PAY_PASSWORD, Response, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
 };
 use reqwest::Method;
@@ -37,10 +37,13 @@ pub enum ChangeKind {
     SmsForGrant,
     MailForGrant,
     ChangeReported,
+    ClosedByPassword,
+    ClosedBySms,
+    ClosedByMail,
 }
 
 impl ChangeKind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::PasswordByMessage,
         Self::PasswordByOld,
         Self::PasswordByGrant,
@@ -54,6 +57,9 @@ impl ChangeKind {
         Self::SmsForGrant,
         Self::MailForGrant,
         Self::ChangeReported,
+        Self::ClosedByPassword,
+        Self::ClosedBySms,
+        Self::ClosedByMail,
     ];
 }
 
@@ -143,6 +149,19 @@ impl PreparedChange {
                 bundle.call(Method::PUT, BIND_PHONE).session(&member.token).json(&body).await.ok();
                 let body = json!({ "verification": bundle.report_link(email).await });
                 ("report-change", Method::POST, NOT_ME, body)
+            }
+            ChangeKind::ClosedByPassword => {
+                ("close-account", Method::DELETE, CLOSE, json!({ "password": OLD_PASSWORD }))
+            }
+            ChangeKind::ClosedBySms => {
+                let (verification, code) = bundle.request_closing_by_sms(&member, phone).await;
+                let body = json!({ "message": code, "verification": verification });
+                ("close-account", Method::DELETE, CLOSE, body)
+            }
+            ChangeKind::ClosedByMail => {
+                let (verification, code) = bundle.request_closing_by_mail(&member, email).await;
+                let body = json!({ "message": code, "verification": verification });
+                ("close-account", Method::DELETE, CLOSE, body)
             }
         };
         Self { member, function, method, path, body }

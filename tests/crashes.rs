@@ -74,6 +74,11 @@ async fn report_is_atomic_at_every_crash() {
 }
 
 #[tokio::test]
+async fn closing_is_atomic_at_every_crash() {
+    assert_atomic(&[ChangeKind::ClosedByPassword, ChangeKind::ClosedBySms, ChangeKind::ClosedByMail]).await;
+}
+
+#[tokio::test]
 async fn code_exchange_is_atomic_at_every_crash() {
     assert_atomic(&[ChangeKind::SmsForGrant, ChangeKind::MailForGrant]).await;
 }

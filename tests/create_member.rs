@@ -2,8 +2,8 @@
 
 use crate::{
     bundle::{
-        Bundle, CHANGE, EMAIL, Member, NEW_PASSWORD, OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, Response,
-        e164,
+        Bundle, CHANGE, CLOSE, EMAIL, Member, NEW_PASSWORD, OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE,
+        Response, e164,
     },
     changes::TableSnapshot,
     events,
@@ -492,4 +492,28 @@ async fn malformed_stored_hash_is_a_fault() {
     item["password"] = json!({ "S": "$argon2id$broken" });
     bundle.dynamodb("PutItem", json!({ "Item": item })).await;
     assert_eq!(create(&bundle, &event).await.body["errorType"], "INTERNAL_SERVER_ERROR");
+}
+
+#[tokio::test]
+async fn id_of_a_closed_member_is_refused() {
+    let bundle = Bundle::start().await;
+    let vouched = with(&vouched(), json!({ "member": ID, "phone": PHONE, "email": null, "logIn": true }));
+    let password = json!({ "password": OLD_PASSWORD, "passwordHash": null, "passwordForm": null });
+    let vouched = with(&vouched, password);
+    let session = create(&bundle, &vouched).await.body["session"].as_str().unwrap().to_owned();
+    let by_grant = with(&event(&phone_grant(&bundle, OTHER_PHONE).await), json!({ "member": OTHER_ID }));
+    let other = create(&bundle, &by_grant).await;
+    let body = json!({ "password": OLD_PASSWORD });
+    bundle.call(Method::DELETE, CLOSE).session(&session).json(&body).await.documented(200);
+    let body = json!({ "password": by_grant["password"] });
+    let session = other.body["session"].as_str().unwrap();
+    bundle.call(Method::DELETE, CLOSE).session(session).json(&body).await.documented(200);
+
+    assert_refused(&create(&bundle, &vouched).await, "MEMBER_CLOSED");
+    assert_refused(&create(&bundle, &by_grant).await, "{VERIFICATION}_NOT_VALID");
+    // The refusal consumes no grant. The phone is free for a member with another id.
+    let grant = phone_grant(&bundle, PHONE).await;
+    let again = with(&event(&grant), json!({ "member": ID }));
+    assert_refused(&create(&bundle, &again).await, "MEMBER_CLOSED");
+    assert_eq!(created(&create(&bundle, &with(&again, json!({ "member": null }))).await), true);
 }

@@ -1,6 +1,6 @@
 //! The local stack: its demo member, and processes that die.
 
-use crate::bundle::{Bundle, PHONE, SEND_CODE, data_file, options};
+use crate::bundle::{Bundle, CLOSE, PHONE, SEND_CODE, data_file, options};
 use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::json;
@@ -43,6 +43,26 @@ async fn kept_database_keeps_its_demo_member() {
     let found = second.demo_member(PHONE, "the-old-password").await.unwrap();
     assert_eq!((found.id, found.phone), (created.id, created.phone));
     second.serve().shutdown().await;
+}
+
+#[tokio::test]
+async fn closed_demo_member_is_replaced() {
+    let (data, keys) = (data_file("closed-demo"), local::keys::fresh());
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let options = Options { data: Some(data.clone()), keys: keys.clone(), ..options(&[]) };
+        let stack = Stack::open(options).await.unwrap();
+        let demo = stack.demo_member(PHONE, "the-old-password").await.unwrap();
+        let stack = stack.serve();
+        let close = reqwest::Client::new().delete(format!("{}{CLOSE}", stack.url()));
+        let body = json!({ "password": "the-old-password" });
+        let closed = close.bearer_auth(demo.token).json(&body).send().await.unwrap();
+        assert_eq!(closed.status(), 200);
+        ids.push(demo.id);
+        stack.shutdown().await;
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
 }
 
 #[tokio::test]

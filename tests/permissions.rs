@@ -4,7 +4,7 @@ use crate::{
     authorizer,
     bundle::{
         Bundle, CHANGE_BY_MESSAGE, Member, NOT_ME, OLD_PASSWORD, PIN, RECOVERY, SEND, SEND_CODE, SEND_MAIL,
-        VERIFY_MAIL, root, wrong_code,
+        STATUS, VERIFY_MAIL, root, wrong_code,
     },
     changes::{ChangeKind, MANY, PreparedChange},
     check_pay_password::{self, check, phone, with_code, wrong},
@@ -84,6 +84,10 @@ impl Act {
             "GetItem" => {
                 vec![Self { attributes: projected(&body()), ..act("dynamodb:GetItem", pk(&body())) }]
             }
+            "Query" => {
+                let partition = body()["ExpressionAttributeValues"][":pk"]["S"].as_str().unwrap().to_owned();
+                vec![act("dynamodb:Query", Some(partition))]
+            }
             item @ ("PutItem" | "UpdateItem" | "DeleteItem") => {
                 vec![act(&format!("dynamodb:{item}"), pk(&body()))]
             }
@@ -114,6 +118,7 @@ async fn acts() -> &'static BTreeSet<Act> {
 
         bundle.call(Method::GET, "/_local/health").send().await.ok();
         changes(&bundle).await;
+        status(&bundle).await;
         passwords_beside_codes(&bundle).await;
         recovery_by_mail(&bundle).await;
         refusals(&bundle).await;
@@ -151,6 +156,15 @@ async fn changes(bundle: &Bundle) {
         for _ in 0..2 {
             change.call(bundle).header("Idempotency-Key", "made").send().await.ok();
         }
+    }
+}
+
+/// Reads the security status, and repeats the request.
+async fn status(bundle: &Bundle) {
+    let member = bundle.member_with(json!({})).await;
+    for _ in 0..2 {
+        let call = bundle.call(Method::GET, STATUS).session(&member.token);
+        call.header("Idempotency-Key", "status").send().await.ok();
     }
 }
 
@@ -201,6 +215,10 @@ async fn refusals(bundle: &Bundle) {
         let functions = endpoints.functions.iter().filter(|function| function.name != "pages");
         for route in functions.flat_map(|function| &function.routes) {
             let (method, path) = route.split_once(' ').unwrap();
+            // These refuse nothing to a session, and a member without any other proof closes the account by it.
+            if expected == 400 && (path == STATUS || method == "DELETE") {
+                continue;
+            }
             let call = bundle.call(method.parse().unwrap(), path).session(&member.token);
             let refused = call.header("Idempotency-Key", &format!("{method}{path}")).send().await;
             assert_eq!(refused.status, expected, "{route}: {}", refused.text);
@@ -489,6 +507,7 @@ fn only_the_expected_functions_write_each_kind() {
         "change-password",
         "change-password-by-message",
         "check-pay-password",
+        "close-account",
         "recover-password",
         "report-change",
         "reset-pay-password",
@@ -501,21 +520,29 @@ fn only_the_expected_functions_write_each_kind() {
         all.sort_unstable();
         all
     };
-    // A login replaces an outdated hash of the password, and a check that of the pay password.
-    let writers = with(&changers, &["log-in"]);
+    // A closing deletes the member. A login replaces an outdated hash of the password, and a check that of the pay
+    // password.
+    let updaters: Vec<_> = changers.into_iter().filter(|name| *name != "close-account").collect();
+    let writers = with(&updaters, &["log-in"]);
     let recorders = with(&changers, &["create-member", "deliver-notices", "log-in"]);
     let senders = ["send-change-password-message", "send-code", "send-log-in-code", "send-mail"];
     let put = &["dynamodb:PutItem"][..];
     for (actions, partition, expected) in [
         (&["dynamodb:UpdateItem"][..], "member#1", &writers[..]),
-        // Changes only update members, under a condition. One function creates them, and none deletes one.
+        // Changes only update and delete members, under a condition. One function creates them, and one deletes them.
         (put, "member#1", &["create-member"]),
-        (&["dynamodb:DeleteItem"], "member#1", &[]),
+        (&["dynamodb:DeleteItem"], "member#1", &["close-account"]),
+        (&WRITES, "closed#1", &["close-account"]),
+        (&["dynamodb:ConditionCheckItem"], "closed#1", &["create-member"]),
         (put, "audit#1", &recorders),
         (&["dynamodb:GetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"], "audit#1", &[]),
-        (&WRITES, "phone#+8613627140483", &["bind-phone", "create-member", "report-change"]),
-        (&WRITES, "email#li@example.com", &["create-member", "report-change", "verify-mail"]),
-        (&["dynamodb:DeleteItem"], "phone#+8613627140483", &["bind-phone", "report-change"]),
+        (&WRITES, "phone#+8613627140483", &["bind-phone", "close-account", "create-member", "report-change"]),
+        (
+            &WRITES,
+            "email#li@example.com",
+            &["close-account", "create-member", "report-change", "verify-mail"],
+        ),
+        (&["dynamodb:DeleteItem"], "phone#+8613627140483", &["bind-phone", "close-account", "report-change"]),
         (&["dynamodb:GetItem", "dynamodb:DeleteItem"], "report#1", &["report-change"]),
         (put, "grant#1", &["log-in", "verify-mail", "verify-recovery-code"]),
         (&["dynamodb:DeleteItem"], "grant#1", &["recover-password", "reset-pay-password"]),
@@ -530,17 +557,18 @@ fn only_the_expected_functions_write_each_kind() {
         (&["dynamodb:UpdateItem"], "receipt#1", &["spend-receipt"]),
         (put, "receipt#1", &["check-pay-password"]),
         (&["dynamodb:DeleteItem"], "receipt#1", &[]),
-        (&WRITES, "failures#email#li@example.com#80", &["log-in", "verify-mail"]),
+        (&WRITES, "failures#email#li@example.com#80", &["close-account", "log-in", "verify-mail"]),
         (&WRITES, "failures#log-in#1", &["log-in"]),
         (&WRITES, "notices#phone#+8613627140483", &["deliver-notices"]),
-        (&WRITES, "mail", &["deliver-notices", "log-in", "send-mail", "verify-mail"]),
+        (&WRITES, "mail", &["close-account", "deliver-notices", "log-in", "send-mail", "verify-mail"]),
         (&WRITES, "register#mail", &["deliver-notices", "log-in"]),
         (
             &WRITES,
             "failures#pay-password#1",
             &["check-pay-password", "reset-pay-password", "update-pay-password"],
         ),
-        // Only log-in reads failure counters, those of logins. No function only reads codes or idempotency records.
+        // Only log-in and security-status read failure counters: those of logins, and those of the pay password. No
+        // function only reads codes or idempotency records.
         (&["dynamodb:GetItem"], "failures#log-in#1", &["log-in"]),
         (&["dynamodb:GetItem"], "code#phone#+8613627140483#60", &[]),
         (&["dynamodb:GetItem"], "failures#password#1", &[]),
@@ -551,5 +579,11 @@ fn only_the_expected_functions_write_each_kind() {
     let by_sms = ["deliver-notices", "send-change-password-message", "send-code"];
     assert_eq!(allowed_functions(&[PUBLISH], None), by_sms);
     assert_eq!(allowed_functions(&[SEND_EMAIL], None), ["deliver-notices", "send-mail"]);
-    assert_eq!(allowed_functions(&["dynamodb:Query", "dynamodb:Scan"], Some("audit#1")), [""; 0]);
+    assert_eq!(allowed_functions(&["dynamodb:Query"], Some("audit#1")), ["security-status"]);
+    assert_eq!(allowed_functions(&["dynamodb:Query"], Some("member#1")), [""; 0]);
+    assert_eq!(
+        allowed_functions(&["dynamodb:GetItem"], Some("failures#pay-password#1")),
+        ["security-status"]
+    );
+    assert_eq!(allowed_functions(&["dynamodb:Scan"], Some("audit#1")), [""; 0]);
 }

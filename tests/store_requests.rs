@@ -3,9 +3,9 @@
 use crate::{
     authorizer,
     bundle::{
-        BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, EMAIL, Member, NEW_PASSWORD, NEW_PIN, NOT_ME,
+        BIND_PHONE, Bundle, CHANGE, CHANGE_BY_MESSAGE, CLOSE, EMAIL, Member, NEW_PASSWORD, NEW_PIN, NOT_ME,
         OLD_PASSWORD, OTHER_EMAIL, OTHER_PHONE, PHONE, PIN, RECOVERY, RESET_PAY_PASSWORD, Response, SEND,
-        SEND_MAIL, SET_PAY_PASSWORD, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
+        SEND_MAIL, SET_PAY_PASSWORD, STATUS, UPDATE_PAY_PASSWORD, VERIFY_MAIL,
     },
     check_pay_password::{check, log_in_code, phone, with_code},
     create_member,
@@ -214,6 +214,32 @@ async fn log_ins(proxy: &Proxy, bundle: &Bundle) {
         let verified = ["UpdateItem", "UpdateItem", "UpdateItem", "GetItem", "TransactWriteItems"];
         assert_eq!(take_requests(proxy, bundle).await, with(&verified, &["UpdateItem", "UpdateItem"]));
     }
+}
+
+#[tokio::test]
+async fn status_and_closing_make_documented_store_requests() {
+    let (proxy, bundle, member) = counted().await;
+    let newcomer = bundle.member_with(json!({ "phone": OTHER_PHONE })).await;
+    proxy.requests();
+
+    bundle.call(Method::GET, STATUS).session(&member.token).send().await.ok();
+    let mut requests = take_requests(&proxy, &bundle).await;
+    // Three of them at the same time.
+    requests[1..].sort_unstable();
+    assert_eq!(requests, ["GetItem", "GetItem", "GetItem", "Query"]);
+
+    let close = async |member: &Member, body: Value| {
+        bundle.call(Method::DELETE, CLOSE).session(&member.token).json(&body).await.ok();
+    };
+    close(&member, json!({ "password": OLD_PASSWORD })).await;
+    let closed = ["GetItem", "UpdateItem", "GetItem", "GetItem", "TransactWriteItems"];
+    assert_eq!(take_requests(&proxy, &bundle).await, with(&closed, &NOTICES));
+
+    let (_, code) = bundle.request_closing_by_sms(&newcomer, OTHER_PHONE).await;
+    assert_eq!(take_requests(&proxy, &bundle).await, SENT);
+    close(&newcomer, json!({ "message": code })).await;
+    let closed = [&CHANGED_BY_CODE[..4], &["GetItem"], &CHANGED_BY_CODE[4..]].concat();
+    assert_eq!(take_requests(&proxy, &bundle).await, with(&closed, &NOTICE_BY_SMS));
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ const REGIONS: [&str; 9] =
 #[should_panic(expected = "the alarm group member has 11 functions, but an alarm takes 1 to 10 metrics")]
 fn full_alarm_group_is_refused() {
     let mut endpoints = Endpoints::load();
-    let more = std::iter::repeat_n(endpoints.functions[0].clone(), 3);
+    let more = [endpoints.functions[0].clone()];
     endpoints.functions.extend(more);
     let (file, rewrite) = FILES[0];
     rewrite(&endpoints, &fs::read_to_string(root().join(file)).unwrap());

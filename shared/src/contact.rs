@@ -35,6 +35,15 @@ impl Destination {
         }
     }
 
+    /// Returns the destination for its own member, who recognizes it.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        match self {
+            Self::Phone(phone) => phone.masked(),
+            Self::Email(email) => email.masked(),
+        }
+    }
+
     /// Returns the texts in which a person types it. The password of its member must not equal one of them.
     #[must_use]
     pub fn spellings(&self) -> Vec<String> {

@@ -48,6 +48,9 @@ pub enum Error {
     /// Another member has this id.
     #[error("a member with this id exists")]
     MemberExists,
+    /// The member with this id was closed, and its id is not used again.
+    #[error("the member with this id was closed")]
+    MemberClosed,
     /// The session is missing, malformed, expired, or older than the last change of the login password.
     #[error("the session is not valid")]
     InvalidToken,
@@ -368,6 +371,7 @@ impl Error {
             Self::CredentialsNotValid { .. } => "CREDENTIALS_NOT_VALID".into(),
             Self::MemberNotFound(_) => "MEMBER_NOT_FOUND".into(),
             Self::MemberExists => "MEMBER_EXISTS".into(),
+            Self::MemberClosed => "MEMBER_CLOSED".into(),
             Self::InvalidToken => "INVALID_TOKEN".into(),
             Self::SendFrequently { .. } => "SEND_MESSAGE_FREQUENTLY".into(),
             Self::TooManyAttempts { .. } => "TOO_MANY_ATTEMPTS".into(),
@@ -415,9 +419,11 @@ impl Error {
             | Self::OriginNotAllowed
             | Self::AccountFrozen
             | Self::CoolingOff { .. } => StatusCode::FORBIDDEN,
-            Self::PhoneInUse | Self::EmailInUse | Self::PayPasswordAlreadySet | Self::MemberExists => {
-                StatusCode::CONFLICT
-            }
+            Self::PhoneInUse
+            | Self::EmailInUse
+            | Self::PayPasswordAlreadySet
+            | Self::MemberExists
+            | Self::MemberClosed => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             // draft-ietf-httpapi-idempotency-key-header, 2.7.
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,

@@ -47,7 +47,7 @@ pub fn parameter(name: &str, settings: &Settings) -> Value {
             text("T0RZLi5xenktc3At", "The token of the call that sent the code, or a grant.")
         }
         Parameter::Purpose => json!({
-            "type": "string", "enum": ["bind", "pay", "recover"], "example": "recover",
+            "type": "string", "enum": ["bind", "pay", "recover", "close"], "example": "recover",
             "description": "The purpose of the code.",
         }),
     }
@@ -74,8 +74,46 @@ pub fn result(function: &Function) -> Value {
         "success" => json!({ "type": "string", "enum": ["success"] }),
         "true" => json!({ "type": "boolean", "enum": [true] }),
         "phoneInfo" => json!({ "type": "string", "description": "The `phoneInfo` of the change." }),
+        "securityStatus" => security_status(),
         other => panic!("{}: no schema of the result {other}", function.name),
     }
+}
+
+/// Returns the schema of the `data` of security-status.
+fn security_status() -> Value {
+    let time = |description: &str| json!({ "type": "integer", "minimum": 0, "description": format!("{description}, in seconds since 1970.") });
+    let nullable = |mut schema: Value| {
+        schema["nullable"] = json!(true);
+        schema
+    };
+    let contact = |example: &str| {
+        let masked = json!({ "type": "string", "example": example });
+        let matures_at = time("When it matures. Absent if it is mature");
+        nullable(object(json!({ "masked": masked, "maturesAt": matures_at }), &["masked"]))
+    };
+    let event = json!({
+        "action": { "type": "string", "description": "The action of the audit trail.", "example": "password-changed" },
+        "at": time("When it happened"),
+        "sourceIp": nullable(json!({ "type": "string", "description": "The masked IP address." })),
+        "device": nullable(json!({ "type": "string", "description": "The device by its `User-Agent`." })),
+    });
+    let event = object(event, &["action", "at", "sourceIp", "device"]);
+    let status = json!({
+        "phone": contact("136****0483"),
+        "email": contact("l***@example.com"),
+        "hasPassword": { "type": "boolean" },
+        "hasPayPassword": { "type": "boolean" },
+        "payPasswordLockedUntil": nullable(time("When the lockout of the pay password ends")),
+        "coolingOffUntil": nullable(time("When the cooling-off period ends")),
+        "authTime": time("When the member logged in"),
+        "recent": { "type": "array", "maxItems": 20, "items": event, "description": "The newest first." },
+    });
+    let names = status.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>();
+    object(status.clone(), &names)
+}
+
+fn object(properties: Value, required: &[&str]) -> Value {
+    json!({ "type": "object", "additionalProperties": false, "required": required, "properties": properties })
 }
 
 /// Returns the schema of a field that a success adds.

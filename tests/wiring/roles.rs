@@ -3,8 +3,15 @@
 use super::{endpoints::Function, generate::part};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The kinds of requests to the table, in the order of a role's statements.
-const KINDS: [&str; 5] = ["Get", "ConditionCheck", "Put", "Update", "Delete"];
+/// The kinds of requests to the table with their actions, in the order of a role's statements.
+const KINDS: [(&str, &str); 6] = [
+    ("Get", "dynamodb:GetItem"),
+    ("Query", "dynamodb:Query"),
+    ("ConditionCheck", "dynamodb:ConditionCheckItem"),
+    ("Put", "dynamodb:PutItem"),
+    ("Update", "dynamodb:UpdateItem"),
+    ("Delete", "dynamodb:DeleteItem"),
+];
 
 /// The partition that a function reads only to open its connection.
 const CONNECTION: &str = "connection";
@@ -28,17 +35,18 @@ pub fn statements<'a>(
         }
     }
     let mut text = part("logs", &[("Id", &function.camel())]);
-    for kind in KINDS {
-        let action = format!("dynamodb:{kind}Item");
-        if let Some(keys) = done.remove(action.as_str()) {
+    for (kind, action) in KINDS {
+        if let Some(keys) = done.remove(action) {
             let list = |texts: BTreeSet<String>| texts.into_iter().collect::<Vec<_>>().join(", ");
             let keys = list(keys);
-            text += &match read.remove(action.as_str()).flatten() {
+            text += &match read.remove(action).flatten() {
                 Some(attributes) => {
-                    let values = [("kind", kind), ("keys", &keys), ("attributes", &list(attributes))];
+                    let attributes = list(attributes);
+                    let values =
+                        [("kind", kind), ("action", action), ("keys", &keys), ("attributes", &attributes)];
                     part("items-of-attributes", &values)
                 }
-                None => part("items", &[("kind", kind), ("keys", &keys)]),
+                None => part("items", &[("kind", kind), ("action", action), ("keys", &keys)]),
             };
         }
     }

@@ -32,6 +32,16 @@ impl Email {
         &self.0
     }
 
+    /// Returns the address for its own member, who recognizes it: `l***@example.com`. The number of asterisks is
+    /// always the same, and the only character of a local part is hidden as well.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let (local_part, domain) = self.0.rsplit_once('@').unwrap_or_default();
+        let mut characters = local_part.chars();
+        let first = characters.next().filter(|_| characters.next().is_some());
+        format!("{}***@{domain}", first.map(String::from).unwrap_or_default())
+    }
+
     /// Returns the text that identifies the mailbox: the address in lower case.
     #[must_use]
     pub fn canonical(&self) -> String {
@@ -111,6 +121,18 @@ mod tests {
     #[test]
     fn debug_masks_the_address() {
         assert_eq!(format!("{:?}", Email::from_str("li.lei@Example.com").unwrap()), "l…@….com");
+    }
+
+    #[test]
+    fn masked_address_shows_first_character_and_domain() {
+        for (address, masked) in [
+            ("li@example.com", "l***@example.com"),
+            ("Li.Lei+shop@example.co.uk", "L***@example.co.uk"),
+            ("l@example.com", "***@example.com"),
+            ("li@例子.中国", "l***@xn--fsqu00a.xn--fiqs8s"),
+        ] {
+            assert_eq!(Email::from_str(address).unwrap().masked(), masked);
+        }
     }
 
     #[test]

@@ -150,7 +150,26 @@ impl Phone {
         let digits = self.0.strip_prefix('+').ok_or(InvalidContact)?;
         digits.split_at_checked(calling_code_length(digits)).ok_or(InvalidContact)
     }
+
+    /// Returns the number for its own member, who recognizes it: `136****0483`, and `+49 151****5678` for a number
+    /// outside mainland China. It hides at least four digits, and shows at most three before and four after them.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let Ok((calling_code, national)) = self.parts() else { return HIDDEN.to_owned() };
+        let shown = national.len().saturating_sub(HIDDEN.len());
+        let last = shown.div_ceil(2).min(4);
+        let first = (shown - last).min(3);
+        let (first, last) = (national.get(..first), national.get(national.len() - last..));
+        let masked = [first.unwrap_or_default(), HIDDEN, last.unwrap_or_default()].concat();
+        if calling_code == CHINA { masked } else { format!("+{calling_code} {masked}") }
+    }
 }
+
+/// What stands for the hidden digits of a number.
+const HIDDEN: &str = "****";
+
+/// The calling code of mainland China, whose numbers are shown without it.
+const CHINA: &str = "86";
 
 /// Returns how many digits the calling code of a number has. Calling codes are a prefix code: in ITU-T E.164's list
 /// of assigned country codes the first two digits determine the length.
@@ -194,6 +213,30 @@ mod tests {
     /// Returns rules that allow these regions.
     fn allowing(allowed_regions: &[country::Id]) -> PhoneRules {
         PhoneRules { allowed_regions: allowed_regions.to_vec(), ..rules() }
+    }
+
+    #[test]
+    fn masked_number_hides_at_least_four_digits() {
+        for (e164, masked) in [
+            ("+8613627140483", "136****0483"),
+            ("+4915112345678", "+49 151****5678"),
+            ("+12025550123", "+1 202****123"),
+            ("+4741234567", "+47 41****67"),
+            ("+6907123", "+690 ****"),
+            ("+35312", "+353 ****"),
+            ("", "****"),
+        ] {
+            assert_eq!(Phone(e164.to_owned()).masked(), masked, "{e164}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn masked_number_shows_at_most_seven_digits(national in "[0-9]{0,13}") {
+            let masked = Phone(format!("+86{national}")).masked();
+            let shown = masked.bytes().filter(u8::is_ascii_digit).count();
+            prop_assert!(shown <= 7 && shown <= national.len().saturating_sub(4), "{masked}");
+        }
     }
 
     #[test]

@@ -32,11 +32,13 @@ pub enum Action {
     PayPasswordReset,
     /// The member reported a change that another person made.
     ChangeReported,
+    /// The member was closed, by themselves or by an operator.
+    Closed,
 }
 
 impl Action {
     /// Every action, so that tests can check the completeness of tables.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::PasswordChanged,
         Self::PasswordChangedByMessage,
         Self::PasswordRecovered,
@@ -48,6 +50,7 @@ impl Action {
         Self::PayPasswordChanged,
         Self::PayPasswordReset,
         Self::ChangeReported,
+        Self::Closed,
     ];
 }
 
@@ -93,6 +96,10 @@ pub enum AdminAction {
     AuditRead,
     /// All members were written to a file.
     Exported,
+    /// The closed members were written to a file.
+    ClosingsListed,
+    /// The closings in a file were repeated after a restore.
+    ClosingsReplayed,
     /// The first keys were generated.
     KeysMade,
     /// A key was added.
@@ -126,6 +133,12 @@ impl From<Action> for AuditEvent {
 impl From<Use> for AuditEvent {
     fn from(used: Use) -> Self {
         Self::Use(used)
+    }
+}
+
+impl From<AdminAction> for AuditEvent {
+    fn from(action: AdminAction) -> Self {
+        Self::AdminAction(action)
     }
 }
 
@@ -164,16 +177,37 @@ impl Origin {
     /// which belongs to one subscriber (RFC 6177, 2). Callers without an address share one count.
     #[must_use]
     pub fn source(&self) -> String {
-        let text = self.source_ip.as_deref().unwrap_or_default();
-        let address = text.parse().or_else(|_| text.parse().map(|address: SocketAddr| address.ip()));
-        match address.map(|address: IpAddr| address.to_canonical()) {
-            Ok(IpAddr::V4(address)) => address.to_string(),
-            Ok(IpAddr::V6(address)) => {
+        match self.address() {
+            Some(IpAddr::V4(address)) => address.to_string(),
+            Some(IpAddr::V6(address)) => {
                 let network = address.to_bits() & (u128::MAX << 64);
                 format!("{}/64", Ipv6Addr::from_bits(network))
             }
-            Err(_) => "unknown".to_owned(),
+            None => "unknown".to_owned(),
         }
+    }
+
+    /// Returns the source address for the member, who recognizes it: without the last byte of an IPv4 address, and the
+    /// first 48 bits of an IPv6 address, which an organization or a household has (RFC 6177, 2).
+    #[must_use]
+    pub fn masked_source_ip(&self) -> Option<String> {
+        Some(match self.address()? {
+            IpAddr::V4(address) => {
+                let [a, b, c, _] = address.octets();
+                format!("{a}.{b}.{c}.*")
+            }
+            IpAddr::V6(address) => {
+                let [a, b, c, ..] = address.segments();
+                format!("{a:x}:{b:x}:{c:x}:*")
+            }
+        })
+    }
+
+    /// Returns the source address. A load balancer can add the port.
+    fn address(&self) -> Option<IpAddr> {
+        let text = self.source_ip.as_deref()?;
+        let address = text.parse().or_else(|_| text.parse().map(|address: SocketAddr| address.ip()));
+        address.ok().map(|address: IpAddr| address.to_canonical())
     }
 }
 
@@ -193,18 +227,19 @@ mod tests {
 
     #[test]
     fn source_is_ipv4_address_or_ipv6_network() {
-        for (reported, source) in [
-            (Some("203.0.113.9"), "203.0.113.9"),
-            (Some("203.0.113.9:4711"), "203.0.113.9"),
-            (Some("::ffff:203.0.113.9"), "203.0.113.9"),
-            (Some("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64"),
-            (Some("[2001:db8:1:2::7]:4711"), "2001:db8:1:2::/64"),
-            (Some("somewhere"), "unknown"),
-            (None, "unknown"),
+        for (reported, source, masked) in [
+            (Some("203.0.113.9"), "203.0.113.9", Some("203.0.113.*")),
+            (Some("203.0.113.9:4711"), "203.0.113.9", Some("203.0.113.*")),
+            (Some("::ffff:203.0.113.9"), "203.0.113.9", Some("203.0.113.*")),
+            (Some("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64", Some("2001:db8:1:*")),
+            (Some("[2001:db8:1:2::7]:4711"), "2001:db8:1:2::/64", Some("2001:db8:1:*")),
+            (Some("somewhere"), "unknown", None),
+            (None, "unknown", None),
         ] {
             let source_ip = reported.map(str::to_owned);
             let origin = Origin { request_id: String::new(), source_ip, user_agent: None };
             assert_eq!(origin.source(), source);
+            assert_eq!(origin.masked_source_ip().as_deref(), masked);
         }
     }
 }

@@ -16,8 +16,8 @@ use super::{
     member::{Frozen, Member},
     password::PasswordHash,
     proof::{
-        IssuedProof, Possession, Reauthenticated, ValidGrant, ValidReport, VerifiedCode, VerifiedPassword,
-        VerifiedPayPassword,
+        ClosingProof, IssuedProof, Possession, Reauthenticated, ValidGrant, ValidReport, VerifiedCode,
+        VerifiedPassword, VerifiedPayPassword,
     },
     report::ReportableChange,
     session::Session,
@@ -47,6 +47,7 @@ enum Kind {
     PayPasswordChanged { hash: PasswordHash, proof: VerifiedPayPassword },
     PayPasswordReset { hash: Option<PasswordHash>, proof: Possession, failures: PayPasswordFailures },
     Reported { proof: ValidReport },
+    Closed { proof: Option<ClosingProof> },
 }
 
 impl Change {
@@ -118,6 +119,12 @@ impl Change {
         Self::new(member, Kind::Reported { proof })
     }
 
+    /// Closes the account: deletes the member and everything that belongs to it, and leaves a tombstone. Only a member
+    /// with neither a login password nor a phone nor an email address does so with the session as the only proof.
+    pub fn closed(member: &Member, _: &Session, proof: Option<ClosingProof>) -> Self {
+        Self::new(member, Kind::Closed { proof })
+    }
+
     fn new(member: &Member, kind: Kind) -> Self {
         Self { member: member.clone(), kind }
     }
@@ -145,7 +152,8 @@ impl Change {
             | Kind::EmailBound { .. }
             | Kind::PayPasswordSet { .. }
             | Kind::PayPasswordChanged { .. }
-            | Kind::PayPasswordReset { .. } => self.member.credential_version,
+            | Kind::PayPasswordReset { .. }
+            | Kind::Closed { .. } => self.member.credential_version,
         }
     }
 
@@ -165,9 +173,7 @@ impl Change {
         }
         match &self.kind {
             Kind::PasswordChanged { hash, proof } => {
-                if proof.credential_version != member.credential_version {
-                    return Err(Error::InvalidToken);
-                }
+                proof.require_current(member)?;
                 Ok(self.password_plan(Action::PasswordChanged, hash).resetting([&proof.failures]))
             }
             Kind::PasswordChangedByMessage { hash, proof } => {
@@ -234,6 +240,7 @@ impl Change {
                 Ok(Plan { consumes: Some(consumed), ..plan })
             }
             Kind::Reported { proof } => self.report_plan(proof),
+            Kind::Closed { proof } => self.closing_plan(proof.as_ref(), rules),
         }
     }
 
@@ -270,6 +277,31 @@ impl Change {
             notifies,
             ..plan
         })
+    }
+
+    fn closing_plan<'a>(
+        &'a self,
+        proof: Option<&'a ClosingProof>,
+        rules: &ChangeRules,
+    ) -> Result<Plan<'a>, Error> {
+        let (member, plan) = (&self.member, self.base_plan(Action::Closed));
+        match proof {
+            None => {
+                member.require_no_other_proof()?;
+                Ok(plan)
+            }
+            Some(ClosingProof::ByPassword(proof)) => {
+                proof.require_current(member)?;
+                Ok(plan.resetting([&proof.failures]))
+            }
+            Some(ClosingProof::ByCode(proof)) => {
+                require_purpose(Purpose::CloseAccount, proof.binding.purpose)?;
+                member.require_own(&proof.binding.destination)?;
+                proof.require_basis(member)?;
+                rules.require_mature(member, &proof.binding.destination)?;
+                Ok(Plan { consumes: Some(Consumed::Code(proof)), ..plan })
+            }
+        }
     }
 
     fn base_plan(&self, action: Action) -> Plan<'_> {
@@ -413,12 +445,18 @@ impl<'a> Plan<'a> {
     pub(crate) fn reportable(&self) -> Option<ReportableChange> {
         let destination = self.member.email.clone().map(Destination::Email)?;
         let replaced = self.binds.and_then(|bound| self.member.replaced_by(bound));
-        let is_reportable = self.action != Action::ChangeReported && self.member.is_settled(&destination);
+        let can_be_reported = !matches!(self.action, Action::ChangeReported | Action::Closed);
+        let is_reportable = can_be_reported && self.member.is_settled(&destination);
         is_reportable.then(|| ReportableChange {
             member: self.member.id,
             destination,
             replaced: replaced.filter(|replaced| self.member.is_settled(replaced)),
         })
+    }
+
+    /// Whether the change closes the account.
+    pub(crate) fn closes(&self) -> bool {
+        self.action == Action::Closed
     }
 
     /// Whether the proof ends with the member's sessions. A report is valid whatever was changed in the meantime.

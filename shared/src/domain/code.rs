@@ -36,10 +36,12 @@ pub enum Purpose {
     LogIn,
     /// Register by SMS or email. The code logs a member in as well.
     Register,
+    /// Close the account by SMS or email.
+    CloseAccount,
 }
 
 impl Purpose {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::ChangePassword,
         Self::BindPhone,
         Self::ResetPayPassword,
@@ -48,6 +50,7 @@ impl Purpose {
         Self::RecoverByMail,
         Self::LogIn,
         Self::Register,
+        Self::CloseAccount,
     ];
 
     /// Returns the purpose that a token's flag stands for.
@@ -68,6 +71,7 @@ impl Purpose {
             Self::RecoverByMail => "80",
             Self::LogIn => "20",
             Self::Register => "10",
+            Self::CloseAccount => "90",
         }
     }
 }
@@ -86,15 +90,17 @@ impl TryFrom<String> for Purpose {
     }
 }
 
-/// What a client wants a code by SMS for, as it names it in `purpose`.
+/// What a client wants a code for, as it names it in `purpose`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestedPurpose {
-    /// `bind`: bind a phone.
+    /// `bind`: bind a phone or an email address.
     Bind,
     /// `pay`: reset the pay password.
     Pay,
     /// `recover`: recover the login password.
     Recover,
+    /// `close`: close the account.
+    Close,
 }
 
 impl FromStr for RequestedPurpose {
@@ -107,6 +113,7 @@ impl FromStr for RequestedPurpose {
             "bind" => Ok(Self::Bind),
             "pay" => Ok(Self::Pay),
             "recover" => Ok(Self::Recover),
+            "close" => Ok(Self::Close),
             _ => Err(Error::BodyNotValid),
         }
     }
@@ -388,7 +395,7 @@ mod tests {
 
     #[test]
     fn purpose_is_read_in_any_case() {
-        use RequestedPurpose::{Bind, Pay, Recover};
+        use RequestedPurpose::{Bind, Close, Pay, Recover};
         for (typed, expected) in [
             ("bind", Some(Bind)),
             ("PAY", Some(Pay)),
@@ -396,6 +403,7 @@ mod tests {
             (" pay\n", Some(Pay)),
             ("ＢＩＮＤ", Some(Bind)),
             ("pay\u{200b}", Some(Pay)),
+            ("CLOSE", Some(Close)),
             ("payment", None),
             ("undefined", None),
             ("BİND", None),

@@ -4,7 +4,7 @@ use crate::{
     clock::Timestamp,
     contact::{Destination, Email, Phone},
     domain::{password::PasswordHash, report::LINK_TTL_SECONDS},
-    error::Error,
+    error::{Error, Field},
     language::Language,
 };
 use serde::{Deserialize, Serialize};
@@ -174,6 +174,21 @@ impl Member {
     /// [`Error::PayPasswordNotSet`] if no pay password is set.
     pub fn require_pay_password(&self) -> Result<&PasswordHash, Error> {
         self.pay_password.as_ref().ok_or(Error::PayPasswordNotSet)
+    }
+
+    /// Fails if a login password, a phone or an email address can prove that the member makes a request, so that a
+    /// session does not suffice.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] with the proof that is missing.
+    pub fn require_no_other_proof(&self) -> Result<(), Error> {
+        if self.password.is_some() {
+            Err(Error::Missing(Field::OldPassword))
+        } else if self.destinations().is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Missing(Field::Message))
+        }
     }
 
     /// Fails if a pay password is set.

@@ -163,6 +163,8 @@ pub fn of_error(error: &Error, language: Language) -> String {
         (Error::MemberNotFound(_), English) => "No account has this phone or mail address yet.",
         (Error::MemberExists, Chinese) => "该用户已存在",
         (Error::MemberExists, English) => "This member exists already.",
+        (Error::MemberClosed, Chinese) => "该用户已注销，不能再次创建",
+        (Error::MemberClosed, English) => "This member was closed and cannot be created again.",
         (Error::BodyTooLarge, Chinese) => "请求内容过大",
         (Error::BodyTooLarge, English) => "The request is too large.",
         (Error::IdempotencyKeyReused, Chinese) => "同一个 Idempotency-Key 已用于另一个请求",
@@ -230,7 +232,7 @@ pub struct NoticeTexts {
 #[must_use]
 pub fn of_change(changed: &Changed, has_link: bool) -> NoticeTexts {
     let Changed { action, at, origin, language, .. } = changed;
-    notice(action_text(*action, *language), *at, origin, *language, has_link)
+    notice(action_text(*action, *language), *at, origin, *language, remedy(*action, has_link))
 }
 
 /// Returns the texts that notify a member of a locked pay password.
@@ -238,39 +240,65 @@ pub fn of_change(changed: &Changed, has_link: bool) -> NoticeTexts {
 pub fn of_lockout(locked: &PayPasswordLocked) -> NoticeTexts {
     let PayPasswordLocked { at, origin, language, .. } = locked;
     let what = sentence("支付密码输错已锁定", "payment PIN was locked after wrong tries");
-    notice(what.in_language(*language), *at, origin, *language, false)
+    notice(what.in_language(*language), *at, origin, *language, RECOVER)
 }
 
-fn notice(what: &str, at: Timestamp, origin: &Origin, language: Language, has_link: bool) -> NoticeTexts {
+fn notice(what: &str, at: Timestamp, origin: &Origin, language: Language, remedy: Remedy) -> NoticeTexts {
     let (when, from) = (when(at), source(origin, language));
-    let not_you = not_you(has_link).in_language(language).to_owned();
+    let (by_sms, by_mail) = (remedy.by_sms.in_language(language), remedy.by_mail.in_language(language));
     match language {
         Chinese => NoticeTexts {
-            sms: format!("您的{what}，{when}，IP {from}。如非本人操作，请立即找回密码并联系客服。"),
+            sms: format!("您的{what}，{when}，IP {from}。如非本人操作，{by_sms}。"),
             subject: format!("安全提醒：{what}"),
-            paragraphs: [format!("您的{what}。"), format!("时间：{when}；IP：{from}。"), not_you],
+            paragraphs: [format!("您的{what}。"), format!("时间：{when}；IP：{from}。"), by_mail.to_owned()],
         },
         English => NoticeTexts {
-            sms: format!(
-                "Your {what} on {when} from {from}. Not you? Recover your password and contact support at once."
-            ),
+            sms: format!("Your {what} on {when} from {from}. Not you? {by_sms} at once."),
             subject: format!("Security notice: your {what}"),
-            paragraphs: [format!("Your {what}."), format!("When: {when}. From: {from}."), not_you],
+            paragraphs: [format!("Your {what}."), format!("When: {when}. From: {from}."), by_mail.to_owned()],
         },
     }
 }
 
-fn not_you(has_link: bool) -> Sentence {
-    if has_link {
-        sentence(
-            "如非本人操作，您的账户可能已被他人使用：请在72小时内打开以下链接，退出所有登录并冻结账户变更，然后找回密码，并联系客服。",
-            "If this was not you, someone else may be using your account: open the following link within 72 hours to end every session and to freeze your account. Then recover your password, and contact support.",
-        )
-    } else {
-        sentence(
-            "如非本人操作，您的账户可能已被他人使用：请立即找回密码，并联系客服。",
-            "If this was not you, someone else may be using your account: recover your password at once, and contact support.",
-        )
+/// What a member does about an action of another person.
+#[derive(Clone, Copy)]
+struct Remedy {
+    /// A clause of the SMS.
+    by_sms: Sentence,
+    /// The last paragraph of the email.
+    by_mail: Sentence,
+}
+
+const RECOVER: Remedy = Remedy {
+    by_sms: sentence("请立即找回密码并联系客服", "Recover your password and contact support"),
+    by_mail: sentence(
+        "如非本人操作，您的账户可能已被他人使用：请立即找回密码，并联系客服。",
+        "If this was not you, someone else may be using your account: recover your password at once, and contact support.",
+    ),
+};
+
+const REPORT: Remedy = Remedy {
+    by_mail: sentence(
+        "如非本人操作，您的账户可能已被他人使用：请在72小时内打开以下链接，退出所有登录并冻结账户变更，然后找回密码，并联系客服。",
+        "If this was not you, someone else may be using your account: open the following link within 72 hours to end every session and to freeze your account. Then recover your password, and contact support.",
+    ),
+    ..RECOVER
+};
+
+/// A closed account has no password to recover.
+const CONTACT_SUPPORT: Remedy = Remedy {
+    by_sms: sentence("请立即联系客服", "Contact support"),
+    by_mail: sentence(
+        "账户的手机号、邮箱、登录密码和支付密码已删除。如非本人操作，请立即联系客服。",
+        "Its phone number, mail address, login password and payment PIN were deleted. If this was not you, contact support at once.",
+    ),
+};
+
+fn remedy(action: Action, has_link: bool) -> Remedy {
+    match action {
+        Action::Closed => CONTACT_SUPPORT,
+        _ if has_link => REPORT,
+        _ => RECOVER,
     }
 }
 
@@ -285,6 +313,7 @@ fn purpose_text(purpose: Purpose, language: Language) -> &'static str {
         Purpose::BindMail => sentence("绑定邮箱", "bind this mail address"),
         Purpose::LogIn => sentence("登录", "log in"),
         Purpose::Register => sentence("注册或登录", "register or log in"),
+        Purpose::CloseAccount => sentence("注销账户", "close your account"),
     }
     .in_language(language)
 }
@@ -303,6 +332,7 @@ fn action_text(action: Action, language: Language) -> &'static str {
         Action::PayPasswordChanged => sentence("支付密码已修改", "payment PIN was changed"),
         Action::PayPasswordReset => sentence("支付密码已重置", "payment PIN was reset"),
         Action::ChangeReported => sentence("账户变更已冻结", "account was frozen after a report"),
+        Action::Closed => sentence("账户已注销", "account was closed"),
     }
     .in_language(language)
 }
@@ -479,6 +509,7 @@ mod tests {
             Purpose::BindPhone,
             Purpose::ResetPayPassword,
             Purpose::RecoverPassword,
+            Purpose::CloseAccount,
         ];
         for language in Language::ALL {
             for purpose in purposes {
@@ -532,5 +563,22 @@ mod tests {
         assert!(paragraphs[2].ends_with("recover your password at once, and contact support."));
         let NoticeTexts { paragraphs, .. } = of_change(&changed(Action::PayPasswordReset, English), true);
         assert!(paragraphs[2].contains("open the following link within 72 hours"), "{}", paragraphs[2]);
+    }
+
+    #[test]
+    fn notice_of_a_closing_names_only_support() {
+        assert_eq!(
+            of_change(&changed(Action::Closed, English), false).sms,
+            "Your account was closed on 2026-11-21 18:19 UTC from 203.0.113.255. Not you? Contact support at once."
+        );
+        assert_eq!(
+            of_change(&changed(Action::Closed, Chinese), false).sms,
+            "您的账户已注销，2026-11-21 18:19 UTC，IP 203.0.113.255。如非本人操作，请立即联系客服。"
+        );
+        for language in Language::ALL {
+            let NoticeTexts { paragraphs, .. } = of_change(&changed(Action::Closed, language), false);
+            let text = paragraphs.concat().to_lowercase();
+            assert!(!text.contains("recover") && !text.contains("找回"), "{text}");
+        }
     }
 }

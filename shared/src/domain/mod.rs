@@ -26,3 +26,4 @@ pub mod service_token;
 pub mod session;
 pub mod token;
 pub mod traffic;
+pub mod user_agent;

@@ -77,6 +77,13 @@ pub struct VerifiedPassword {
     pub(crate) rehashed: Option<PasswordHash>,
 }
 
+impl VerifiedPassword {
+    /// Fails if the member's credentials changed since the password matched.
+    pub(crate) fn require_current(&self, member: &Member) -> Result<(), Error> {
+        if self.credential_version == member.credential_version { Ok(()) } else { Err(Error::InvalidToken) }
+    }
+}
+
 /// A pay password that matched.
 #[derive(Debug)]
 pub struct VerifiedPayPassword {
@@ -105,6 +112,15 @@ pub enum Possession {
     ByCode(VerifiedCode),
     /// A grant from an earlier call.
     ByGrant(ValidGrant),
+}
+
+/// A proof that a member closes their own account.
+#[derive(Debug)]
+pub enum ClosingProof {
+    /// The login password.
+    ByPassword(VerifiedPassword),
+    /// A code that was sent to the member's own phone or email address.
+    ByCode(VerifiedCode),
 }
 
 impl Possession {

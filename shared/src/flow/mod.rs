@@ -13,4 +13,5 @@ pub(crate) mod receipt;
 mod registration;
 mod report;
 mod session;
+pub(crate) mod status;
 mod verification;

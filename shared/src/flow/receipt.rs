@@ -120,7 +120,7 @@ impl App {
             receipt: token.expose(),
             expires_in: RECEIPT_TTL_SECONDS,
             elements: &elements,
-            cooling_until: self.change_rules().cooling_until(member),
+            cooling_until: self.change_rules().cooling_off_until(member),
         })?;
         let sealed = self.seal(request, &reply)?;
         let receipt = Receipt::new(member.id, elements.clone(), order, &self.keys);
@@ -140,8 +140,8 @@ impl App {
     /// Spends a receipt for an order, or returns that it was spent for the same order before.
     ///
     /// # Errors
-    /// [`Error::ReceiptNotValid`] if it is unknown, expired, or for another order; [`Error::Busy`],
-    /// [`Error::Internal`].
+    /// [`Error::ReceiptNotValid`] if it is unknown, expired, or for another order, or if its member was closed before it was
+    /// spent; [`Error::Busy`], [`Error::Internal`].
     pub async fn spend_receipt(
         &self,
         token: &str,
@@ -164,7 +164,7 @@ impl App {
             }
             let reply = reply(&receipt, now, true)?;
             let sealed = self.seal(request, &reply)?;
-            match self.store.spend_receipt(&token, now, sealed.as_ref()).await {
+            match self.store.spend_receipt(&token, receipt.member, now, sealed.as_ref()).await {
                 Ok(()) => return Ok(reply),
                 // The next read returns what the other call wrote.
                 Err(Error::Busy(cause)) if cause.is::<Spent>() && !is_repeated => is_repeated = true,

@@ -53,15 +53,16 @@ impl App {
     /// Renews a session.
     ///
     /// # Errors
-    /// [`Error::Internal`] if signing fails.
+    /// [`Error::UserNotFound`] if the member was closed, [`Error::Internal`] if signing fails.
     pub fn renew(&self, session: &Session) -> Result<RenewedSession, Error> {
+        session.member()?;
         self.reissue(&session.claims, session.claims.credential_version)
     }
 
     /// Renews an optional session, if it was sent.
     ///
     /// # Errors
-    /// [`Error::Internal`] if signing fails.
+    /// The errors of [`App::renew`].
     pub fn renew_if_sent(&self, session: Option<&Session>) -> Result<Option<RenewedSession>, Error> {
         session.map(|session| self.renew(session)).transpose()
     }

@@ -400,8 +400,8 @@ impl App {
         })
     }
 
-    /// Returns the URL of the `verify-mail` page, where one click verifies the code. A code to log in or to register is
-    /// typed where it was requested.
+    /// Returns the URL of the `verify-mail` page, where one click verifies the code. A code of another purpose is typed
+    /// where it was requested.
     fn link(&self, binding: &Binding, code: &str) -> Result<Option<String>, Error> {
         if !matches!(binding.purpose, Purpose::BindMail | Purpose::RecoverByMail) {
             return Ok(None);

@@ -336,6 +336,7 @@ mod tests {
             Error::CredentialsNotValid { attempts_left: 9 },
             Error::MemberNotFound(Registration::new("grant", 600)),
             Error::MemberExists,
+            Error::MemberClosed,
             Error::BodyTooLarge,
             Error::IdempotencyKeyReused,
             Error::Busy(cause()),

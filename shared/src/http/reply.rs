@@ -88,6 +88,16 @@ impl Reply<MemberApi> {
         Self::with_status(StatusCode::OK)
     }
 
+    /// Creates a success whose `data` is this object, with status 200.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it cannot be serialized.
+    pub fn data(data: &impl Serialize) -> Result<Self, Error> {
+        let data = serde_json::to_value(data).map_err(Error::internal)?;
+        let success = MemberSuccess { status: StatusCode::OK, data };
+        Ok(Self { success, added: AddedFields::default() })
+    }
+
     fn with_status(status: StatusCode) -> Self {
         Self { success: MemberSuccess { status, data: "success".into() }, added: AddedFields::default() }
     }

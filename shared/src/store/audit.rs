@@ -1,10 +1,12 @@
 //! The audit trail: who changed what, when and from where.
 
-use super::{Item, ItemKey, Store, read, store_error, text, transaction::Transaction, write};
+use super::{
+    Item, ItemKey, Store, closing::OperatorClosing, read, store_error, text, transaction::Transaction, write,
+};
 use crate::{
     clock::{self, Timestamp},
     domain::{
-        audit::{AdminAction, AuditEvent, Origin, Use},
+        audit::{Action, AdminAction, AuditEvent, Origin, Use},
         member::MemberId,
         notice::LogInLocked,
     },
@@ -30,6 +32,9 @@ pub struct Record {
     /// The operator, if one performed the action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
+    /// The operator's reason to close a member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The origin of the request.
     #[serde(flatten)]
     pub origin: Origin,
@@ -59,14 +64,15 @@ fn partition(member: MemberId) -> String {
 }
 
 impl Record {
-    fn of_operator(action: AdminAction, actor: &str) -> Result<Self, Error> {
+    fn of_operator(action: impl Into<AuditEvent>, actor: &str) -> Result<Self, Error> {
         let origin = Origin { request_id: random::uuid()?.to_string(), source_ip: None, user_agent: None };
-        Ok(Self::new(AuditEvent::AdminAction(action), Some(actor.to_owned()), origin))
+        Ok(Self::new(action.into(), Some(actor.to_owned()), origin))
     }
 
     fn new(action: AuditEvent, actor: Option<String>, origin: Origin) -> Self {
         let at = Timestamp::now();
-        Self { action, at, reference: None, actor, origin, expires_at: at.plus(RETENTION_SECONDS) }
+        let expires_at = at.plus(RETENTION_SECONDS);
+        Self { action, at, reference: None, actor, reason: None, origin, expires_at }
     }
 
     /// Returns the item of a record that is written now. A service chooses its request ids, and can use one for several
@@ -91,6 +97,18 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn audit_trail(&self, member: MemberId) -> Result<Vec<Record>, Error> {
+        self.latest_records(member, None).await
+    }
+
+    /// Returns the newest records of a member's trail, at most `limit` or one page (1 MB).
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub(crate) async fn latest_records(
+        &self,
+        member: MemberId,
+        limit: Option<i32>,
+    ) -> Result<Vec<Record>, Error> {
         let output = self
             .client
             .query()
@@ -98,6 +116,7 @@ impl Store {
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(partition(member)))
             .scan_index_forward(false)
+            .set_limit(limit)
             .consistent_read(true)
             .send()
             .await
@@ -126,6 +145,7 @@ impl Store {
             at: *at,
             reference: None,
             actor: None,
+            reason: None,
             origin: origin.clone(),
             expires_at,
         };
@@ -180,6 +200,16 @@ impl Transaction {
         actor: &str,
     ) -> Result<(), Error> {
         self.put_record(member, Record::of_operator(action, actor)?)
+    }
+
+    /// Adds the record of a closing by an operator.
+    pub(super) fn record_closing(
+        &mut self,
+        member: MemberId,
+        OperatorClosing { actor, reason }: OperatorClosing<'_>,
+    ) -> Result<(), Error> {
+        let record = Record::of_operator(Action::Closed, actor)?;
+        self.put_record(member, Record { reason: Some(reason.to_owned()), ..record })
     }
 
     fn put_record(&mut self, member: MemberId, record: Record) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! The transaction of one change: proof consumed, member written, audit record added, notices queued. All or nothing.
 
-use super::{Item, Store, member, number, read, text};
+use super::{Item, Store, closing::Tombstone, member, number, read, text};
 use crate::{
     clock::Timestamp,
     domain::{
@@ -80,6 +80,7 @@ impl Store {
         sealed: Option<&SealedResponse<'_>>,
     ) -> Result<(), Error> {
         let member = plan.member;
+        let owned = if plan.closes() { self.owned(member).await? } else { Vec::new() };
         let mut transaction = self.transaction();
         transaction.complete(sealed)?;
         match plan.consumes {
@@ -95,7 +96,16 @@ impl Store {
             transaction.reclaim(member, former)?;
         }
         let version = plan.ends_with_sessions().then_some(member.credential_version);
-        transaction.update(update(plan), Some(Box::new(move |stored| changed(stored, version))))?;
+        let changed = Box::new(move |stored| changed(stored, version));
+        if plan.closes() {
+            let consumes = match plan.consumes {
+                Some(Consumed::Code(code)) => Some(code),
+                _ => None,
+            };
+            transaction.close(member, &owned, Tombstone::new(member.id), consumes, changed)?;
+        } else {
+            transaction.update(update(plan), Some(changed))?;
+        }
         // After the member's own write: if another request replaced the contact first, that is a conflict.
         for destination in plan.binds.iter().chain(&plan.restores) {
             transaction.release_replaced(member, destination)?;

@@ -100,9 +100,10 @@ const UNDELIVERED: &str = "flow = :flow AND valid_until > :now AND attribute_not
 /// Condition: the code was neither consumed nor replaced, and has not expired, since it was verified.
 const STILL_VALID: &str = "mac = :mac AND valid_until > :now";
 
-/// Returns the key of a code. Only the owner of a destination can request a code to change the password or to reset the
-/// pay password, so there is one. Codes to bind are one per member, or one per flow where no session is needed to use
-/// them, and codes to recover, to log in and to register are one per flow: no client voids the pending code of another.
+/// Returns the key of a code. Only the owner of a destination can request a code to change the password, to reset the
+/// pay password or to close the account, so there is one. Codes to bind are one per member, or one per flow where no
+/// session is needed to use them, and codes to recover, to log in and to register are one per flow: no client voids
+/// the pending code of another.
 fn code_key(
     destination: &Destination,
     purpose: Purpose,
@@ -110,7 +111,7 @@ fn code_key(
     flow: Option<&FlowId>,
 ) -> ItemKey {
     let client = match purpose {
-        Purpose::ChangePassword | Purpose::ResetPayPassword => None,
+        Purpose::ChangePassword | Purpose::ResetPayPassword | Purpose::CloseAccount => None,
         Purpose::BindPhone => member.map(|member| format!("member#{member}")),
         Purpose::BindMail
         | Purpose::RecoverPassword
@@ -125,6 +126,23 @@ fn code_key(
 /// Returns the key of a code that was requested by this member or by this flow.
 fn binding_key(binding: &Binding, member: Option<MemberId>) -> ItemKey {
     code_key(&binding.destination, binding.purpose, member, Some(&binding.flow))
+}
+
+/// Returns the key of a verified code that was sent for this member, if for any.
+pub(super) fn key_of<B>(code: &VerifiedCode<B>, member: Option<MemberId>) -> ItemKey {
+    binding_key(&code.binding, member)
+}
+
+/// Returns the keys of the codes that this owner of a destination can have requested for it. Those of a flow are not
+/// among them, because the flow is random.
+pub(super) fn keys_of_owner(destination: &Destination, owner: MemberId) -> Vec<ItemKey> {
+    let purposes: &[_] = match destination {
+        Destination::Phone(_) => {
+            &[Purpose::ChangePassword, Purpose::BindPhone, Purpose::ResetPayPassword, Purpose::CloseAccount]
+        }
+        Destination::Email(_) => &[Purpose::CloseAccount],
+    };
+    purposes.iter().map(|purpose| code_key(destination, *purpose, Some(owner), None)).collect()
 }
 
 impl Store {
@@ -327,7 +345,7 @@ impl Transaction {
         member: Option<MemberId>,
     ) -> Result<(), Error> {
         let delete = Delete::builder()
-            .set_key(Some(binding_key(&code.binding, member).into_item()))
+            .set_key(Some(key_of(code, member).into_item()))
             .condition_expression(STILL_VALID)
             .expression_attribute_values(":mac", text(code.mac.as_str()))
             .expression_attribute_values(":now", number(Timestamp::now().0));

@@ -66,6 +66,13 @@ pub(crate) struct CounterState {
     pub(crate) expires_at: Timestamp,
 }
 
+impl CounterState {
+    /// Returns when the lockout ends, if no attempt is left.
+    pub(crate) fn locked_until(self) -> Option<Timestamp> {
+        (self.left == 0 && self.expires_at > Timestamp::now()).then_some(self.expires_at)
+    }
+}
+
 /// The failed attempts of one counter that can lock a member out.
 #[derive(Clone, Debug)]
 pub struct FailureCounter {

@@ -2,6 +2,7 @@
 
 use super::{
     Item, ItemKey, Store,
+    closing::{self, Tombstone},
     member::{self, OwnerItem},
     read, store_error,
     transaction::{Backoff, Verdict},
@@ -24,6 +25,8 @@ pub enum Creation {
     Created,
     /// A member with this id exists.
     Exists,
+    /// The member with this id was closed.
+    Closed,
     /// Another member owns the phone.
     PhoneInUse,
     /// Another member owns the email address.
@@ -38,6 +41,8 @@ pub enum Creation {
 pub struct ExistingMembers {
     /// The members with the same ids.
     pub members: HashMap<MemberId, Member>,
+    /// The same ids whose members were closed.
+    pub closed: HashSet<MemberId>,
     /// The owners of the same phones and email addresses.
     pub owners: HashMap<Destination, MemberId>,
 }
@@ -59,11 +64,13 @@ impl Store {
         for member in members {
             let partitions: Vec<_> = member::keys(member).map(|key| key.pk).collect();
             let shares_item = partitions.iter().any(|partition| seen.contains(partition));
-            let is_attempted = !shares_item && partitions.len() <= transaction.room();
+            // One more for the condition that no member with this id was closed.
+            let count = partitions.len() + 1;
+            let is_attempted = !shares_item && count <= transaction.room();
             if is_attempted {
                 transaction.create(member)?;
             }
-            writes.push(is_attempted.then_some(partitions.len()));
+            writes.push(is_attempted.then_some(count));
             seen.extend(partitions);
         }
         let canceled = self.attempt(transaction).await?;
@@ -84,12 +91,15 @@ impl Store {
         let ids: HashSet<_> = members.iter().map(|member| member.id).collect();
         let contacts = members.iter().flat_map(|member| member.destinations());
         let contacts: HashMap<_, _> = contacts.map(|contact| (contact.key(), contact)).collect();
-        let keys = ids.into_iter().map(member::key).chain(contacts.values().map(member::owner_key));
+        let of_ids = ids.into_iter().flat_map(|id| [member::key(id), closing::key(id)]);
+        let keys = of_ids.chain(contacts.values().map(member::owner_key));
         let mut existing = ExistingMembers::default();
         for item in self.batch(keys.map(ItemKey::into_item).collect()).await? {
-            let partition = item.get("pk").and_then(|pk| pk.as_s().ok());
-            if let Some(contact) = partition.and_then(|partition| contacts.get(partition)) {
+            let ItemKey { pk, .. } = read(item.clone())?;
+            if let Some(contact) = contacts.get(&pk) {
                 existing.owners.insert(contact.clone(), read::<OwnerItem>(item)?.member);
+            } else if pk.starts_with(closing::PREFIX) {
+                existing.closed.insert(read::<Tombstone>(item)?.id);
             } else {
                 let member: Member = read(item)?;
                 existing.members.insert(member.id, member);
@@ -146,7 +156,8 @@ impl Store {
     }
 }
 
-/// Returns the result of a member, given the verdicts on its writes in a canceled transaction.
+/// Returns the result of a member, given the verdicts on its writes in a canceled transaction: on the member's own
+/// item, on the condition that the member was not closed, and on the owner items.
 ///
 /// If the member's own item exists, so do its owner items, which then prove nothing. They show that another member
 /// owns a contact only if nothing at all prevented the member's own write, not even a conflict.
@@ -158,7 +169,8 @@ fn creation(verdicts: &[Verdict]) -> Creation {
     };
     match verdicts {
         [Verdict::Refused(_), ..] => Creation::Exists,
-        [Verdict::Blameless, owners @ ..] => owners.iter().find_map(refused).unwrap_or(Creation::Pending),
+        [_, Verdict::Refused(_), ..] => Creation::Closed,
+        [Verdict::Blameless, _, owners @ ..] => owners.iter().find_map(refused).unwrap_or(Creation::Pending),
         _ => Creation::Pending,
     }
 }
@@ -172,13 +184,17 @@ mod tests {
     fn owner_items_count_only_for_a_new_member() {
         let exists = || Refused(Error::internal("a member with this id exists"));
         let (phone, email) = (|| Refused(Error::PhoneInUse), || Refused(Error::EmailInUse));
+        let closed = || Refused(Error::MemberClosed);
         for (verdicts, expected) in [
-            (vec![exists(), phone(), email()], Creation::Exists),
-            (vec![Blameless, phone(), email()], Creation::PhoneInUse),
-            (vec![Blameless, Conflict, email()], Creation::EmailInUse),
-            (vec![Conflict, phone(), Blameless], Creation::Pending),
-            (vec![Blameless, Conflict, Blameless], Creation::Pending),
-            (vec![Blameless, Blameless, Blameless], Creation::Pending),
+            (vec![exists(), Blameless, phone(), email()], Creation::Exists),
+            (vec![exists(), closed(), phone(), email()], Creation::Exists),
+            (vec![Blameless, closed(), phone(), email()], Creation::Closed),
+            (vec![Conflict, closed()], Creation::Closed),
+            (vec![Blameless, Blameless, phone(), email()], Creation::PhoneInUse),
+            (vec![Blameless, Conflict, Conflict, email()], Creation::EmailInUse),
+            (vec![Conflict, Blameless, phone(), Blameless], Creation::Pending),
+            (vec![Blameless, Blameless, Conflict, Blameless], Creation::Pending),
+            (vec![Blameless, Blameless, Blameless, Blameless], Creation::Pending),
         ] {
             assert_eq!(creation(&verdicts), expected, "{verdicts:?}");
         }

@@ -1,7 +1,10 @@
 //! Members, and the ownership of their phones and email addresses.
 
 use super::{
-    Item, ItemKey, Store, change::Conflict, failed_condition, number, read, text, transaction::Transaction,
+    Item, ItemKey, Store,
+    change::Conflict,
+    failed_condition, number, read, text,
+    transaction::{Refusal, Transaction},
     write,
 };
 use crate::{
@@ -187,7 +190,8 @@ impl Store {
     /// Creates a member together with the ownership of its phone and email address.
     ///
     /// # Errors
-    /// [`Error::MemberExists`], [`Error::PhoneInUse`], [`Error::EmailInUse`], [`Error::Busy`], [`Error::Internal`].
+    /// [`Error::MemberExists`], [`Error::MemberClosed`], [`Error::PhoneInUse`], [`Error::EmailInUse`], [`Error::Busy`],
+    /// [`Error::Internal`].
     pub async fn create_member(&self, member: &Member) -> Result<(), Error> {
         let mut transaction = self.transaction();
         transaction.create(member)?;
@@ -196,9 +200,11 @@ impl Store {
 }
 
 impl Transaction {
-    /// Adds the items of a new member, in the order of [`keys`].
+    /// Adds the items of a new member, in the order of [`keys`]. After the member's own item follows the condition
+    /// that no member with this id was closed.
     pub(super) fn create(&mut self, member: &Member) -> Result<(), Error> {
         self.put_new(write(member, key(member.id))?, |_| Error::MemberExists)?;
+        self.require_never_closed(member.id)?;
         for destination in member.destinations() {
             self.put_new(owner(member.id, &destination)?, in_use(&destination))?;
         }
@@ -237,13 +243,32 @@ impl Transaction {
     /// [`Store::normalize_contacts`].
     pub(super) fn release_replaced(&mut self, member: &Member, new: &Destination) -> Result<(), Error> {
         let Some(replaced) = member.replaced_by(new) else { return Ok(()) };
+        let not_own = |_| Error::internal("another member owns a member's contact");
+        self.release(member, &replaced, Box::new(not_own))
+    }
+
+    /// Releases a phone or an email address, unless another member owns it.
+    pub(super) fn release(
+        &mut self,
+        member: &Member,
+        destination: &Destination,
+        not_own: Refusal,
+    ) -> Result<(), Error> {
         let delete = Delete::builder()
-            .set_key(Some(owner_key(&replaced).into_item()))
+            .set_key(Some(owner_key(destination).into_item()))
             .condition_expression(FREE_OR_OWN)
             .expression_attribute_names("#member", "member")
             .expression_attribute_values(":member", text(member.id.to_string()));
-        let not_own = |_| Error::internal("another member owns a member's contact");
-        self.delete(delete, Some(Box::new(not_own)))
+        self.delete(delete, Some(not_own))
+    }
+
+    /// Deletes a member as read, unless another write changed it.
+    pub(super) fn delete_member(&mut self, member: &Member, changed: Refusal) -> Result<(), Error> {
+        let delete = Delete::builder()
+            .set_key(Some(key(member.id).into_item()))
+            .condition_expression(UNCHANGED)
+            .expression_attribute_values(":revision", number(member.revision));
+        self.delete(delete, Some(changed))
     }
 }
 

@@ -11,6 +11,7 @@
 mod admin;
 pub mod audit;
 pub(crate) mod change;
+mod closing;
 pub(crate) mod code;
 mod counter;
 mod grant;
@@ -30,6 +31,7 @@ mod transaction;
 mod write_id;
 
 pub use admin::MemberUpdate;
+pub use closing::{OperatorClosing, Tombstone};
 pub(crate) use counter::CounterState;
 pub use counter::{FailureCounter, FailureKind};
 pub use import::{Creation, ExistingMembers};

@@ -4,8 +4,13 @@ use super::{Item, ItemKey, Store, member, number, read, transaction::Transaction
 use crate::{
     clock::Timestamp,
     domain::{
-        audit::Origin, counter::PayPasswordFailures, idempotency::SealedResponse, member::Member,
-        opaque_token::OpaqueToken, proof::VerifiedCode, receipt::Receipt,
+        audit::Origin,
+        counter::PayPasswordFailures,
+        idempotency::SealedResponse,
+        member::{Member, MemberId},
+        opaque_token::OpaqueToken,
+        proof::VerifiedCode,
+        receipt::Receipt,
     },
     error::Error,
 };
@@ -78,18 +83,21 @@ impl Store {
         Ok(receipt.filter(|receipt| receipt.expires_at > Timestamp::now()))
     }
 
-    /// Spends a receipt, and stores the response to an idempotent request with it.
+    /// Spends a receipt of a member, and stores the response to an idempotent request with it.
     ///
     /// # Errors
-    /// [`Error::Busy`], with [`Spent`] as its cause if another call spent it first; [`Error::Internal`].
+    /// [`Error::ReceiptNotValid`] if the member was closed; [`Error::Busy`], with [`Spent`] as its cause if another call
+    /// spent it first; [`Error::Internal`].
     pub(crate) async fn spend_receipt(
         &self,
         token: &OpaqueToken,
+        member: MemberId,
         now: Timestamp,
         sealed: Option<&SealedResponse<'_>>,
     ) -> Result<(), Error> {
         let mut transaction = self.transaction();
         transaction.complete(sealed)?;
+        transaction.require_member(member)?;
         transaction.spend(token, now)?;
         self.commit(transaction).await?;
         sealed.inspect(|sealed| sealed.mark_completed());
@@ -105,6 +113,14 @@ impl Transaction {
             .condition_expression("credential_version = :version AND attribute_not_exists(frozen)")
             .expression_attribute_values(":version", number(member.credential_version));
         self.check(check, Box::new(changed))
+    }
+
+    /// Requires that the member exists.
+    fn require_member(&mut self, member: MemberId) -> Result<(), Error> {
+        let check = ConditionCheck::builder()
+            .set_key(Some(member::key(member).into_item()))
+            .condition_expression("attribute_exists(pk)");
+        self.check(check, Box::new(|_| Error::ReceiptNotValid))
     }
 
     /// Spends a receipt.

@@ -54,7 +54,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotValid`] if another registration consumed the grant or it expired, [`Error::MemberExists`],
-    /// [`Error::PhoneInUse`], [`Error::EmailInUse`], [`Error::TooManyAttempts`] if requests with the same contacts
+    /// [`Error::MemberClosed`], [`Error::PhoneInUse`], [`Error::EmailInUse`], [`Error::TooManyAttempts`] if requests with the same contacts
     /// contend, [`Error::Busy`], [`Error::Internal`].
     pub(crate) async fn register(
         &self,

@@ -3,6 +3,7 @@
 use super::{
     Item, ItemKey, Store,
     audit::{self, TrailEntry},
+    closing::{self, Tombstone},
     member::{self, OwnerItem},
     read, store_error, text,
 };
@@ -70,6 +71,11 @@ impl Filter {
         Self { expression: "sk = :member AND begins_with(pk, :prefix)", values }
     }
 
+    fn tombstones() -> Self {
+        let values = vec![(":member", text(closing::SORT_KEY)), (":prefix", text(closing::PREFIX))];
+        Self { expression: "sk = :member AND begins_with(pk, :prefix)", values }
+    }
+
     fn contacts() -> Self {
         let mut values = Self::members().values;
         values.push((":owner", text(member::OWNER_SORT_KEY)));
@@ -113,6 +119,18 @@ impl Store {
         from: Option<ItemKey>,
     ) -> Result<Page<MemberId>, Error> {
         self.scan(Filter::members(), segment, from, |item| Ok(read::<IdItem>(item)?.id)).await
+    }
+
+    /// Reads the tombstones on the page of a segment that begins after `from`.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn scan_tombstones(
+        &self,
+        segment: i32,
+        from: Option<ItemKey>,
+    ) -> Result<Page<Tombstone>, Error> {
+        self.scan(Filter::tombstones(), segment, from, read).await
     }
 
     /// Reads the members, and the owners of phones and email addresses, on the page of a segment that begins after

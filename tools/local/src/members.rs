@@ -88,8 +88,9 @@ impl IntoResponse for ErrorResponse {
     }
 }
 
-/// The id of the demo member, so that a kept database has only one.
-const DEMO_MEMBER: MemberId = MemberId(Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_0001));
+/// The id of the demo member, so that a kept database has only one. Each closing of the demo member's account raises
+/// it, because the id of a closed member is not used again.
+const DEMO_MEMBER: u128 = 0x0000_0000_0000_4000_8000_0000_0000_0001;
 
 async fn create_member(app: &shared::App, id: MemberId, new: NewMember) -> Result<Member, Error> {
     let hash = |password: Option<String>| -> Result<Option<PasswordHash>, Error> {
@@ -133,11 +134,17 @@ pub async fn create(app: &shared::App, new: NewMember) -> Result<Created, Error>
 /// # Errors
 /// Fails if `phone` is invalid or belongs to another member, or if the store is unavailable.
 pub(crate) async fn demo_member(app: &shared::App, phone: &str, password: &str) -> Result<DemoMember, Error> {
-    let member = if let Some(member) = app.store.member(DEMO_MEMBER).await? {
-        member
-    } else {
+    let mut id = DEMO_MEMBER;
+    let member = loop {
+        if let Some(member) = app.store.member(MemberId(Uuid::from_u128(id))).await? {
+            break member;
+        }
         let (phone, password) = (Some(phone.to_owned()), Some(password.to_owned()));
-        create_member(app, DEMO_MEMBER, NewMember { phone, password, ..NewMember::default() }).await?
+        let new = NewMember { phone, password, ..NewMember::default() };
+        match create_member(app, MemberId(Uuid::from_u128(id)), new).await {
+            Err(Error::MemberClosed) => id += 1,
+            created => break created?,
+        }
     };
     Ok(DemoMember {
         id: member.id.to_string(),

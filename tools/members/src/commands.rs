@@ -1,6 +1,7 @@
 //! The subcommands, one file each.
 
 pub mod audit;
+pub mod close;
 pub mod completions;
 pub mod export;
 pub mod import;

@@ -19,7 +19,7 @@ use std::{io, process::ExitCode};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use commands::{
-    audit, completions, export, import, keys, normalize, revoke, show, sign_session, unfreeze, unlock,
+    audit, close, completions, export, import, keys, normalize, revoke, show, sign_session, unfreeze, unlock,
 };
 use error::Error;
 use target::Target;
@@ -54,6 +54,8 @@ enum Command {
     Unfreeze(unfreeze::Arguments),
     /// End the sessions of a member, or of all members
     Revoke(revoke::Arguments),
+    /// Close a member, list the closed members, or close them again after a restore
+    Close(close::Arguments),
     /// Sign a session of a member for a test
     SignSession(sign_session::Arguments),
     /// Print the audit records of a member or of a day
@@ -96,6 +98,7 @@ async fn run(Cli { target, json, command }: Cli) -> Result<bool, Error> {
         Command::Unlock(arguments) => unlock::run(&target.open().await?, arguments, json).await?,
         Command::Unfreeze(arguments) => unfreeze::run(&target.open().await?, arguments, json).await?,
         Command::Revoke(arguments) => revoke::run(&target.open().await?, arguments, json).await?,
+        Command::Close(arguments) => close::run(&target.open().await?, arguments, json).await?,
         Command::SignSession(arguments) => sign_session::run(&target.open().await?, arguments, json).await?,
         Command::Audit(arguments) => audit::run(&target.open().await?, arguments, json).await?,
         Command::Export(arguments) => export::run(&target.open().await?, arguments).await?,

@@ -42,23 +42,27 @@ impl MemberTable {
 
     /// Finds a member by id, phone or email address.
     pub async fn find(&self, member: &str) -> Result<Member, Error> {
-        let member = member.trim();
-        let not_found = || Error::NotFound("no such member".to_owned());
-        let id = if let Ok(id) = member.parse() {
-            MemberId(id)
-        } else {
-            let destination = match member.parse::<Email>() {
-                Ok(email) => Destination::Email(email),
-                Err(_) => self.phone(member).ok_or_else(|| {
-                    Error::Usage(
-                        "expected a member id, an allowed or international phone number, or an email address"
-                            .to_owned(),
-                    )
-                })?,
-            };
-            self.store.owner(&destination).await?.ok_or_else(not_found)?
-        };
+        let id = self.find_id(member).await?;
         self.store.member(id).await?.ok_or_else(not_found)
+    }
+
+    /// Finds the id of a member by phone or email address. An id is returned as it is, because a closed member has
+    /// nothing else.
+    pub async fn find_id(&self, member: &str) -> Result<MemberId, Error> {
+        let member = member.trim();
+        if let Ok(id) = member.parse() {
+            return Ok(MemberId(id));
+        }
+        let destination = match member.parse::<Email>() {
+            Ok(email) => Destination::Email(email),
+            Err(_) => self.phone(member).ok_or_else(|| {
+                Error::Usage(
+                    "expected a member id, an allowed or international phone number, or an email address"
+                        .to_owned(),
+                )
+            })?,
+        };
+        self.store.owner(&destination).await?.ok_or_else(not_found)
     }
 
     /// Parses a phone. A member can have a phone that is no longer allowed, which is found by its international form.
@@ -101,4 +105,8 @@ impl MemberTable {
         let table = described.map_err(Error::from_call("DynamoDB"))?.table;
         table.ok_or_else(|| Error::NotFound(format!("DynamoDB did not describe table {}", self.name)))
     }
+}
+
+fn not_found() -> Error {
+    Error::NotFound("no such member".to_owned())
 }

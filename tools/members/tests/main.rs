@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod audit;
+mod close;
 mod command_line;
 mod examples;
 mod export;

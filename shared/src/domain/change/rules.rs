@@ -63,19 +63,29 @@ impl ChangeRules {
         self.require_elapsed(member.cooling_since.max(member.immature_since(phone)))
     }
 
-    /// Returns until when the member's cooling-off period runs, if it does.
+    /// Returns when the member's phone or email address matures, unless it is mature.
     #[must_use]
-    pub fn cooling_until(&self, member: &Member) -> Option<Timestamp> {
-        let until = member.cooling_since?.plus(self.cooling_off_seconds);
-        (until > Timestamp::now()).then_some(until)
+    pub fn matures_at(&self, member: &Member, destination: &Destination) -> Option<Timestamp> {
+        self.end(member.immature_since(destination))
+    }
+
+    /// Returns when the member's cooling-off period ends, if there is one.
+    #[must_use]
+    pub fn cooling_off_until(&self, member: &Member) -> Option<Timestamp> {
+        self.end(member.cooling_since)
     }
 
     fn require_elapsed(&self, since: Option<Timestamp>) -> Result<(), Error> {
-        let until = since.map(|since| since.plus(self.cooling_off_seconds));
-        match until.map(|until| Timestamp::now().until(until)) {
-            Some(retry_after @ 1..) => Err(Error::CoolingOff { retry_after }),
-            _ => Ok(()),
+        match self.end(since).map(|until| Timestamp::now().until(until)) {
+            Some(retry_after) => Err(Error::CoolingOff { retry_after }),
+            None => Ok(()),
         }
+    }
+
+    /// Returns the end of a period that began then, if it is not over.
+    fn end(&self, since: Option<Timestamp>) -> Option<Timestamp> {
+        let until = since?.plus(self.cooling_off_seconds);
+        (until > Timestamp::now()).then_some(until)
     }
 }
 

@@ -91,6 +91,12 @@ fn ago(seconds: u64) -> Timestamp {
     Timestamp(Timestamp::now().0 - seconds)
 }
 
+fn session() -> Session {
+    let claims =
+        serde_json::json!({ "sub": LI, "ver": 3, "iat": 0, "exp": 0, "auth_time": 0, "amr": ["pwd"] });
+    Session { claims: serde_json::from_value(claims).unwrap(), member: None }
+}
+
 fn refusal(change: &Change) -> String {
     change.plan(&RULES).unwrap_err().symbol().into_owned()
 }
@@ -338,9 +344,7 @@ fn immature_contact_resets_nothing() {
 
 #[test]
 fn first_pin_cools_off_without_reauthentication() {
-    let claims =
-        serde_json::json!({ "sub": LI, "ver": 3, "iat": 0, "exp": 0, "auth_time": 0, "amr": ["pwd"] });
-    let session = Session { claims: serde_json::from_value(claims).unwrap(), member: None };
+    let session = session();
     let cooling = |password: bool, reauthenticated| {
         let password = password.then(|| hash("password"));
         let member = Member { password, pay_password: None, ..member() };
@@ -442,4 +446,54 @@ fn frozen_member_only_recovers_through_one_address() {
     assert_eq!(refusal(&recovered(phone(OWN))), "ACCOUNT_FROZEN");
     assert_eq!(refusal(&Change::password_changed(&frozen, hash("new"), password_at(3))), "ACCOUNT_FROZEN");
     assert!(Change::reported(&frozen, report("li@example.com", None, vec![])).plan(&RULES).is_ok());
+}
+
+#[test]
+fn closing_takes_a_current_proof_of_the_member() {
+    let session = session();
+    let closed = |member: &Member, proof| Change::closed(member, &session, proof);
+    let by_code = |proof| Some(ClosingProof::ByCode(proof));
+    let own = phone(OWN);
+
+    let change = closed(&member(), Some(ClosingProof::ByPassword(password_at(3))));
+    let plan = change.plan(&RULES).unwrap();
+    assert!(plan.closes() && plan.reportable().is_none() && plan.ends_with_sessions());
+    assert_eq!((plan.action, plan.resets), (Action::Closed, vec![&failures()]));
+    assert_eq!(plan.notifies, [own.clone(), email("li@example.com")]);
+    let change = closed(&member(), by_code(code(Purpose::CloseAccount, own.clone())));
+    assert!(matches!(change.plan(&RULES).unwrap().consumes, Some(Consumed::Code(_))));
+
+    let outdated = Some(ClosingProof::ByPassword(password_at(2)));
+    assert_eq!(refusal(&closed(&member(), outdated)), "INVALID_TOKEN");
+    for (member, proof, expected) in [
+        (member(), code(Purpose::ResetPayPassword, own.clone()), "INTERNAL_SERVER_ERROR"),
+        (member(), code(Purpose::CloseAccount, phone(OTHER)), "USER_PHONE_NOT_MATCH"),
+        (
+            Member { credential_version: 4, ..member() },
+            code(Purpose::CloseAccount, own.clone()),
+            "{CODE}_NOT_VALID",
+        ),
+        (
+            Member { phone_immature_since: Some(ago(60)), ..member() },
+            code(Purpose::CloseAccount, own.clone()),
+            "COOLING_OFF",
+        ),
+    ] {
+        assert_eq!(refusal(&closed(&member, by_code(proof))), expected);
+    }
+}
+
+#[test]
+fn session_closes_only_without_any_other_proof() {
+    let session = session();
+    let bare = Member { phone: None, email: None, password: None, ..member() };
+    assert!(Change::closed(&bare, &session, None).plan(&RULES).unwrap().closes());
+    for (member, expected) in [
+        (member(), "{OLD_PASSWORD}_REQUIRED"),
+        (Member { password: Some(hash("password")), ..bare.clone() }, "{OLD_PASSWORD}_REQUIRED"),
+        (Member { password: None, phone: None, ..member() }, "{MESSAGE}_REQUIRED"),
+        (Member { password: None, email: None, ..member() }, "{MESSAGE}_REQUIRED"),
+    ] {
+        assert_eq!(refusal(&Change::closed(&member, &session, None)), expected);
+    }
 }

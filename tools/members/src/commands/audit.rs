@@ -15,7 +15,7 @@ use crate::{error::Error, output, scan, table::MemberTable};
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct Arguments {
-    /// The member's id, phone or email address
+    /// The member's id, phone or email address; a closed member is found by the id
     member: Option<String>,
     /// All records of a day (UTC); scans the whole table
     #[arg(long, value_name = "YYYY-MM-DD")]
@@ -36,10 +36,10 @@ const SECONDS_PER_DAY: i64 = 86_400;
 pub async fn run(table: &MemberTable, Arguments { member, day }: Arguments, json: bool) -> Result<(), Error> {
     let entries = match (member, day) {
         (Some(member), _) => {
-            let member = table.find(&member).await?;
-            table.record(Some(member.id), AdminAction::AuditRead).await?;
-            let records = table.store.whole_audit_trail(member.id).await?;
-            let member = member.id.to_string();
+            let id = table.find_id(&member).await?;
+            table.record(Some(id), AdminAction::AuditRead).await?;
+            let records = table.store.whole_audit_trail(id).await?;
+            let member = id.to_string();
             records.into_iter().map(|record| AuditEntry { member: member.clone(), record }).collect()
         }
         (None, Some(day)) => {
@@ -78,12 +78,13 @@ fn print_entry(entry: &AuditEntry, json: bool) -> Result<(), Error> {
     if json {
         return output::json(entry);
     }
-    let Record { action, at, actor, origin, .. } = &entry.record;
+    let Record { action, at, actor, reason, origin, .. } = &entry.record;
     let by = actor.as_deref().map(|actor| format!("by {actor}"));
     let from = origin.source_ip.as_deref().map(|address| format!("from {address}"));
     let source = by.or(from).unwrap_or_default();
+    let reason = reason.as_deref().map(|reason| format!("  {reason}")).unwrap_or_default();
     output::line(format_args!(
-        "{}  {}  {action}  {source}  {}",
+        "{}  {}  {action}  {source}  {}{reason}",
         output::moment(*at),
         entry.member,
         origin.request_id

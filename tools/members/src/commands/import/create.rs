@@ -36,6 +36,7 @@ pub async fn write(
                     continue;
                 }
                 Creation::Created => Outcome::Imported,
+                Creation::Closed => Outcome::Rejected(FieldError::closed()),
                 Creation::PhoneInUse => Outcome::Rejected(FieldError::phone_taken()),
                 Creation::EmailInUse => Outcome::Rejected(FieldError::email_taken()),
                 Creation::Exists if context.existing == Existing::Skip => Outcome::Skipped,

@@ -26,6 +26,7 @@ pub async fn predict(
         let taken = contacts.iter().find(is_taken).map(FieldError::taken);
         let outcome = match (existing.members.get(&new.id), taken) {
             (Some(_), _) if context.existing == Existing::Skip => Outcome::Skipped,
+            (None, _) if existing.closed.contains(&new.id) => Outcome::Rejected(FieldError::closed()),
             (_, Some(error)) => Outcome::Rejected(error),
             (Some(member), None) => {
                 let (_, update) = compare(context, member.clone(), imported).await?;

@@ -34,6 +34,11 @@ impl FieldError {
         }
     }
 
+    /// Returns the error of the id of a closed member.
+    pub fn closed() -> Self {
+        Self::new("id", "this member was closed, and is not created again")
+    }
+
     /// Returns the error of a phone that belongs to another member.
     pub fn phone_taken() -> Self {
         Self::new("phone", TAKEN)

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{error::Error, output, progress};
 
-/// Lines per batch. A member has at most three items, and a transaction takes 100.
+/// Lines per batch. A member has at most three items and one condition, and a transaction takes 100.
 const BATCH_LINES: usize = 25;
 
 /// Batches that are processed concurrently.
