@@ -205,12 +205,16 @@ impl ServiceEvent {
         }
     }
 
-    /// Serializes the function's own fields. Different fields have different texts.
+    /// Serializes the function's own fields. The text does not depend on their order, and different fields have different
+    /// texts.
     ///
     /// # Errors
     /// [`Error::Internal`] if they cannot be serialized.
     pub(crate) fn canonical(&self) -> Result<Secret, Error> {
-        Ok(serde_json::to_string(&self.fields).map_err(Error::internal)?.into())
+        let mut fields = Value::Object(self.fields.clone());
+        // A feature of serde_json that any program of a build can turn on keeps the order of the text.
+        fields.sort_all_objects();
+        Ok(fields.to_string().into())
     }
 
     /// Returns the function's own fields.
@@ -339,6 +343,15 @@ mod tests {
         assert_eq!(fields(&event).unwrap().receipt.expose(), "r");
         let absent = json!({ "receipt": "r", "sourceIp": null, "requestId": null, "inner": null });
         assert!(fields(&absent).unwrap().inner.is_none());
+    }
+
+    #[test]
+    fn canonical_fields_have_no_order() {
+        let canonical =
+            |event: &str| ServiceEvent::parse(event).unwrap().canonical().unwrap().expose_secret().to_owned();
+        let event = canonical(r#"{"order":{"payee":"p","amount":"1"},"receipt":"r"}"#);
+        assert_eq!(event, canonical(r#"{"receipt":"r","order":{"amount":"1","payee":"p"}}"#));
+        assert_ne!(event, canonical(r#"{"receipt":"r","order":{"amount":"2","payee":"p"}}"#));
     }
 
     #[test]
