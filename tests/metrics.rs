@@ -140,6 +140,7 @@ async fn metrics_are_valid_emf_without_personal_data() {
         "CallingCode" => value == "86",
         "Provider" => ["sns", "ses"].contains(&value),
         "Action" => actions.iter().any(|action| action == value),
+        "Outcome" => value == "succeeded",
         _ => false,
     };
     let documents = documents(&bundle);
