@@ -122,6 +122,22 @@ async fn cooling_off_and_lockout_show_their_end() {
 }
 
 #[tokio::test]
+async fn later_end_of_two_lockouts_is_shown() {
+    let settings = [("PAY_PASSWORD_MAX_FAILURES", "2"), ("PAY_PASSWORD_FAILURES_PER_DAY", "2")];
+    let bundle = Bundle::with(&settings).await;
+    let member = bundle.member_with(json!({ "phone": PHONE, "payPassword": PIN })).await;
+    let wrong = json!({ "oldPassword": "258036", "payPasswordFirst": NEW_PIN });
+    for _ in 0..2 {
+        bundle.call(Method::PUT, UPDATE_PAY_PASSWORD).session(&member.token).json(&wrong).await;
+    }
+    let partition = format!("failures#pay-password#{}", member.id);
+    let (row, day) = (bundle.item(&partition, "counter").await, bundle.item(&partition, "day").await);
+    assert!(number(&day, "expires_at") > number(&row, "expires_at"));
+    let shown = data(&bundle, &member).await;
+    assert_eq!(shown["payPasswordLockedUntil"], number(&day, "expires_at"));
+}
+
+#[tokio::test]
 async fn recent_has_the_twenty_newest_records() {
     let bundle = Bundle::start().await;
     let member = bundle.member_with(json!({})).await;
