@@ -62,7 +62,7 @@ impl App {
         let member = session.member()?;
         let (records, locked_until) = tokio::join!(
             self.store.latest_records(member.id, Some(RECENT)),
-            self.pay_password_locked_until(member)
+            Box::pin(self.pay_password_locked_until(member))
         );
         Ok(SecurityStatus {
             phone: self.masked(member, member.phone.clone().map(Destination::Phone)),
