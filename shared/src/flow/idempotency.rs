@@ -9,7 +9,11 @@ use crate::{
         session,
     },
     error::Error,
-    http::{envelope::Family, reply::Reply, request::Request},
+    http::{
+        envelope::Family,
+        reply::{RenewedSession, Reply},
+        request::Request,
+    },
     store::idempotency::Claim,
 };
 use lambda_http::tracing;
@@ -141,14 +145,16 @@ impl App {
     ///   revoked, so is the new one.
     /// - If the request raised the version, it set the login password, and the repeating client sent that password too,
     ///   or the fingerprints would differ. A later revocation raises the version again, and ends the new session.
+    ///
+    /// A replay has no service token: it would be valid whatever ended the session since.
     fn with_session_of<A: Family>(
         &self,
         idempotent: &IdempotentRequest,
         mut reply: Reply<A>,
     ) -> Result<Reply<A>, Error> {
         let claims = reply.added.session.take().and_then(|stored| idempotent.replayed(stored.claims));
-        let session = claims.map(|claims| self.issue_session(claims));
-        Ok(reply.with_session(session.transpose()?))
+        let session = claims.map(|claims| self.issue_session(claims)).transpose()?;
+        Ok(reply.with_session(session.map(RenewedSession::without_service_token)))
     }
 
     /// Encrypts the reply to an idempotent request, so that the transaction of its change can store it.

@@ -56,6 +56,12 @@ pub struct RenewedSession {
     pub(crate) service_token: Option<Secret>,
 }
 
+impl RenewedSession {
+    pub(crate) fn without_service_token(self) -> Self {
+        Self { service_token: None, ..self }
+    }
+}
+
 /// The effect on `verification`, in the body and in the cookie of that name.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) enum Verification {
