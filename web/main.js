@@ -20,7 +20,7 @@ const REAUTHENTICATION = '[data-field="reauthentication"]';
 /** Stops the countdown of the step that is shown. */
 let stopCountdown = () => {};
 
-/** The state of the account, or null if this deployment does not report it. */
+/** The state of the account, or null if it could not be read. */
 let account = null;
 
 /** Counts the views, so that a late response does not fill a later one. */
@@ -252,7 +252,7 @@ function renderFlow(name, start, isFirst) {
   }
 }
 
-/** Reads the state of the account for the view that is shown. Returns whether that view is still to be filled. */
+/** Reads the state of the account. Returns whether its view is still to be filled. */
 async function readAccount() {
   const of = shown;
   const result = await status.read();

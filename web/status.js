@@ -42,10 +42,9 @@ export function show(view, state) {
   }
   notices.forEach(notice => (element(view.querySelector('#notices'), 'p', 'notice').textContent = notice));
   const events = view.querySelector('.events');
-  (state.recent || []).forEach(record => {
+  (state.recent || []).filter(record => has('event.' + record.action)).forEach(record => {
     const item = element(events, 'li');
-    const name = 'event.' + record.action;
-    element(item, 'span').textContent = has(name) ? text(name) : record.action;
+    element(item, 'span').textContent = text('event.' + record.action);
     const details = [clockTime(record.at * 1000), record.sourceIp, record.device];
     element(item, 'span', 'detail').textContent = details.filter(detail => detail).join(' · ');
   });

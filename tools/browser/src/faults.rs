@@ -1,25 +1,14 @@
 //! What goes wrong between a page and its API.
 
 use crate::{Failure, tab::Tab};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Runs before the page's own scripts. `lose()` lets the next call reach the API, and loses its response.
 const LOSE: &str = "(() => { const send = window.fetch; let isLost = false; window.lose = () => { isLost = true; }; \
      window.calls = 0; window.fetch = async (...a) => { window.calls += 1; const r = await send(...a); \
      if (isLost) { isLost = false; throw new TypeError('lost'); } return r; }; })()";
 
-/// Responds to the call of the account's state with the value of `STATE`, whatever this deployment has.
-const PRETEND: &str = "(() => { const send = window.fetch; window.fetch = (...a) => \
-     String(a[0]).includes('/security/status') ? Promise.resolve(new Response(JSON.stringify({ code: '200', \
-     msg: 'success', data: STATE }))) : send(...a); })()";
-
 impl Tab {
-    /// Lets the pages that the tab opens from now on see this state of the account.
-    pub async fn pretend(&self, state: &Value) -> Result<(), Failure> {
-        let source = PRETEND.replace("STATE", &state.to_string());
-        self.tools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": source })).await.map(drop)
-    }
-
     /// Prepares the pages that the tab opens from now on for [`Self::lose_next_response`].
     pub async fn can_lose_responses(&self) -> Result<(), Failure> {
         self.tools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": LOSE })).await.map(drop)
