@@ -106,37 +106,38 @@ fn projected(body: &Value) -> BTreeSet<String> {
 /// Returns all acts of the functions, recorded while each function takes every path that sends a request.
 async fn acts() -> &'static BTreeSet<Act> {
     static ACTS: OnceCell<BTreeSet<Act>> = OnceCell::const_new();
-    ACTS.get_or_init(async || {
-        let (store, to_store) = Proxy::before(STORE).await;
-        let (sms, to_sms) = Proxy::before(SMS).await;
-        let (mail, to_mail) = Proxy::before(MAIL).await;
-        let proxies = [to_store.pair(), to_sms.pair(), to_mail.pair()];
-        let bundle = Bundle::with(&[&MANY[..], &proxies].concat()).await;
-        store.pass_to(bundle.stack.dynamodb_url());
-        sms.pass_to(bundle.stack.messages_url());
-        mail.pass_to(bundle.stack.messages_url());
+    ACTS.get_or_init(|| Box::pin(record_acts())).await
+}
 
-        bundle.call(Method::GET, "/_local/health").send().await.ok();
-        changes(&bundle).await;
-        status(&bundle).await;
-        passwords_beside_codes(&bundle).await;
-        recovery_by_mail(&bundle).await;
-        refusals(&bundle).await;
-        withdrawn_sends(&bundle, &[&sms, &mail]).await;
-        locks(&bundle).await;
-        Box::pin(services(&bundle, &store)).await;
-        bundle.settled().await;
+async fn record_acts() -> BTreeSet<Act> {
+    let (store, to_store) = Proxy::before(STORE).await;
+    let (sms, to_sms) = Proxy::before(SMS).await;
+    let (mail, to_mail) = Proxy::before(MAIL).await;
+    let proxies = [to_store.pair(), to_sms.pair(), to_mail.pair()];
+    let bundle = Bundle::with(&[&MANY[..], &proxies].concat()).await;
+    store.pass_to(bundle.stack.dynamodb_url());
+    sms.pass_to(bundle.stack.messages_url());
+    mail.pass_to(bundle.stack.messages_url());
 
-        let requests = [&store, &sms, &mail].map(Proxy::take);
-        // The stack itself creates members.
-        let acts =
-            requests.iter().flatten().filter(|request| request.caller != "local").flat_map(Act::of).collect();
-        if is_updating() {
-            apply("template.yaml", "permissions", |template| with_roles(template, &acts));
-        }
-        acts
-    })
-    .await
+    bundle.call(Method::GET, "/_local/health").send().await.ok();
+    changes(&bundle).await;
+    status(&bundle).await;
+    passwords_beside_codes(&bundle).await;
+    recovery_by_mail(&bundle).await;
+    refusals(&bundle).await;
+    withdrawn_sends(&bundle, &[&sms, &mail]).await;
+    locks(&bundle).await;
+    services(&bundle, &store).await;
+    bundle.settled().await;
+
+    let requests = [&store, &sms, &mail].map(Proxy::take);
+    // The stack itself creates members.
+    let acts =
+        requests.iter().flatten().filter(|request| request.caller != "local").flat_map(Act::of).collect();
+    if is_updating() {
+        apply("template.yaml", "permissions", |template| with_roles(template, &acts));
+    }
+    acts
 }
 
 /// Makes every change: with each of its proofs wrong, then correctly, then again with the same `Idempotency-Key`.

@@ -17,8 +17,9 @@ use std::{
 };
 
 /// Headers that the document leaves out: those of the connection, of CORS, and of API Gateway.
-const OF_THE_CONNECTION: [&str; 8] = [
+const OF_THE_CONNECTION: [&str; 9] = [
     "content-type",
+    "connection",
     "content-length",
     "date",
     "vary",

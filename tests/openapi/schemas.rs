@@ -89,7 +89,7 @@ fn security_status() -> Value {
     let contact = |example: &str| {
         let masked = json!({ "type": "string", "example": example });
         let matures_at = time("When it matures. Absent if it is mature");
-        nullable(object(json!({ "masked": masked, "maturesAt": matures_at }), &["masked"]))
+        nullable(object(&json!({ "masked": masked, "maturesAt": matures_at }), &["masked"]))
     };
     let event = json!({
         "action": { "type": "string", "description": "The action of the audit trail.", "example": "password-changed" },
@@ -97,7 +97,7 @@ fn security_status() -> Value {
         "sourceIp": nullable(json!({ "type": "string", "description": "The masked IP address." })),
         "device": nullable(json!({ "type": "string", "description": "The device by its `User-Agent`." })),
     });
-    let event = object(event, &["action", "at", "sourceIp", "device"]);
+    let event = object(&event, &["action", "at", "sourceIp", "device"]);
     let status = json!({
         "phone": contact("136****0483"),
         "email": contact("l***@example.com"),
@@ -109,10 +109,10 @@ fn security_status() -> Value {
         "recent": { "type": "array", "maxItems": 20, "items": event, "description": "The newest first." },
     });
     let names = status.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>();
-    object(status.clone(), &names)
+    object(&status, &names)
 }
 
-fn object(properties: Value, required: &[&str]) -> Value {
+fn object(properties: &Value, required: &[&str]) -> Value {
     json!({ "type": "object", "additionalProperties": false, "required": required, "properties": properties })
 }
 

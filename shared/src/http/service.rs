@@ -207,14 +207,11 @@ impl ServiceEvent {
 
     /// Serializes the function's own fields. The text does not depend on their order, and different fields have different
     /// texts.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] if they cannot be serialized.
-    pub(crate) fn canonical(&self) -> Result<Secret, Error> {
+    pub(crate) fn canonical(&self) -> Secret {
         let mut fields = Value::Object(self.fields.clone());
         // A feature of serde_json that any program of a build can turn on keeps the order of the text.
         fields.sort_all_objects();
-        Ok(fields.to_string().into())
+        fields.to_string().into()
     }
 
     /// Returns the function's own fields.
@@ -339,7 +336,7 @@ mod tests {
         let origin = parsed.origin("id-1".to_owned());
         assert_eq!(origin.source_ip.as_deref(), Some("2001:db8::1"));
         assert_eq!(origin.user_agent.unwrap().len(), MAX_USER_AGENT_CHARACTERS);
-        assert_eq!(parsed.canonical().unwrap().expose_secret(), r#"{"receipt":"r"}"#);
+        assert_eq!(parsed.canonical().expose_secret(), r#"{"receipt":"r"}"#);
         assert_eq!(fields(&event).unwrap().receipt.expose(), "r");
         let absent = json!({ "receipt": "r", "sourceIp": null, "requestId": null, "inner": null });
         assert!(fields(&absent).unwrap().inner.is_none());
@@ -348,7 +345,7 @@ mod tests {
     #[test]
     fn canonical_fields_have_no_order() {
         let canonical =
-            |event: &str| ServiceEvent::parse(event).unwrap().canonical().unwrap().expose_secret().to_owned();
+            |event: &str| ServiceEvent::parse(event).unwrap().canonical().expose_secret().to_owned();
         let event = canonical(r#"{"order":{"payee":"p","amount":"1"},"receipt":"r"}"#);
         assert_eq!(event, canonical(r#"{"receipt":"r","order":{"amount":"1","payee":"p"}}"#));
         assert_ne!(event, canonical(r#"{"receipt":"r","order":{"amount":"2","payee":"p"}}"#));

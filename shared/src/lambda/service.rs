@@ -67,7 +67,7 @@ fn idempotent(
     until: Timestamp,
 ) -> Result<Option<IdempotentRequest>, Error> {
     let Some(key) = event.idempotency_key().map(parse_key).transpose()? else { return Ok(None) };
-    let content = format!("{function}\0{}", event.canonical()?.expose_secret());
+    let content = format!("{function}\0{}", event.canonical().expose_secret());
     let caller = Caller::Service(function.to_owned());
     Ok(Some(IdempotentRequest::new(caller, key, content.into(), until)?))
 }
