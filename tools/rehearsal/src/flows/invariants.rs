@@ -27,7 +27,7 @@ pub async fn warm_up(cloud: &Cloud) -> Outcome {
         ensure(response == json!({ "warm": true }), &format!("{function} is not warm"))?;
         warm += 1;
     }
-    ensure(warm == 14, &format!("{warm} functions instead of fourteen"))?;
+    ensure(warm == 22, &format!("{warm} functions instead of 22"))?;
     Ok(None)
 }
 
