@@ -1,6 +1,6 @@
 //! The local stack: its demo member, and processes that die.
 
-use crate::bundle::{Bundle, CLOSE, PHONE, SEND_CODE, data_file, options};
+use crate::bundle::{Bundle, CLOSE, PHONE, SEND, SEND_CODE, data_file, options};
 use local::{Options, Stack};
 use reqwest::Method;
 use serde_json::json;
@@ -27,6 +27,32 @@ async fn connection_before_the_routes_waits_for_them() {
     let stack = stack.serve();
     assert_eq!(messages.await.unwrap().unwrap().status(), 200);
     stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn messages_are_selected_and_awaited() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let messages = async |query: &str| {
+        bundle.call(Method::GET, &format!("/_local/messages{query}")).send().await.ok().body
+    };
+    let send = async {
+        bundle.call(Method::POST, SEND).session(&member.token).send().await.ok();
+    };
+    let to_phone = format!("?to={PHONE}&wait=30");
+    let (found, ()) = tokio::join!(messages(&to_phone), send);
+    assert_eq!(found[0]["to"], "+8613627140483");
+    let id = found[0]["id"].as_str().unwrap();
+    assert_eq!(messages(&format!("?after={id}")).await, json!([]));
+    assert_eq!(messages("?to=13800138000").await, json!([]));
+}
+
+#[tokio::test]
+async fn openapi_document_is_served_as_json() {
+    let bundle = Bundle::start().await;
+    let document = bundle.call(Method::GET, "/_local/openapi.json").send().await.ok().body;
+    assert_eq!(document["openapi"], "3.0.3");
+    assert!(document["paths"]["/v1/user/sendChangePasswordMessage"]["post"].is_object());
 }
 
 #[tokio::test]

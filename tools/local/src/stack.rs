@@ -189,7 +189,11 @@ impl Stack {
         let app = Arc::new(shared::App::start(settings).await.map_err(Error::App)?);
         let routes = gateway::routes(Arc::clone(&runtime), &template, cors_origin)
             .merge(invocations::routes(Arc::clone(&runtime)))
-            .merge(debug_routes::routes(Arc::clone(&runtime), Arc::clone(&inbox)))
+            .merge(debug_routes::routes(
+                Arc::clone(&runtime),
+                Arc::clone(&inbox),
+                options.template.with_file_name("docs").join("openapi.yaml"),
+            ))
             .merge(members::routes(Arc::clone(&app)));
         servers.spawn(serve(runtime_listener, runtime.routes(), closing.subscribe()));
         servers.spawn(serve(messages_listener, messages::routes(Arc::clone(&inbox)), closing.subscribe()));

@@ -20,7 +20,11 @@ pub fn welcome(url: &str, demo: &Result<DemoMember, shared::Error>) -> String {
             let phone = phone.as_deref().unwrap_or("none");
             let calls = calls(url);
             format!(
-                "  A member to try it with: {id}, phone {phone}. These lines request a code and change the password:
+                "  A member to try it with: {id}, phone {phone}. The member's account page:
+
+  {url}/account#session={token}
+
+  These lines request a code and change the password:
 
 TOKEN='{token}'
 {calls}"
@@ -65,6 +69,7 @@ mod tests {
         };
         let text = welcome("http://127.0.0.1:3000", &Ok(demo));
         assert_eq!(text.matches("curl -sw").count(), 3);
+        assert!(text.contains("http://127.0.0.1:3000/account#session=the-token\n"), "{text}");
         assert!(text.contains("TOKEN='the-token'") && text.contains("phone +8613627140483."), "{text}");
     }
 

@@ -25,6 +25,7 @@ use stream::StreamProperties;
 
 pub use account::{ACCOUNT_ID, REGION, stream_arn};
 pub use stream::{Filter, Subscription};
+pub use yaml::parse as parse_yaml;
 
 const FUNCTION: &str = "AWS::Serverless::Function";
 const TABLE: &str = "AWS::DynamoDB::Table";

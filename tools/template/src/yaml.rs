@@ -5,8 +5,11 @@ use serde_json::{Map, Value};
 
 use super::Error;
 
-/// Parses `text`; `!Ref X` becomes `{"Ref": "X"}` and any other `!Tag v` becomes `{"Fn::Tag": v}`.
-pub(super) fn parse(text: &str) -> Result<Value, Error> {
+/// Parses a YAML document as JSON; `!Ref X` becomes `{"Ref": "X"}` and any other `!Tag v` becomes `{"Fn::Tag": v}`.
+///
+/// # Errors
+/// [`Error::Syntax`], or [`Error::Unreadable`] if it contains what JSON cannot represent.
+pub fn parse(text: &str) -> Result<Value, Error> {
     let documents = Yaml::load_from_str(text).map_err(|error| Error::Syntax {
         line: error.marker().line(),
         column: error.marker().col() + 1,
