@@ -9,9 +9,11 @@ use crate::{
     },
     changes::{ChangeKind, MANY, PreparedChange},
     receipts,
+    report_change::update_member,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::clock::Timestamp;
 use std::collections::BTreeSet;
 
 const DAY: i64 = 86_400;
@@ -251,6 +253,19 @@ async fn immature_contact_closes_nothing() {
     send().send().await.ok();
     let body = json!({ "message": bundle.code_to(&e164(PHONE)).await });
     close(&bundle, &late, &body).await.documented(200);
+}
+
+#[tokio::test]
+async fn immature_address_gets_no_closing_code() {
+    let bundle = Bundle::start().await;
+    let member = bundle.member().await;
+    let now = json!({ ":now": { "N": Timestamp::now().0.to_string() } });
+    update_member(&bundle, &member, "SET email_immature_since = :now", now).await;
+    let call = bundle.call(Method::POST, SEND_MAIL).session(&member.token);
+    let refused = call.json(&json!({ "email": EMAIL, "purpose": "close" })).await;
+    assert_eq!(refused.refusal(), (403, "COOLING_OFF"));
+    bundle.settled().await;
+    assert!(bundle.stack.messages().is_empty());
 }
 
 #[tokio::test]
