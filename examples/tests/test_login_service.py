@@ -82,7 +82,7 @@ class LoginServiceTest(unittest.TestCase):
         code = self.stack.code(f"+86{phone}")
         return app, app.result("register", phoneInfo=phone_info, code=code, password=md5(password), **more)
 
-    def test_user_walks_from_registration_to_logout(self):
+    def test_user_walks_from_registration_to_closing(self):
         app = App(self.service)
         phone_info = app.result("sendRegisterMessage", phone="138-0013-8000")
         code = self.stack.code("+8613800138000")
@@ -126,6 +126,13 @@ class LoginServiceTest(unittest.TestCase):
 
         audit = self.stack.member(user["uuid"])["audit"]
         self.assertEqual({record["source_ip"] for record in audit}, {USER_IP}, audit)
+
+        url = f"{self.stack.url}/member/userservice/security"
+        headers = {"token": forgetful.token, "X-Forwarded-For": USER_IP}
+        closed = http.request("DELETE", url, json={"password": md5("fourth")}, headers=headers)
+        self.assertEqual(closed.json()["code"], "200", closed.json())
+        by_phone = {"value": "13800138000", "password": md5("fourth")}
+        self.assertEqual(App(self.service).refusal("login", **by_phone), (401, "LOGIN_FAILED"))
 
     def pay(self, app, member):
         """Sets a pay password at the API, confirms an order with it, and pays once."""
