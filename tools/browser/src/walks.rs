@@ -163,10 +163,12 @@ async fn password_by_old(tab: &Tab, site: &Site) -> Result<(), Failure> {
     tab.submit().await?;
     tab.is_done().await?;
     tab.check("done").await?;
-    expect("the password is changed", has_password(site, &member, NEW_PASSWORD).await?)?;
-    // The new session of the response goes on.
+    // The page continues with the new session of the response.
     tab.activate(".back").await?;
-    tab.shows("[data-view=phone]").await
+    tab.shows("[data-view=phone]").await?;
+    tab.reads("[data-value=phone]", "****").await?;
+    // This ends the sessions.
+    expect("the password is changed", has_password(site, &member, NEW_PASSWORD).await?)
 }
 
 async fn password_by_sms(tab: &Tab, site: &Site) -> Result<(), Failure> {
