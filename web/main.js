@@ -270,6 +270,7 @@ async function readAccount() {
 async function renderPayPassword(isFirst) {
   if (!account && !currentStep(FLOWS['pay-password'])) {
     view.textContent = '';
+    shown += 1;
     if (!(await readAccount())) {
       return;
     }
