@@ -10,7 +10,6 @@ use crate::{
         opaque_token::OpaqueToken,
         proof::{IssuedProof, VerifiedCode, VerifiedPayPassword},
         receipt::{Element, Order, RECEIPT_TTL_SECONDS, Receipt},
-        token::Token,
     },
     error::{Error, Field},
     http::{
@@ -90,11 +89,10 @@ impl App {
     ) -> Result<VerifiedCode, Error> {
         let phone =
             member.phone.clone().map(Destination::Phone).ok_or(Error::NotValid(Field::Verification))?;
-        let requested = Token::open_verification(&self.keys, verification, &SECOND_ELEMENTS)?;
-        let holder = self.code_holder(member, &phone, requested.purpose, Some(verification))?;
+        let (purpose, holder) = self.code_in_flow(member, &phone, &SECOND_ELEMENTS, verification)?;
         self.change_rules().require_mature(member, &phone)?;
         let code = self.code(code, &phone)?;
-        let verified = self.verify_code(&phone, requested.purpose, holder, &code, request).await?;
+        let verified = self.verify_code(&phone, purpose, holder, &code, request).await?;
         verified.require_basis(member)?;
         Ok(verified)
     }

@@ -89,11 +89,25 @@ impl App {
         verification: Option<&str>,
     ) -> Result<CodeHolder, Error> {
         let Some(verification) = verification else { return Ok(CodeHolder::Member(member.id)) };
-        let requested = Token::open_verification(&self.keys, verification, &[purpose])?;
+        self.code_in_flow(member, destination, &[purpose], verification).map(|(_, holder)| holder)
+    }
+
+    /// Returns the purpose of a verification token, and who may use its code: the member in that flow.
+    ///
+    /// # Errors
+    /// [`Error::NotValid`] if the token is invalid, or was issued for another destination or for none of the purposes.
+    pub(super) fn code_in_flow(
+        &self,
+        member: &Member,
+        destination: &Destination,
+        purposes: &[Purpose],
+        verification: &str,
+    ) -> Result<(Purpose, CodeHolder), Error> {
+        let requested = Token::open_verification(&self.keys, verification, purposes)?;
         if requested.destination != *destination {
             return Err(Error::NotValid(Field::Verification));
         }
-        Ok(CodeHolder::MemberInFlow(member.id, requested.flow))
+        Ok((requested.purpose, CodeHolder::MemberInFlow(member.id, requested.flow)))
     }
 
     /// Generates a code for a member, stores it, and sends it. The code records whether the member reauthenticated.
