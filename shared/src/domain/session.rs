@@ -157,14 +157,15 @@ pub fn sign(keys: &Keys, settings: &Settings, claims: &Claims) -> Result<String,
 }
 
 /// Returns when a session that is issued now expires.
-pub(crate) fn expiry(settings: &Settings, now: Timestamp, auth_time: Timestamp) -> Timestamp {
+pub(super) fn expiry(settings: &Settings, now: Timestamp, auth_time: Timestamp) -> Timestamp {
     now.plus(settings.session_ttl_seconds).min(auth_time.plus(settings.session_max_seconds))
 }
 
-/// Returns the seconds for which the session of a login that happens now is valid.
+/// Returns the seconds for which a session that is issued now is valid.
 #[must_use]
-pub fn lifetime(settings: &Settings) -> u64 {
-    settings.session_ttl_seconds.min(settings.session_max_seconds)
+pub fn lifetime(settings: &Settings, auth_time: Timestamp) -> u64 {
+    let now = Timestamp::now();
+    now.until(expiry(settings, now, auth_time))
 }
 
 /// How far in the future `auth_time` and `nbf` may be, because the clock of a login service may be ahead of ours. RFC 7519,

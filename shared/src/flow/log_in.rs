@@ -237,7 +237,7 @@ impl App {
         };
         let reply = Reply::service(&fields)?
             .with_session(self.issue_session(claims.clone())?)
-            .with_lifetime(session::lifetime(&self.settings));
+            .with_lifetime(session::lifetime(&self.settings, claims.auth_time));
         let sealed = self.seal(request, &reply)?;
         self.store.commit_log_in(&claims, proof, &request.origin, sealed.as_ref()).await?;
         Ok(reply)

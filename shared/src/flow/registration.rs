@@ -40,7 +40,6 @@ struct Registered {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Login {
-    expires_in: u64,
     auth_time: Timestamp,
     amr: Vec<String>,
 }
@@ -156,13 +155,13 @@ impl App {
         created: bool,
     ) -> Result<Reply<ServiceApi>, Error> {
         let claims = registration::session(member, proven_by_code, knows_password);
-        let login = new.log_in.then(|| {
-            let now = Timestamp::now();
-            let expires_in = now.until(session::expiry(&self.settings, now, claims.auth_time));
-            Login { expires_in, auth_time: claims.auth_time, amr: claims.amr.clone() }
-        });
+        let login = new.log_in.then(|| Login { auth_time: claims.auth_time, amr: claims.amr.clone() });
         let reply = Reply::service(&Registered { member: member.id, created, login })?;
-        Ok(reply.with_session(new.log_in.then(|| self.issue_session(claims)).transpose()?))
+        if !new.log_in {
+            return Ok(reply);
+        }
+        let lifetime = session::lifetime(&self.settings, claims.auth_time);
+        Ok(reply.with_lifetime(lifetime).with_session(self.issue_session(claims)?))
     }
 
     /// Accepts and hashes the password of a new member.
